@@ -1,1 +1,13 @@
-export {};
+export {
+  classifiedExchange,
+  type ExchangeParts,
+  exchangeOf,
+  type HandlerDouble,
+  handlerOf,
+  jsonReply,
+  type ReadReply,
+  readReply,
+  streamReply,
+} from './exchanges.js';
+export { ManualClock, settled } from './manual-clock.js';
+export { type MemoryConnection, type MemoryLineOptions, memoryLine } from './memory-line.js';

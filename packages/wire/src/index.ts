@@ -1,1 +1,13 @@
-export {};
+export type { Call, Era } from './call.js';
+export type { Json, JsonObject, Message, MessageKind, RpcError, RpcId } from './jsonrpc.js';
+export type { SessionHandle, UpstreamBinding } from './session-handle.js';
+export { callSlot, credentialSlot, failureSlot, sessionSlot, targetSlot } from './slots.js';
+export { classify } from './classify.js';
+export { framingOf, jsonFraming, ndjsonFraming, sseBytes, sseFraming } from './framings.js';
+export { checkModernHeaders, decodeHeaderValue, hopByHop } from './headers.js';
+export * from './protocol.js';
+export { type ReadLimits, readMessage, readMessages } from './read-messages.js';
+export { errorReply, errorText, REPLIES } from './replies.js';
+export { type JsonLimits, scanJson } from './scan-json.js';
+export { type Edit, type Span, spanOf, spliceMessage } from './splice.js';
+export { notificationText, requestText, responseText } from './texts.js';

@@ -1,0 +1,26 @@
+/** Exit codes. Those from 3 on belong to replay, verify and tape. */
+export const EXIT = {
+  ok: 0,
+  /** Also: differences or misses. */
+  failure: 1,
+  usage: 2,
+  tapeInvalid: 3,
+  incomplete: 4,
+  targetFailed: 5,
+} as const;
+
+/** Something the user can mend. `message` is one or two plain lines: what, where, what to do. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number = EXIT.usage) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** One error out of several problems, each on its own line. */
+export function problemsError(problems: readonly string[]): CliError {
+  return new CliError(problems.join('\n'));
+}

@@ -1,0 +1,181 @@
+import type { Log } from '@shadowcat/kernel';
+
+/** Where the proxy listens. Port 0 lets the system pick one. */
+export interface ListenAddress {
+  /** A name or an address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A server that is reached over the network. */
+export interface UrlTarget {
+  readonly kind: 'url';
+  /** `http`: Streamable HTTP; `ws`: WebSocket, subprotocol `mcp`; `sse`: the legacy HTTP+SSE pair. */
+  readonly transport: 'http' | 'ws' | 'sse';
+  /** For people and for the store: the address as it was given. Unique among the targets, never with credentials. */
+  readonly name: string;
+  /** `http(s):` or `ws(s):`; the prefix `sse+` is gone. */
+  readonly url: string;
+}
+
+/** A server that is a command of ours, spoken to over its stdin and stdout. No shell is involved. */
+export interface CommandTarget {
+  readonly kind: 'command';
+  /** For people: the command's base name. */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Absolute. */
+  readonly cwd: string;
+  /** What the user adds to the allow-listed environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Either one command, or one or more addresses. */
+export type Targets = readonly [CommandTarget] | readonly [UrlTarget, ...UrlTarget[]];
+
+/** Who may talk to the listener. */
+export interface AccessConfig {
+  /** Clients must send `Authorization: Bearer <token>` (compared in constant time); `undefined`: nobody is asked. */
+  readonly token: string | undefined;
+  /** Host values accepted besides the listener's own (lower case, port optional), from `--allow-host`. */
+  readonly allowHosts: readonly string[];
+  /** Origins accepted besides the listener's own, such as `https://app.example`, from `--allow-origin`. */
+  readonly allowOrigins: readonly string[];
+  /** Who may read /health and /metrics: only this machine, anyone who reaches the port, or nobody. */
+  readonly admin: 'loopback' | 'any' | 'off';
+}
+
+/** How upstreams with an address are spoken to. */
+export interface UpstreamConfig {
+  /** Added to each request, names in lower case, from `--header`. Secret. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Whether the client's own `Authorization` goes to the upstream. */
+  readonly forwardAuthorization: boolean;
+  readonly connectTimeoutMs: number;
+  /** From the request sent to the first byte of its answer. 0: no limit. */
+  readonly firstByteTimeoutMs: number;
+  /** What happens to a session that its upstream lost: opened again with the remembered `initialize`, or 404. */
+  readonly onLoss: 'recover' | 'fail';
+}
+
+/** The pool of children. Also bounds the lines to WebSocket and legacy SSE upstreams. */
+export interface ChildrenConfig {
+  readonly isolation: 'session' | 'shared' | 'request';
+  /** Children alive at the same time. */
+  readonly max: number;
+  /** Requests that may wait for a child; more get `pool_exhausted` at once. */
+  readonly maxQueue: number;
+  /** How long one waits at most; then `pool_exhausted`. */
+  readonly queueTimeoutMs: number;
+  /** The longest line a child may write, in bytes. */
+  readonly maxLine: number;
+}
+
+export interface SessionsConfig {
+  /** Where sessions are kept: `memory:`, or `sqlite:` and an absolute path. */
+  readonly store: string;
+  /** A session that nothing was heard of for this long ends. */
+  readonly idleMs: number;
+  readonly max: number;
+  readonly maxPerCredential: number;
+}
+
+export interface RecordingConfig {
+  /** `directory`: a tape per session, and one for what has none. `file`: everything on one tape. */
+  readonly kind: 'directory' | 'file';
+  /** Absolute. A file's name ends in `.tape.jsonl`. */
+  readonly path: string;
+  /** Whether traffic is refused when it cannot be recorded. */
+  readonly required: boolean;
+  /** Whether every flush is followed by fdatasync, so that a power cut loses nothing that was reported. */
+  readonly durable: boolean;
+}
+
+/** Bounds on what clients may send and how long they may take. Sizes in bytes. */
+export interface LimitsConfig {
+  readonly maxBody: number;
+  /** Messages in one JSON-RPC batch. */
+  readonly maxBatch: number;
+  readonly maxJsonDepth: number;
+  readonly maxJsonNodes: number;
+  /** All headers of one request. */
+  readonly maxHeaderSize: number;
+  readonly headersTimeoutMs: number;
+  /** For the whole of a request's body to arrive. */
+  readonly requestTimeoutMs: number;
+  /** What may wait to be sent on one stream before its client is dropped. */
+  readonly maxStreamQueue: number;
+}
+
+/** What stands between a client and its targets, however the client is connected. */
+export interface ProxyConfig {
+  readonly targets: Targets;
+  readonly upstream: UpstreamConfig;
+  readonly children: ChildrenConfig;
+  readonly sessions: SessionsConfig;
+  readonly recording: RecordingConfig | undefined;
+  readonly limits: LimitsConfig;
+  /** Modules that export interceptors, outermost first: `file:` URLs or package names, to be given to `import()`. */
+  readonly interceptors: readonly string[];
+  /** A comment is sent on a stream that was silent for this long. 0: never. */
+  readonly keepAliveMs: number;
+  /** How long a shutdown waits for what is in flight. */
+  readonly drainMs: number;
+}
+
+/** `shadowcat reverse`, and `shadowcat record` without `--stdio`. */
+export interface ReverseConfig extends ProxyConfig {
+  readonly listen: ListenAddress;
+  /** The endpoint's path, such as `/mcp`. */
+  readonly path: string;
+  readonly access: AccessConfig;
+}
+
+/** `shadowcat record --stdio`: one client, on our own stdin and stdout. */
+export interface RecordStdioConfig extends ProxyConfig {
+  readonly recording: RecordingConfig;
+}
+
+/** `instant`: as fast as the client asks. `scaled`: the recorded pauses divided by `factor` (1: as recorded). */
+export type ReplayTime = { readonly kind: 'instant' } | { readonly kind: 'scaled'; readonly factor: number };
+
+/** `shadowcat replay`. */
+export interface ReplayConfig {
+  /** `undefined`: on our own stdin and stdout. */
+  readonly listen: ListenAddress | undefined;
+  readonly path: string;
+  readonly access: AccessConfig;
+  /** Absolute paths of tapes that exist; at least one. */
+  readonly tapes: readonly string[];
+  readonly time: ReplayTime;
+  /** Whether recordings that nobody asked for make the exit code 1. */
+  readonly allUsed: boolean;
+  readonly limits: LimitsConfig;
+  readonly keepAliveMs: number;
+  readonly drainMs: number;
+}
+
+/** What a run sees of the process it runs in. */
+export interface Io {
+  /** Writes one line of data to stdout: the endpoint's URL once it accepts connections. Never used with `--stdio`. */
+  readonly print: (line: string) => void;
+  /** Writes plain lines for a person to stderr, apart from the log: replay's summary and misses. */
+  readonly tell: (text: string) => void;
+  readonly log: Log;
+  /** Aborted at the first SIGTERM or SIGINT: stop accepting, finish what is in flight, end. The reason is the signal's name. */
+  readonly stop: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+}
+
+/**
+ * What the commands start. Each function resolves, when everything it opened is closed again, with the exit code:
+ * after `io.stop` was aborted, or with `--stdio` after stdin ended. It rejects when it could not start, or broke for good;
+ * the command turns a `ProxyError` into one plain line and an exit code.
+ */
+export interface Stack {
+  runReverse(config: ReverseConfig, io: Io): Promise<number>;
+  runRecordStdio(config: RecordStdioConfig, io: Io): Promise<number>;
+  runReplay(config: ReplayConfig, io: Io): Promise<number>;
+}

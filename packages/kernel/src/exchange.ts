@@ -1,0 +1,35 @@
+import type { Body } from './body.js';
+import type { Context } from './context.js';
+import type { HeaderMap } from './headers.js';
+
+/** The head of a request: method in upper case, target as in the request line (path and query). */
+export interface RequestHead {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: HeaderMap;
+}
+
+/** One question put to the proxy. */
+export interface Exchange {
+  /** Unique within this process; short, for logs and tapes. */
+  readonly id: string;
+  readonly head: RequestHead;
+  readonly body: Body;
+  /** Fires when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  readonly context: Context;
+}
+
+/** The same exchange with another head or body; signal and context stay shared. */
+export function withExchange(exchange: Exchange, changes: { head?: RequestHead; body?: Body }): Exchange {
+  return {
+    id: exchange.id,
+    head: changes.head ?? exchange.head,
+    body: changes.body ?? exchange.body,
+    // A getter, because listeners make the signal on first use.
+    get signal() {
+      return exchange.signal;
+    },
+    context: exchange.context,
+  };
+}

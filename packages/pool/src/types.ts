@@ -1,0 +1,104 @@
+import type { Clock, Log, ProxyError } from '@shadowcat/kernel';
+
+/** How many at a time may lease one resource: `exclusive` one, `shared` any number (lines that carry many exchanges). */
+export type Sharing = 'exclusive' | 'shared';
+
+/** What the user decides. Times in milliseconds. */
+export interface PoolOptions {
+  /** Resources that may exist at the same time, those being opened and closed included. */
+  readonly max: number;
+  /** How many may wait for a place; the next one gets `pool_exhausted` at once. */
+  readonly queueLimit: number;
+  /** The one deadline of an acquire: waiting, opening and all. */
+  readonly acquireTimeoutMs: number;
+  /** How long a resource may lie idle. `Infinity`: for ever. */
+  readonly idleTtlMs: number;
+  readonly sharing: Sharing;
+  /** A resource older than this is closed when it becomes idle. Default: never. */
+  readonly maxLifetimeMs?: number;
+  /** An acquire that took longer is logged. Default 5000. */
+  readonly slowAcquireMs?: number;
+  /** How openings that fail, and resources that die young, hold the next opening back. */
+  readonly backoff?: Partial<BackoffOptions>;
+}
+
+export interface BackoffOptions {
+  /** The pause after the second failure in a row (there is none after the first); doubles with each further one. Default 250. */
+  readonly firstMs: number;
+  /** The longest pause. Default 30000. */
+  readonly maxMs: number;
+  /** An acquire waits for the end of a pause no longer than this; else it fails at once with the last error. Default 2000. */
+  readonly patienceMs: number;
+  /** A resource that dies before this age died young. Default 5000. */
+  readonly stableMs: number;
+}
+
+/** What the system provides. */
+export interface PoolComponents<K, R> {
+  /** Opens a resource. Must settle soon after `signal` fires; what it opened by then is closed. */
+  open(key: K, signal: AbortSignal): Promise<R>;
+  /** Closes a resource, also one that died by itself. Its place is free when the promise settles. */
+  close(resource: R, reason: ProxyError): Promise<void>;
+  /** Calls `gone` when the resource died by itself, so that a dead one is never lent. */
+  watch?(resource: R, gone: (reason: ProxyError) => void): void;
+  /** Whether it ever did its job. One that dies without having done so counts as an opening that failed. */
+  proved?(resource: R): boolean;
+  /** Whether an opening that failed with this error is tried again within the deadline. Default: never. */
+  transient?(error: ProxyError): boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 0 <= n < 1; spreads the pauses by a fifth. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** The right to use a resource, until it is given back by exactly one of the two; later calls do nothing. */
+export interface Lease<R> {
+  readonly value: R;
+  release(): void;
+  /** Gives it back as broken: it is closed at once, for all who lease it. */
+  spoil(error: ProxyError): void;
+}
+
+/** `idle + leased + opening + closing = open <= max` at all times. The rest are counts since the start. */
+export interface PoolStats {
+  readonly open: number;
+  readonly idle: number;
+  readonly leased: number;
+  readonly opening: number;
+  readonly closing: number;
+  /** Acquires that have neither a lease nor an error yet. */
+  readonly waiting: number;
+  /** Resources that were opened. */
+  readonly spawned: number;
+  /** Resources that died, or were given back as broken. */
+  readonly spoiled: number;
+  /** Idle resources that were closed for their age, or to make room. */
+  readonly expired: number;
+  /** Openings that failed. */
+  readonly failed: number;
+  /** Acquires that were refused or timed out. */
+  readonly refused: number;
+  /** Why the last opening failed or resource died, while it still holds others back. */
+  readonly trouble: ProxyError | undefined;
+}
+
+/** Whoever waits; `signal` is read only if there is something to wait for. */
+export interface Waiting {
+  readonly signal?: AbortSignal;
+}
+
+/** Leases of anything that is dear to open, by key. `Symbol.asyncDispose` is `close`. */
+export interface Pool<K, R> extends AsyncDisposable {
+  /**
+   * A lease of a resource for `key`, opened when there is none; first come, first served per key.
+   * Rejects with `pool_exhausted`, `upstream_timeout`, `draining`, `cancelled`, or what `open` rejected with.
+   */
+  acquire(key: K, waiting?: Waiting): Promise<Lease<R>>;
+  /** Closes what exists for `key` now, leased or not, and fails those who wait for it. */
+  evict(key: K, reason: ProxyError): Promise<void>;
+  readonly stats: PoolStats;
+  /** Ends gently: waiters fail, leases are awaited, everything is closed. A second call returns the first promise. */
+  close(): Promise<void>;
+  /** Ends now: everything is closed, leased or not. */
+  destroy(reason: ProxyError): Promise<void>;
+}

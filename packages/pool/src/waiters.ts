@@ -1,0 +1,63 @@
+import { type Clock, ProxyError } from '@shadowcat/kernel';
+import type { Lease, Waiting } from './types.js';
+
+/** One acquire that could not be answered at once. */
+export interface Waiter<K, R> {
+  readonly key: K;
+  readonly since: number;
+  /** An opening is under way that will serve it; otherwise it waits for a place. */
+  covered: boolean;
+  readonly settle: (outcome: Lease<R> | ProxyError) => void;
+}
+
+/** Who waits, in the order they came. Each has one timer and one abort listener, gone as soon as it is settled. */
+export class Waiters<K, R> {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #waiters = new Set<Waiter<K, R>>();
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<Waiter<K, R>> {
+    return this.#waiters.values();
+  }
+
+  has(key: K): boolean {
+    for (const waiter of this.#waiters) if (waiter.key === key) return true;
+    return false;
+  }
+
+  /**
+   * Queues one and returns the promise of its outcome. `left` runs when it gave up by itself: its deadline passed, or its
+   * signal fired.
+   */
+  add(key: K, waiting: Waiting, left: (waiter: Waiter<K, R>) => ProxyError): [Waiter<K, R>, Promise<Lease<R>>] {
+    const signal = waiting.signal;
+    const { promise, resolve, reject } = Promise.withResolvers<Lease<R>>();
+    const onAbort = (): void => waiter.settle(ProxyError.from(signal?.reason, 'cancelled'));
+    const timer = this.#clock.timer(this.#timeoutMs, () => waiter.settle(left(waiter)));
+    const waiter: Waiter<K, R> = {
+      key,
+      since: this.#clock.now(),
+      covered: false,
+      settle: (outcome) => {
+        if (!this.#waiters.delete(waiter)) return;
+        timer.cancel();
+        signal?.removeEventListener('abort', onAbort);
+        if (outcome instanceof ProxyError) reject(outcome);
+        else resolve(outcome);
+      },
+    };
+    this.#waiters.add(waiter);
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    return [waiter, promise];
+  }
+}

@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+// `npm test` and `npm run check`: runs every step, also after one that failed, and ends with `N passed, M failed`. With
+// words, only the steps of these names: `npm run check -- lint unit`.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { exitCodeOf } from '../bootstrap/lib/child.mjs';
+import { seconds, spin } from '../bootstrap/lib/progress.mjs';
+import { clearReport, readReport, summarise } from './report.mjs';
+import { STEPS } from './steps.mjs';
+import { treeState } from './tree-state.mjs';
+
+const root = join(import.meta.dirname, '..', '..');
+const EXIT = { failed: 1, usage: 2 };
+
+/** @typedef {import('./report.mjs').Outcome} Outcome */
+
+/** @type {import('node:child_process').ChildProcess | undefined} */
+let running;
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.on(signal, () => {
+    running?.kill(signal);
+    process.exit(exitCodeOf(null, signal));
+  });
+}
+
+/**
+ * @param {string[]} words
+ * @returns {Promise<number>} the exit code
+ */
+async function main(words) {
+  const unknown = words.filter((word) => STEPS.every(({ name }) => name !== word));
+  if (unknown.length > 0) {
+    process.stderr.write(`no such step: ${unknown.join(', ')}. Steps: ${STEPS.map(({ name }) => name).join(', ')}\n`);
+    return EXIT.usage;
+  }
+  const before = treeState(root);
+  const outcomes = /** @type {Map<string, Outcome>} */ (new Map());
+  for (const step of STEPS.filter(({ name }) => words.length === 0 || words.includes(name))) {
+    const blocker = step.needs !== undefined && outcomes.get(step.needs)?.failed ? step.needs : undefined;
+    const outcome = blocker === undefined ? await runStep(step) : notRun(step.name, blocker);
+    outcomes.set(step.name, outcome);
+    show(outcome);
+  }
+  const tree = compareTrees(before);
+  outcomes.set(tree.name, tree);
+  show(tree);
+  const { line, failed } = summarise([...outcomes.values()]);
+  process.stdout.write(`${line}\n`);
+  return failed === 0 ? 0 : EXIT.failed;
+}
+
+/**
+ * @param {import('./steps.mjs').Step} step
+ * @returns {Promise<Outcome>}
+ */
+async function runStep({ name, commands, report }) {
+  const startedAt = Date.now();
+  const reportFile = report === undefined ? undefined : join(root, report);
+  if (reportFile !== undefined) clearReport(reportFile);
+  const stopSpinner = process.stderr.isTTY ? spin(name, startedAt) : undefined;
+  const ended = [];
+  for (const command of commands) ended.push(await run(command));
+  stopSpinner?.();
+  const code = ended.find((end) => end.code !== 0)?.code ?? 0;
+  const counted = reportFile === undefined ? undefined : readReport(reportFile, code);
+  return {
+    name,
+    passed: code === 0 ? 1 : 0,
+    failed: code === 0 ? 0 : 1,
+    ...counted,
+    duration: seconds(Date.now() - startedAt),
+    output: ended.map((end) => end.output).join(''),
+  };
+}
+
+/**
+ * @param {string[]} args for Node
+ * @returns {Promise<{ code: number, output: string }>}
+ */
+function run(args) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    running = child;
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text;
+      });
+    }
+    child.once('error', (error) => resolve({ code: EXIT.failed, output: `${output}${error.message}\n` }));
+    child.once('close', (code, signal) => resolve({ code: exitCodeOf(code, signal), output }));
+  });
+}
+
+/**
+ * @param {string} name
+ * @param {string} blocker
+ * @returns {Outcome}
+ */
+function notRun(name, blocker) {
+  return { name, passed: 0, failed: 1, duration: seconds(0), output: `not run, because ${blocker} failed\n` };
+}
+
+/**
+ * Building, generating and testing leave the checkout as it was.
+ * @param {string | undefined} before
+ * @returns {Outcome}
+ */
+function compareTrees(before) {
+  const after = treeState(root);
+  const same = before === after;
+  const output = `the checks changed the checkout; git sees now:\n${after ?? ''}\n`;
+  return { name: 'clean tree', passed: same ? 1 : 0, failed: same ? 0 : 1, duration: seconds(0), output };
+}
+
+/** @param {Outcome} outcome */
+function show({ name, passed, failed, tests, duration, output }) {
+  const count = tests ? `, ${passed} of ${passed + failed} tests` : '';
+  process.stdout.write(`${failed === 0 ? 'ok    ' : 'FAILED'}  ${name} (${duration}${count})\n`);
+  if (failed > 0) process.stdout.write(`${output.trimEnd()}\n`);
+}
+
+process.exitCode = await main(process.argv.slice(2));

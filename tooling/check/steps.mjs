@@ -1,0 +1,45 @@
+// Everything that `npm test` checks, in order: what is cheap and says most comes first.
+import { join } from 'node:path';
+
+/**
+ * @typedef {object} Step
+ * @property {string} name
+ * @property {string[][]} commands arguments for Node, run one after the other
+ * @property {string} [report] file with vitest's JSON report: the step counts its tests instead of itself
+ * @property {string} [needs] a step that must have passed for this one to mean anything
+ */
+
+const BIN = {
+  biome: 'node_modules/@biomejs/biome/bin/biome',
+  knip: 'node_modules/knip/bin/knip.js',
+  tsc: 'node_modules/typescript/bin/tsc',
+  vitest: 'node_modules/vitest/vitest.mjs',
+};
+
+/** @param {string} project */
+function vitest(project) {
+  const report = join('.tools', 'reports', `${project}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  return { name: project, report, commands: [[BIN.vitest, 'run', '--project', project, ...reporters]] };
+}
+
+/** @type {readonly Step[]} */
+export const STEPS = [
+  { name: 'build', commands: [['tooling/bootstrap/run.mjs', 'build']] },
+  {
+    name: 'types',
+    needs: 'build',
+    commands: [
+      [BIN.tsc, '-p', 'tsconfig.tests.json'],
+      [BIN.tsc, '-p', 'tsconfig.tooling.json'],
+    ],
+  },
+  { name: 'lint', commands: [[BIN.biome, 'ci', '--error-on-warnings', '--max-diagnostics=100', '.']] },
+  { name: 'boundaries', commands: [['tooling/boundaries/check.mjs']] },
+  { name: 'picture', commands: [['tooling/boundaries/picture.mjs', '--check']] },
+  { name: 'traces', commands: [['tooling/check/traces.mjs']] },
+  { name: 'knip', commands: [[BIN.knip, '--no-progress', '--no-config-hints']] },
+  { name: 'publint', needs: 'build', commands: [['tooling/check/publint.mjs']] },
+  vitest('unit'),
+  { ...vitest('e2e'), needs: 'build' },
+];

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { countTests, summarise } from '../report.mjs';
+
+const passing = { status: 'passed', assertionResults: [{ status: 'passed' }] };
+const failing = { status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'passed' }] };
+const broken = { status: 'failed', assertionResults: [] };
+
+describe('countTests', () => {
+  it.each([
+    ['all pass', { numPassedTests: 1, numFailedTests: 0, testResults: [passing] }, 0, [1, 0]],
+    ['one fails', { numPassedTests: 2, numFailedTests: 1, testResults: [passing, failing] }, 1, [2, 1]],
+    ['a file cannot be loaded', { numPassedTests: 1, numFailedTests: 0, testResults: [passing, broken] }, 1, [1, 1]],
+    ['an error outside of every test', { numPassedTests: 1, numFailedTests: 0, testResults: [passing] }, 1, [1, 1]],
+    ['no test was found', { numPassedTests: 0, numFailedTests: 0, testResults: [] }, 0, [0, 1]],
+  ])('%s', (_what, report, exitCode, [passed, failed]) => {
+    expect(countTests(report, exitCode)).toEqual({ passed, failed, tests: true });
+  });
+});
+
+describe('summarise', () => {
+  it('adds up tests and steps', () => {
+    const outcome = { duration: '0.1 s', output: '' };
+    expect(
+      summarise([
+        { ...outcome, name: 'lint', passed: 1, failed: 0 },
+        { ...outcome, name: 'unit', passed: 40, failed: 2, tests: true },
+      ]),
+    ).toEqual({ line: '41 passed, 2 failed', failed: 2 });
+  });
+});

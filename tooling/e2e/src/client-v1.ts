@@ -1,0 +1,58 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+  LoggingMessageNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
+import { Answers } from './answers.js';
+import { toJson } from './json.js';
+import { CLIENT_CAPABILITIES, type ConnectOptions, REQUEST_MS, type Target, type TestClient } from './test-client.js';
+
+/** Connects the official SDK v1, which speaks the legacy revisions, and answers whatever the server asks. */
+export async function connectV1(target: Target, { roots }: ConnectOptions = {}): Promise<TestClient> {
+  const client = new Client({ name: 'e2e-v1', version: '1.0.0' }, { capabilities: CLIENT_CAPABILITIES });
+  const answers = new Answers(roots);
+  client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => answers.sample(params));
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => answers.elicit(params as object));
+  client.setRequestHandler(ListRootsRequestSchema, () => answers.listRoots());
+  client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => answers.log(params));
+  const transport = transportTo(target);
+  const options = { timeout: REQUEST_MS };
+  // The SDK's own transports are not assignable to its Transport type under exactOptionalPropertyTypes.
+  await client.connect(transport as Transport, options);
+  return {
+    era: 'legacy',
+    requests: answers.requests,
+    logs: answers.logs,
+    listTools: async () => toJson(await client.listTools({}, options)),
+    listResources: async () => toJson(await client.listResources({}, options)),
+    listResourceTemplates: async () => toJson(await client.listResourceTemplates({}, options)),
+    listPrompts: async () => toJson(await client.listPrompts({}, options)),
+    readResource: async (uri) => toJson(await client.readResource({ uri }, options)),
+    getPrompt: async (name, args) =>
+      toJson(await client.getPrompt({ name, ...(args && { arguments: args }) }, options)),
+    callTool: async (name, args, { onProgress } = {}) =>
+      toJson(
+        await client.callTool({ name, arguments: { ...args } }, undefined, {
+          ...options,
+          ...(onProgress && { onprogress: (progress) => onProgress(toJson(progress) as never) }),
+        }),
+      ),
+    complete: async (prompt, argument) =>
+      toJson(await client.complete({ ref: { type: 'ref/prompt', name: prompt }, argument }, options)),
+    [Symbol.asyncDispose]: async () => {
+      if (transport instanceof StreamableHTTPClientTransport) await transport.terminateSession();
+      await client.close();
+    },
+  };
+}
+
+function transportTo(target: Target): StdioClientTransport | StreamableHTTPClientTransport {
+  if ('url' in target) return new StreamableHTTPClientTransport(new URL(target.url));
+  const { args = [], env, ...rest } = target;
+  return new StdioClientTransport({ ...rest, args: [...args], stderr: 'ignore', ...(env && { env: { ...env } }) });
+}
