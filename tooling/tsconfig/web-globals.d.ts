@@ -1,9 +1,7 @@
 // The few web globals that PURE packages may use. Everything else of the outside world is absent on purpose:
 // a PURE package that needs time takes a `Clock`, one that needs bytes from elsewhere takes a port.
 
-interface AbortSignalEventListener {
-  (): void;
-}
+type AbortSignalEventListener = () => void;
 interface AbortSignal {
   readonly aborted: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: the platform's own type, the reason can be anything

@@ -131,7 +131,7 @@ export class Body {
       end = { kind: 'failed', error };
       throw error;
     } finally {
-      for (const step of steps) await step.end?.(end);
+      await finish(steps, end);
     }
   }
 
@@ -157,7 +157,7 @@ export class Body {
       end = { kind: 'failed', error };
       throw error;
     } finally {
-      for (const step of steps) await step.end?.(end);
+      await finish(steps, end);
     }
   }
 
@@ -187,6 +187,20 @@ async function apply(step: FrameStep, frames: readonly Frame[]): Promise<readonl
     else out.push(result as Frame);
   }
   return out;
+}
+
+/** Tells every step, also when one of them fails; the first failure is thrown once all know. */
+async function finish(steps: readonly FrameStep[], end: BodyEnd): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step.end?.(end);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  // A body that failed says why it failed, not what the failure led to.
+  if (failures.length > 0 && end.kind !== 'failed') throw failures[0];
 }
 
 async function show(steps: readonly FrameStep[], frame: Frame): Promise<void> {

@@ -111,7 +111,16 @@ export class ProxyError extends Error {
     if (thrown instanceof Error && thrown.name === 'AbortError') {
       return new ProxyError('cancelled', 'the request was cancelled', { cause: thrown });
     }
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new ProxyError(fallback, message, { cause: thrown });
+    return new ProxyError(fallback, messageOf(thrown), { cause: thrown });
+  }
+}
+
+/** Anything can be thrown, also what has no text. */
+function messageOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  try {
+    return String(thrown);
+  } catch {
+    return 'something without a text was thrown';
   }
 }

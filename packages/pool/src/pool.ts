@@ -23,7 +23,7 @@ class ResourcePool<K, R> implements Pool<K, R> {
   readonly #backoff: Backoff<K>;
   readonly #capacity: number;
   #idleTimer: Timer | undefined;
-  #backoffTimer: Timer | undefined;
+  #backoffTimer: { readonly at: number; readonly timer: Timer } | undefined;
   #spawned = 0;
   #spoiled = 0;
   #expired = 0;
@@ -106,7 +106,7 @@ class ResourcePool<K, R> implements Pool<K, R> {
     if (this.#ending === undefined) {
       this.#ending = reason;
       this.#idleTimer?.cancel();
-      this.#backoffTimer?.cancel();
+      this.#backoffTimer?.timer.cancel();
       for (const waiter of this.#waiters) waiter.settle(reason);
       for (const entry of this.#shelf.all()) if (entry.state === 'opening') entry.abort.abort(reason);
     }
@@ -132,8 +132,7 @@ class ResourcePool<K, R> implements Pool<K, R> {
     if (entry.state !== 'leased') return;
     entry.leases -= 1;
     if (spoiled !== undefined) {
-      this.#spoiled += 1;
-      this.#closeForGood(entry, spoiled);
+      this.#gone(entry, spoiled);
       return;
     }
     if (this.#backoff.trouble !== undefined && this.#proved(entry)) this.#backoff.worked();
@@ -217,18 +216,26 @@ class ResourcePool<K, R> implements Pool<K, R> {
     const hold = this.#backoff.hold(waiter.key);
     if (hold === undefined) return false;
     const pause = hold.until - clock.now();
-    if (pause > this.#backoff.patienceMs) {
-      const seconds = Math.ceil(pause / 1000);
-      const { code, message, data } = hold.error;
-      const text = `${message}; the next start is in ${seconds} s`;
-      this.#refuse(waiter, new ProxyError(code, text, { retryAfter: seconds, ...(data === undefined ? {} : { data }) }));
-    } else if (this.#backoffTimer === undefined) {
-      this.#backoffTimer = clock.timer(Math.max(1, pause), () => {
-        this.#backoffTimer = undefined;
-        this.#pump();
-      });
+    if (pause <= this.#backoff.patienceMs) {
+      this.#pumpAt(hold.until);
+      return true;
     }
+    const seconds = Math.ceil(pause / 1000);
+    const { code, message, data } = hold.error;
+    const details = data === undefined ? { retryAfter: seconds } : { retryAfter: seconds, data };
+    this.#refuse(waiter, new ProxyError(code, `${message}; the next start is in ${seconds} s`, details));
     return true;
+  }
+
+  #pumpAt(at: number): void {
+    const { clock } = this.#components;
+    if (this.#backoffTimer !== undefined && this.#backoffTimer.at <= at) return;
+    this.#backoffTimer?.timer.cancel();
+    const timer = clock.timer(Math.max(1, at - clock.now()), () => {
+      this.#backoffTimer = undefined;
+      this.#pump();
+    });
+    this.#backoffTimer = { at, timer };
   }
 
   #makeRoom(): void {

@@ -6,5 +6,13 @@ export {
   type SessionStats,
   sessionLayer,
 } from './session-layer.js';
-export { advance, END_REASONS, type EndReason, isIdle, type SessionEvent, type SessionPhase, type SessionState } from './state.js';
+export {
+  advance,
+  END_REASONS,
+  type EndReason,
+  isIdle,
+  type SessionEvent,
+  type SessionPhase,
+  type SessionState,
+} from './state.js';
 export type { SessionRecord, SessionStore } from './store.js';

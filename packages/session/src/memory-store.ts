@@ -3,6 +3,7 @@ import type { SessionRecord, SessionStore } from './store.js';
 /** A store that forgets everything when the process ends. */
 export function memoryStore(): SessionStore {
   const records = new Map<string, SessionRecord>();
+  const done = Promise.resolve();
   return {
     load: (id) => Promise.resolve(records.get(id)),
     put: (record) => void records.set(record.id, record),
@@ -21,7 +22,7 @@ export function memoryStore(): SessionStore {
       }
       return Promise.resolve(removed);
     },
-    flush: () => Promise.resolve(),
-    close: () => Promise.resolve(),
+    flush: () => done,
+    close: () => done,
   };
 }

@@ -172,7 +172,10 @@ class Sessions {
     const now = this.#clock.now();
     if (session === undefined || session.ended) throw notFound();
     if (session.credential !== (exchange.context.get(credentialSlot) ?? '')) {
-      this.#log.warn({ exchange: exchange.id }, 'a session was asked for with another credential than made it: answered 404');
+      this.#log.warn(
+        { exchange: exchange.id },
+        'a session was asked for with another credential than made it: answered 404',
+      );
       throw notFound();
     }
     if (isIdle(session.state, now, this.#idleMs)) {
@@ -255,7 +258,10 @@ class Sessions {
     try {
       await this.#store.flush();
     } catch (error) {
-      this.#log.error({ err: error }, 'the last changes of sessions could not be stored: they are lost when the proxy ends');
+      this.#log.error(
+        { err: error },
+        'the last changes of sessions could not be stored: they are lost when the proxy ends',
+      );
     }
   }
 
@@ -341,7 +347,9 @@ class Sessions {
 /** A legacy exchange that names no session: the innermost handler decides, and no id of the upstream's is shown. */
 async function withoutSession(next: Handler, exchange: Exchange): Promise<Reply> {
   const answer = await next(exchange);
-  return answer.head.headers[SESSION_HEADER] === undefined ? answer : withReply(answer, { head: named(answer, undefined) });
+  return answer.head.headers[SESSION_HEADER] === undefined
+    ? answer
+    : withReply(answer, { head: named(answer, undefined) });
 }
 
 /** The answer's head with this session id instead of the upstream's. */
@@ -350,7 +358,10 @@ function named(answer: Reply, id: string | undefined): Reply['head'] {
 }
 
 function notFound(): ProxyError {
-  return new ProxyError('session_not_found', 'Session not found: it ended or never was; open a new one with initialize');
+  return new ProxyError(
+    'session_not_found',
+    'Session not found: it ended or never was; open a new one with initialize',
+  );
 }
 
 function noRoom(max: number): ProxyError {

@@ -1,4 +1,13 @@
-import { Body, Context, type Exchange, type Frame, type Handler, type HeaderMap, type Reply, reply } from '@shadowcat/kernel';
+import {
+  Body,
+  Context,
+  type Exchange,
+  type Frame,
+  type Handler,
+  type HeaderMap,
+  type Reply,
+  reply,
+} from '@shadowcat/kernel';
 import { callSlot, classify, framingOf, type JsonObject, jsonFraming, readMessages, sseFraming } from '@shadowcat/wire';
 
 const encoder = new TextEncoder();

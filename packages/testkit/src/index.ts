@@ -11,3 +11,9 @@ export {
 } from './exchanges.js';
 export { ManualClock, settled } from './manual-clock.js';
 export { type MemoryConnection, type MemoryLineOptions, memoryLine } from './memory-line.js';
+export {
+  type SessionStoreHarness,
+  type SessionStoreLike,
+  type SuiteRunner,
+  sessionStoreCompliance,
+} from './session-store-compliance.js';

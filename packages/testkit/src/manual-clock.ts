@@ -66,7 +66,8 @@ export class ManualClock implements Clock {
     let first: Alarm | undefined;
     for (const alarm of this.#alarms) {
       if (alarm.at > target) continue;
-      if (first === undefined || alarm.at < first.at || (alarm.at === first.at && alarm.order < first.order)) first = alarm;
+      if (first === undefined || alarm.at < first.at || (alarm.at === first.at && alarm.order < first.order))
+        first = alarm;
     }
     return first;
   }

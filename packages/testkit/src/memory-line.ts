@@ -2,9 +2,9 @@ import { type Connection, type ConnectionSink, ProxyError } from '@shadowcat/ker
 
 /** One end of a {@link memoryLine}. */
 export interface MemoryConnection extends Connection {
-  /** Every text this end sent, in order. */
+  /** Every text that this end sent, in order. */
   readonly sent: readonly string[];
-  /** Whether this end is over, for whatever reason. */
+  /** Whether the line is over, for whatever reason; what was sent before may still be on its way. */
   readonly ended: boolean;
   /** Stops taking what the other end sends, like a peer that does not read. */
   pause(): void;
@@ -13,52 +13,62 @@ export interface MemoryConnection extends Connection {
 
 export interface MemoryLineOptions {
   readonly names?: readonly [near: string, far: string];
-  /** How many messages may lie between the ends before `send` makes its caller wait. Default 16. */
+  /** How many messages may wait for one end before `send` makes the other wait. Default 16. */
   readonly capacity?: number;
 }
 
 /**
  * Two connected {@link Connection}s: what one sends, the other's sink gets, in order and never in the same turn.
- * Disposing an end closes both in good order after what was sent has arrived; destroying one tells its own sink the reason
- * and the other's `upstream_closed`, at once.
+ * Disposing an end closes both in good order once what was sent has arrived; destroying one drops what was under way,
+ * tells its own sink the reason and the other's `upstream_closed`.
  */
 export function memoryLine(options: MemoryLineOptions = {}): { near: MemoryConnection; far: MemoryConnection } {
   const [nearName, farName] = options.names ?? ['near', 'far'];
   const capacity = options.capacity ?? 16;
   const near = new End(nearName, capacity);
   const far = new End(farName, capacity);
-  near.peer = far;
-  far.peer = near;
+  near.connect(far);
+  far.connect(near);
   return { near, far };
 }
 
 class End implements MemoryConnection {
   readonly name: string;
   readonly sent: string[] = [];
-  peer: End | undefined;
-  ended = false;
   readonly #capacity: number;
+  #peer: End = this;
   #sink: ConnectionSink | undefined;
+  /** What the other end sent and the sink has not got yet. */
   #inbox: string[] = [];
+  /** Senders that wait for room, and ends that wait for the inbox to be empty. */
   #waiting: (() => void)[] = [];
   #paused = false;
   #scheduled = false;
-  #closing: Promise<void> | undefined;
-  #closed: (() => void) | undefined;
-  #reason: ProxyError | undefined;
+  #over: { readonly reason: ProxyError | undefined } | undefined;
+  #told = false;
 
   constructor(name: string, capacity: number) {
     this.name = name;
     this.#capacity = capacity;
   }
 
+  connect(peer: End): void {
+    this.#peer = peer;
+  }
+
+  get ended(): boolean {
+    return this.#over !== undefined;
+  }
+
   async send(text: string): Promise<void> {
-    const peer = this.peer;
-    if (peer === undefined || this.ended || this.#closing !== undefined) {
-      throw this.#reason ?? new ProxyError('upstream_closed', `${this.name}: the line is closed`);
+    if (this.#over !== undefined) {
+      throw this.#over.reason ?? new ProxyError('upstream_closed', `${this.name}: the line is closed`);
     }
     this.sent.push(text);
-    await peer.#take(text);
+    const peer = this.#peer;
+    peer.#inbox.push(text);
+    peer.#schedule();
+    while (peer.#inbox.length > peer.#capacity && !this.ended) await peer.#progress();
   }
 
   listen(sink: ConnectionSink): void {
@@ -68,26 +78,17 @@ class End implements MemoryConnection {
   }
 
   destroy(reason: ProxyError): void {
-    if (this.ended) return;
-    this.#inbox = [];
-    this.#end(reason);
-    const peer = this.peer;
-    if (peer !== undefined && !peer.ended) {
-      peer.#inbox = [];
-      peer.#end(new ProxyError('upstream_closed', `${peer.name}: the other end closed the line`));
-    }
+    this.#drop(reason);
+    this.#peer.#drop(new ProxyError('upstream_closed', `${this.#peer.name}: the other end closed the line`));
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    const peer = this.peer;
-    if (this.ended || peer === undefined) return Promise.resolve();
-    this.#closing ??= new Promise((resolve) => {
-      this.#closed = resolve;
-      peer.#closing ??= Promise.resolve();
-      peer.#schedule();
-      this.#schedule();
-    });
-    return this.#closing;
+  async [Symbol.asyncDispose](): Promise<void> {
+    const peer = this.#peer;
+    for (const end of [this, peer]) {
+      end.#over ??= { reason: undefined };
+      end.#schedule();
+    }
+    while (peer.#inbox.length > 0 && peer.#sink !== undefined) await peer.#progress();
   }
 
   pause(): void {
@@ -99,10 +100,14 @@ class End implements MemoryConnection {
     this.#schedule();
   }
 
-  #take(text: string): Promise<void> | undefined {
-    this.#inbox.push(text);
+  #drop(reason: ProxyError): void {
+    this.#inbox = [];
+    this.#over ??= { reason };
     this.#schedule();
-    if (this.#inbox.length <= this.#capacity) return undefined;
+  }
+
+  /** Resolves when the inbox has changed. */
+  #progress(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -116,36 +121,16 @@ class End implements MemoryConnection {
   }
 
   #deliver(): void {
-    while (!this.#paused && this.#sink !== undefined && !this.ended) {
+    const sink = this.#sink;
+    while (sink !== undefined && !this.#paused) {
       const text = this.#inbox.shift();
       if (text === undefined) break;
-      this.#sink.message(text);
-      if (this.#inbox.length <= this.#capacity) this.#release();
+      sink.message(text);
     }
-    if (this.ended) {
-      this.#tellClosed();
-    } else if (this.#closing !== undefined && (this.#inbox.length === 0 || this.#sink === undefined)) {
-      this.#end(undefined);
+    if (sink !== undefined && this.#over !== undefined && this.#inbox.length === 0 && !this.#told) {
+      this.#told = true;
+      sink.closed(this.#over.reason);
     }
-  }
-
-  #end(reason: ProxyError | undefined): void {
-    this.ended = true;
-    this.#reason = reason;
-    this.#release();
-    this.#closed?.();
-    this.#schedule();
-  }
-
-  #tellClosed(): void {
-    const sink = this.#sink;
-    if (sink === undefined || this.#told) return;
-    this.#told = true;
-    sink.closed(this.#reason);
-  }
-  #told = false;
-
-  #release(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();

@@ -49,7 +49,11 @@ const FULL = {
   id: 'b',
   credential: 'c0ffee',
   initializeText: '{"id":9007199254740993, "x":1.0, "name":"naïve \\"猫\\" 😀"}',
-  initializeResult: { protocolVersion: '2025-11-25', instructions: 'it\'s "fine"\n; drop table session; --', list: [null, 1.5] },
+  initializeResult: {
+    protocolVersion: '2025-11-25',
+    instructions: 'it\'s "fine"\n; drop table session; --',
+    list: [null, 1.5],
+  },
   protocolVersion: '2025-11-25',
   upstream: { target: 'http://127.0.0.1:3000/mcp', sessionId: 'their-own' },
   logLevel: 'warning',
@@ -166,7 +170,12 @@ export function sessionStoreCompliance(runner: SuiteRunner, harness: SessionStor
     it(
       'those used before a moment, and says which',
       using(async (store) => {
-        for (const [id, at] of [['a', 10], ['b', 20], ['c', 30]] as const) store.put(used(id, at));
+        for (const [id, at] of [
+          ['a', 10],
+          ['b', 20],
+          ['c', 30],
+        ] as const)
+          store.put(used(id, at));
         await store.flush();
         store.touch('a', 25);
         expect(await store.prune({ before: 25, keep: 10 })).toEqual(['b']);
@@ -179,7 +188,12 @@ export function sessionStoreCompliance(runner: SuiteRunner, harness: SessionStor
     it(
       'the longest unused beyond a number',
       using(async (store) => {
-        for (const [id, at] of [['a', 30], ['b', 10], ['c', 20]] as const) store.put(used(id, at));
+        for (const [id, at] of [
+          ['a', 30],
+          ['b', 10],
+          ['c', 20],
+        ] as const)
+          store.put(used(id, at));
         expect([...(await store.prune({ before: 0, keep: 2 }))]).toEqual(['b']);
         expect([...(await store.prune({ before: 0, keep: 0 }))].sort()).toEqual(['a', 'c']);
         expect(await store.load('a')).toBe(undefined);
@@ -195,7 +209,10 @@ export function sessionStoreCompliance(runner: SuiteRunner, harness: SessionStor
       await first;
     });
 
-    it('with nothing to flush', using((store) => store.flush()));
+    it(
+      'with nothing to flush',
+      using((store) => store.flush()),
+    );
 
     const { reopen } = harness;
     if (reopen === undefined) return;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Body, Context, type Exchange, type ProxyError, type RequestHead } from '@shadowcat/kernel';
-import { framingOf } from '@shadowcat/wire';
+import { framingOf, peerSlot } from '@shadowcat/wire';
 import { RequestBody } from './request-body.js';
 
 /** An exchange that came over HTTP. Its signal is made on first use: most exchanges end before anybody asks for it. */
@@ -16,6 +16,8 @@ export class HttpExchange implements Exchange {
   constructor(id: string, request: IncomingMessage, bodyLimit: number) {
     const { headers } = request;
     this.id = id;
+    const peer = request.socket.remoteAddress;
+    if (peer !== undefined) this.context.set(peerSlot, peer);
     this.head = { method: request.method ?? 'GET', target: request.url ?? '/', headers };
     const declared = headers['content-length'];
     if ((declared === undefined || declared === '0') && headers['transfer-encoding'] === undefined) {

@@ -1,13 +1,30 @@
 export type { Call, Era } from './call.js';
+export { claimedVersion, classify, isModern, targetOf } from './classify.js';
+export { framingOf, mediaType } from './framings.js';
+export { Correlator, type Flying, type Inbound, type Sender } from './correlator.js';
+export { decodeHeaderValue, encodeHeaderValue } from './header-values.js';
+export { hopByHop } from './hop-by-hop.js';
+export { jsonFraming } from './json-framing.js';
 export type { Json, JsonObject, Message, MessageKind, RpcError, RpcId } from './jsonrpc.js';
-export type { SessionHandle, UpstreamBinding } from './session-handle.js';
-export { callSlot, credentialSlot, failureSlot, sessionSlot, targetSlot } from './slots.js';
-export { classify } from './classify.js';
-export { framingOf, jsonFraming, ndjsonFraming, sseBytes, sseFraming } from './framings.js';
-export { checkModernHeaders, decodeHeaderValue, hopByHop } from './headers.js';
+export { checkModernHeaders, modernHeaders } from './modern-headers.js';
+export { LineClient, type LineClientComponents, type LineClientOptions, type LineStats } from './line-client.js';
+export { ndjson, ndjsonFraming } from './ndjson-framing.js';
+export { oneLine } from './one-line.js';
 export * from './protocol.js';
-export { type ReadLimits, readMessage, readMessages } from './read-messages.js';
-export { errorReply, errorText, REPLIES } from './replies.js';
-export { type JsonLimits, scanJson } from './scan-json.js';
-export { type Edit, type Span, spanOf, spliceMessage } from './splice.js';
+export {
+  parseMessages,
+  type ReadLimits,
+  type ReadMessages,
+  readLine,
+  readMessage,
+  readMessages,
+} from './read-messages.js';
+export { type ErrorReplyOptions, type ErrorReplyRule, errorReply, errorText, REPLIES } from './replies.js';
+export { type JsonLimits, type Span, scanJson } from './scan-json.js';
+export type { SessionHandle, UpstreamBinding } from './session-handle.js';
+export { callSlot, credentialSlot, failureSlot, peerSlot, sessionSlot, targetSlot } from './slots.js';
+export { type Edit, spanOf, spliceMessage } from './splice.js';
+export { sseBytes } from './sse-event.js';
+export { type SseLimits, sse, sseFraming } from './sse-framing.js';
+export { StandingStream, type StandingStreamOptions, streamConflict } from './standing-stream.js';
 export { notificationText, requestText, responseText } from './texts.js';

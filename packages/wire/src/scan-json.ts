@@ -113,7 +113,10 @@ class Scanner {
     for (;;) {
       const key = this.#key();
       if (!keys.add(key)) {
-        throw new ProxyError('invalid_request', `the JSON has the key ${JSON.stringify(shortened(key))} twice in one object`);
+        throw new ProxyError(
+          'invalid_request',
+          `the JSON has the key ${JSON.stringify(shortened(key))} twice in one object`,
+        );
       }
       this.#space();
       if (!this.#take(COLON)) throw this.#broken();

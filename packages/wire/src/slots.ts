@@ -16,3 +16,6 @@ export const failureSlot = slot<ProxyError>('failure');
 
 /** Bytes hashed from the client's credential, or the empty string for anonymous; set by the edge, never logged. */
 export const credentialSlot = slot<string>('credential');
+
+/** The network address of whoever sent the exchange; set by listeners, absent on lines of our own. */
+export const peerSlot = slot<string>('peer');

@@ -19,7 +19,7 @@ const TURBO_ARGS = [
   '--continue=dependencies-successful',
 ];
 /** Lines of turbo and pnpm about themselves; what is left of a failed build is what the compiler said. */
-const TURBO_NOISE = /^\s*•|cache (hit|miss)|: \$ |\[ELIFECYCLE\]|ERROR {2}(command|run failed)|^\s*$/;
+const TURBO_NOISE = /^\s*(•|Tasks:|Cached:|Time:|Failed:|$)|cache (hit|miss)|: \$ |\[ELIFECYCLE\]| (ERROR|WARNING) {2}/;
 
 /**
  * @typedef {object} House

@@ -10,7 +10,11 @@ export type Checked<T> = { readonly value: T } | { readonly problem: string };
 const TAPE_SUFFIX = '.tape.jsonl';
 
 /** Tells a tape from a directory of tapes. `where` is how the user gave the path. */
-export function checkRecordPath(given: string, cwd: string, where: string): Checked<Pick<RecordingConfig, 'kind' | 'path'>> {
+export function checkRecordPath(
+  given: string,
+  cwd: string,
+  where: string,
+): Checked<Pick<RecordingConfig, 'kind' | 'path'>> {
   const path = resolve(cwd, given);
   const is = kindOf(path);
   if (path.endsWith(TAPE_SUFFIX)) {
@@ -20,7 +24,10 @@ export function checkRecordPath(given: string, cwd: string, where: string): Chec
   if (/\.(jsonl?|tape|part)$/.test(given)) {
     return { problem: `${where}: the name of a tape ends in ${TAPE_SUFFIX}; for a tape per session name a directory` };
   }
-  if (is === 'file') return { problem: `${where}: ${given} is a file that is no tape: name a directory, or a file ending in ${TAPE_SUFFIX}` };
+  if (is === 'file')
+    return {
+      problem: `${where}: ${given} is a file that is no tape: name a directory, or a file ending in ${TAPE_SUFFIX}`,
+    };
   return { value: { kind: 'directory', path } };
 }
 
@@ -57,7 +64,8 @@ export function checkTape(given: string, cwd: string): Checked<string> {
   const path = resolve(cwd, given);
   const is = kindOf(path);
   if (is === 'file') return { value: path };
-  if (is === 'directory') return { problem: `${given} is a directory: name the tapes in it, as ${join(given, `*${TAPE_SUFFIX}`)}` };
+  if (is === 'directory')
+    return { problem: `${given} is a directory: name the tapes in it, as ${join(given, `*${TAPE_SUFFIX}`)}` };
   return { problem: `there is no tape ${given}` };
 }
 

@@ -49,7 +49,10 @@ export function misspeltVariables(env: Environment, specs: readonly OptionSpec[]
   const lines: string[] = [];
   for (const name of Object.keys(env)) {
     if (!name.startsWith('SHADOWCAT_') || known.includes(name)) continue;
-    const near = nearest(name.slice('SHADOWCAT_'.length), known.map((other) => other.slice('SHADOWCAT_'.length)));
+    const near = nearest(
+      name.slice('SHADOWCAT_'.length),
+      known.map((other) => other.slice('SHADOWCAT_'.length)),
+    );
     if (near !== undefined) lines.push(`${name} is not an option and is ignored (did you mean SHADOWCAT_${near}?)`);
   }
   return lines;

@@ -26,8 +26,8 @@ export function readConfig(name: string, text: string): ConfigFile {
   const broken = document.errors[0];
   if (broken !== undefined) {
     // What follows the first syntax error is mostly its consequence.
-    const line = text.split('\n')[lines.linePos(broken.pos[0]).line - 1] ?? '';
-    return { name, entries: new Map(), problems: [`${at(broken.pos[0])}: ${nearKey(line)}${syntaxText(broken)}`] };
+    const { line, col } = lines.linePos(broken.pos[0]);
+    return { name, entries: new Map(), problems: [`${name}:${brokenPlace(text, line, col)}: ${syntaxText(broken)}`] };
   }
   const root = document.contents;
   if (root === null || (isScalar(root) && root.value === null)) return { name, entries: new Map(), problems: [] };
@@ -54,7 +54,10 @@ class EntryReader {
     const keyAt = this.#at(pair.key.range?.[0] ?? 0);
     const spec = specOf(key);
     if (spec === undefined) {
-      const near = didYouMean(key, SPECS.map((candidate) => candidate.name));
+      const near = didYouMean(
+        key,
+        SPECS.map((candidate) => candidate.name),
+      );
       this.problems.push(`${keyAt}: unknown key "${key}"${near}`);
       return;
     }
@@ -74,7 +77,8 @@ class EntryReader {
     if (isMap(node) && spec.type.pairs === true) return this.#pairs(spec, node.items as Pair<Node, Node | null>[]);
     if (isScalar(node)) {
       const item = this.#scalar(spec, node);
-      if (spec.place !== 'words' || item === undefined || !/\s/.test(item.text)) return item === undefined ? undefined : [item];
+      if (spec.place !== 'words' || item === undefined || !/\s/.test(item.text))
+        return item === undefined ? undefined : [item];
       return this.#wrong(spec, node, 'write the words as a list, such as [npx, -y, server]: no shell splits them');
     }
     if (isAlias(node)) return this.#wrong(spec, node, 'write the value here: aliases are not followed');
@@ -116,16 +120,28 @@ class EntryReader {
   }
 }
 
-/** The key of a line that cannot be read, to find it by. Its value is not repeated: it may be a secret. */
-function nearKey(line: string): string {
-  const key = /^\s*(?:- )?([\w-]+)\s*:/.exec(line)?.[1];
-  return key === undefined ? '' : `${key}: `;
+/**
+ * `line:column` and the key of what cannot be read. What was opened and never closed is noticed at the end only: then the
+ * place is the last line with something on it. The value is not repeated: it may be a secret.
+ */
+function brokenPlace(text: string, line: number, column: number): string {
+  const rows = text.split('\n');
+  let at = Math.min(line, rows.length);
+  while (at > 1 && (rows[at - 1] ?? '').trim() === '') at -= 1;
+  const place = at === line ? `${line}:${column}` : `${at}:1`;
+  for (let index = at - 1; index >= 0; index--) {
+    const key = /^([\w-]+)\s*:(?:\s|$)/.exec(rows[index] ?? '')?.[1];
+    if (key !== undefined) return `${place}: ${key}`;
+  }
+  return place;
 }
 
 function syntaxText(error: { readonly message: string; readonly code: string }): string {
   if (error.code === 'DUPLICATE_KEY') return 'this key is there twice: keep one';
   if (error.code === 'TAB_AS_INDENT') return 'a tab cannot indent YAML: use spaces';
   if (error.code === 'MULTIPLE_DOCS') return 'only one YAML document is read: remove the --- line';
+  if (error.code === 'BLOCK_AS_IMPLICIT_KEY')
+    return 'not valid YAML: a value that holds a colon needs quotes around it';
   return `not valid YAML: ${firstLine(error.message)}`;
 }
 

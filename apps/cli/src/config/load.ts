@@ -21,7 +21,8 @@ export function loadConfig(options: LoadOptions): ConfigFile | undefined {
   const name = named ?? CONFIG_FILE;
   const path = resolve(options.cwd, name);
   try {
-    if (statSync(path).size > MAX_CONFIG_BYTES) throw new CliError(`${name}: larger than 1 MiB: this is not a configuration file`);
+    if (statSync(path).size > MAX_CONFIG_BYTES)
+      throw new CliError(`${name}: larger than 1 MiB: this is not a configuration file`);
     return readConfig(name, readFileSync(path, 'utf8'));
   } catch (error) {
     if (error instanceof CliError) throw error;

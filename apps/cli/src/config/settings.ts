@@ -1,5 +1,5 @@
 import { flagOf, type OptionSpec, variableOf } from '../options/option.js';
-import type { OptionName, Values } from '../options/table.js';
+import { type OptionName, SPECS, type Values } from '../options/table.js';
 import { type Environment, readEnvironment } from './environment.js';
 import type { ConfigFile } from './file.js';
 import { type Origin, parseEntry, type RawEntries, type RawEntry } from './source.js';
@@ -49,18 +49,18 @@ export interface SettingSources {
 }
 
 /**
- * Decides each option: flag, environment, file, default, the first that has it. Everything that is wrong is collected in
- * `problems`; then `settings` holds defaults in the places concerned.
+ * Decides each option: flag, environment, file, default, the first that has it. Options that are not in `specs`, which the
+ * command does not have, get their default. Everything that is wrong is collected in `problems`; `settings` holds defaults
+ * in the places concerned then.
  */
 export function resolveSettings(
   specs: readonly OptionSpec[],
-  all: readonly OptionSpec[],
   sources: SettingSources,
 ): { settings: Settings; problems: string[] } {
   const problems: string[] = [...(sources.file?.problems ?? [])];
   const environment = readEnvironment(sources.env, specs);
   const settings = new Map<string, Setting>();
-  for (const spec of all) {
+  for (const spec of SPECS) {
     const entry = specs.includes(spec)
       ? (sources.flags.get(spec.name) ?? environment.get(spec.name) ?? sources.file?.entries.get(spec.name))
       : undefined;
@@ -102,7 +102,12 @@ function settleRivals(settings: Map<string, Setting>): string[] {
 }
 
 function given({ value, origin }: Setting): boolean {
-  return origin.source !== 'default' && value !== false && value !== undefined && !(Array.isArray(value) && value.length === 0);
+  return (
+    origin.source !== 'default' &&
+    value !== false &&
+    value !== undefined &&
+    !(Array.isArray(value) && value.length === 0)
+  );
 }
 
 function rivalry(one: Setting, other: Setting): string {

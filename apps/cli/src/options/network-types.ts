@@ -1,5 +1,5 @@
 import type { ListenAddress, UrlTarget } from '../stack/contract.js';
-import { badValue, type OptionType } from './option-type.js';
+import { badValue, CONCEALED, type OptionType } from './option-type.js';
 
 const LISTEN_HINT = 'write host:port, as 127.0.0.1:8787 or [::1]:8787, or a port alone';
 const LOCAL = '127.0.0.1';
@@ -8,7 +8,9 @@ const LOCAL = '127.0.0.1';
 export const listenAddress: OptionType<ListenAddress> = {
   label: 'host:port',
   parse(value) {
-    const match = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^:[\]\s/]*))(?::(\d{1,5}))$/.exec(/^\d+$/.test(value) ? `:${value}` : value);
+    const match = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^:[\]\s/]*))(?::(\d{1,5}))$/.exec(
+      /^\d+$/.test(value) ? `:${value}` : value,
+    );
     const port = Number(match?.[3]);
     if (match === null || port > 65_535) throw badValue(value, 'an address to listen on', LISTEN_HINT);
     const host = match[1] ?? match[2] ?? '';
@@ -43,6 +45,7 @@ export const upstreamUrl: OptionType<UrlTarget> = {
     return { kind: 'url', transport, name: `${transport === 'sse' ? 'sse+' : ''}${nameOf(url)}`, url: url.href };
   },
   show: (target) => (target.transport === 'sse' ? `sse+${target.url}` : target.url),
+  conceal: (target) => (target.url.includes('?') ? `${target.name}?${CONCEALED}` : upstreamUrl.show(target)),
   schema: { type: 'string', pattern: `^(${SCHEMES.join('|').replaceAll('+', '\\+')})://` },
 };
 

@@ -14,6 +14,8 @@ export interface OptionType<T> {
   parse(text: string): T;
   /** The value as a person would write it; `parse(show(value))` equals `value`. */
   show(value: T): string;
+  /** Instead of {@link OptionType.show} where others may look; for values that are or hold secrets. */
+  conceal?(value: T): string;
   /** What the configuration file may hold. */
   readonly schema: JsonSchema;
   /** Whether the file may also hold a mapping, each entry of which means `key=value`. */
@@ -25,3 +27,6 @@ export function badValue(text: string, what: string, hint: string): BadValue {
   const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text;
   return new BadValue(text === '' ? `the value is empty: ${hint}` : `"${shown}" is not ${what}: ${hint}`);
 }
+
+/** What is shown in a secret's place. */
+export const CONCEALED = '***';

@@ -4,7 +4,16 @@ import type { OptionType } from './option-type.js';
 export type CommandName = 'reverse' | 'record' | 'replay' | 'doctor' | 'tape';
 
 /** Under which heading an option is found in help, in the documentation and in a new configuration file. */
-export type Group = 'Target' | 'Listening' | 'Recording' | 'Replay' | 'Sessions' | 'Children' | 'Upstream' | 'Limits' | 'Logging';
+export type Group =
+  | 'Target'
+  | 'Listening'
+  | 'Recording'
+  | 'Replay'
+  | 'Sessions'
+  | 'Children'
+  | 'Upstream'
+  | 'Limits'
+  | 'Logging';
 
 interface OptionText<N extends string, T> {
   /**
@@ -19,8 +28,6 @@ interface OptionText<N extends string, T> {
   readonly help: string;
   /** As it would stand in the file; for the documentation. */
   readonly example?: string;
-  /** Whether the value is kept out of everything that is shown. */
-  readonly secret?: boolean;
 }
 
 /** One option, as data: everything else about options is derived from these. */
@@ -41,7 +48,13 @@ export interface OptionSpec<N extends string = string, T = unknown, K extends Ki
 export type Kind = 'one' | 'maybe' | 'many';
 
 export type ValueOf<S> =
-  S extends OptionSpec<string, infer T, infer K> ? (K extends 'one' ? T : K extends 'maybe' ? T | undefined : readonly T[]) : never;
+  S extends OptionSpec<string, infer T, infer K>
+    ? K extends 'one'
+      ? T
+      : K extends 'maybe'
+        ? T | undefined
+        : readonly T[]
+    : never;
 
 interface Extra {
   readonly place?: OptionSpec['place'];
@@ -50,7 +63,7 @@ interface Extra {
 
 /** An option that always has a value. */
 export function one<const N extends string, T>(
-  spec: OptionText<N, T> & { readonly fallback: string },
+  spec: OptionText<N, T> & Pick<Extra, 'rivals'> & { readonly fallback: string },
 ): OptionSpec<N, T, 'one'> {
   return { kind: 'one', place: 'flag', rivals: [], ...spec };
 }

@@ -1,5 +1,4 @@
-import type { ReplayTime } from '../stack/contract.js';
-import { BadValue, badValue, type OptionType } from './option-type.js';
+import { BadValue, badValue, CONCEALED, type OptionType } from './option-type.js';
 
 export interface Pair {
   readonly name: string;
@@ -38,6 +37,7 @@ export const header: OptionType<Pair> = {
     return { name, value: (match[2] ?? '').trim() };
   },
   show: (pair) => `${pair.name}=${pair.value}`,
+  conceal: (pair) => `${pair.name}=${CONCEALED}`,
   schema: { type: 'string', minLength: 1 },
 };
 
@@ -51,13 +51,14 @@ export const envPair: OptionType<EnvPair> = {
   label: 'NAME[=value]',
   pairs: true,
   parse(value) {
-    const match = /^([A-Za-z_][A-Za-z0-9_]*)(?:=([^]*))?$/.exec(value);
+    const match = /^([A-Za-z_][A-Za-z0-9_]*)(?:=(.*))?$/s.exec(value);
     if (match === null || value.includes('\0')) {
       throw new BadValue('this is not a variable: write NAME=value, or NAME to pass it on');
     }
     return { name: match[1] ?? '', value: match[2] };
   },
   show: (pair) => (pair.value === undefined ? pair.name : `${pair.name}=${pair.value}`),
+  conceal: (pair) => (pair.value === undefined ? pair.name : `${pair.name}=${CONCEALED}`),
   schema: { type: 'string', minLength: 1 },
 };
 
@@ -71,35 +72,20 @@ export const bearerToken: OptionType<string> = {
     return value;
   },
   show: (value) => value,
+  conceal: () => CONCEALED,
   schema: { type: 'string', pattern: '^[A-Za-z0-9\\-._~+/]+=*$' },
 };
 
-/** Where sessions are kept. */
+/** Where sessions are kept. `memory` without its colon is the same: in YAML the colon would need quotes. */
 export const storeUrl: OptionType<string> = {
   label: 'url',
   parse(value) {
+    if (value === 'memory') return 'memory:';
     if (value !== 'memory:' && !/^sqlite:(?!\/\/).+$/.test(value)) {
       throw badValue(value, 'a store', 'write sqlite: and a path, as sqlite:.shadowcat/state.db, or memory:');
     }
     return value;
   },
   show: (value) => value,
-  schema: { type: 'string', pattern: '^(memory:$|sqlite:.)' },
-};
-
-/** How fast a tape is played. */
-export const replayTime: OptionType<ReplayTime> = {
-  label: 'instant|recorded|xN',
-  parse(value) {
-    if (value === 'instant') return { kind: 'instant' };
-    if (value === 'recorded') return { kind: 'scaled', factor: 1 };
-    const factor = Number(/^x(\d+(?:\.\d+)?)$/.exec(value)?.[1]);
-    if (!(factor > 0)) throw badValue(value, 'a speed', 'write instant, recorded, or x and a factor, as x10');
-    return { kind: 'scaled', factor };
-  },
-  show(value) {
-    if (value.kind === 'instant') return 'instant';
-    return value.factor === 1 ? 'recorded' : `x${value.factor}`;
-  },
-  schema: { type: 'string', pattern: '^(instant|recorded|x\\d+(\\.\\d+)?)$' },
+  schema: { type: 'string', pattern: '^(memory:?$|sqlite:.)' },
 };

@@ -1,6 +1,6 @@
 import { hostName, listenAddress, upstreamUrl, urlPath, webOrigin } from './network-types.js';
-import { type CommandName, maybe, many, type OptionSpec, one, type ValueOf } from './option.js';
-import { bearerToken, envPair, header, replayTime, storeUrl } from './pair-types.js';
+import { type CommandName, many, maybe, type OptionSpec, one, type ValueOf } from './option.js';
+import { bearerToken, envPair, header, storeUrl } from './pair-types.js';
 import { duration, flag, int, oneOf, size, text } from './scalar-types.js';
 
 const PROXY: readonly CommandName[] = ['reverse', 'record'];
@@ -38,7 +38,6 @@ const TARGET_OPTIONS = [
     type: envPair,
     group: 'Target',
     commands: TARGET,
-    secret: true,
     help: 'variable for the command: NAME=value, or NAME to pass it on; others than the basic ones are not passed; repeatable',
     example: 'LOG_LEVEL=debug',
   }),
@@ -98,7 +97,6 @@ const LISTENING_OPTIONS = [
     type: bearerToken,
     group: 'Listening',
     commands: SERVE,
-    secret: true,
     rivals: ['token-file', 'no-auth'],
     help: 'clients must send this as Authorization: Bearer; other users see a command line, so prefer file or environment',
     example: 'a-long-random-word',
@@ -118,6 +116,7 @@ const LISTENING_OPTIONS = [
     fallback: 'false',
     group: 'Listening',
     commands: SERVE,
+    rivals: ['token', 'token-file'],
     help: 'listen on other addresses than loopback without a token: whoever reaches the port may use the server',
   }),
   one({
@@ -174,14 +173,6 @@ const REPLAY_OPTIONS = [
     place: 'arguments',
     help: 'the tapes to serve; on the command line as arguments',
     example: '[session.tape.jsonl]',
-  }),
-  one({
-    name: 'time',
-    type: replayTime,
-    fallback: 'instant',
-    group: 'Replay',
-    commands: ['replay'],
-    help: 'pauses between recorded messages: none, as recorded, or as recorded and N times as fast',
   }),
   one({
     name: 'all-used',
@@ -277,7 +268,6 @@ const UPSTREAM_OPTIONS = [
     type: header,
     group: 'Upstream',
     commands: TARGET,
-    secret: true,
     help: 'header to send to the upstream with each request; repeatable',
     example: 'x-api-key=secret',
   }),
@@ -363,6 +353,22 @@ const LIMIT_OPTIONS = [
     group: 'Limits',
     commands: SERVE,
     help: 'all headers of a request together',
+  }),
+  one({
+    name: 'max-headers',
+    type: int({ min: 10, max: 2000 }),
+    fallback: '100',
+    group: 'Limits',
+    commands: SERVE,
+    help: 'header fields of a request',
+  }),
+  one({
+    name: 'max-connections',
+    type: int(COUNT),
+    fallback: '10000',
+    group: 'Limits',
+    commands: SERVE,
+    help: 'connections of clients at the same time',
   }),
   one({
     name: 'headers-timeout',

@@ -101,6 +101,10 @@ export interface LimitsConfig {
   readonly maxJsonNodes: number;
   /** All headers of one request. */
   readonly maxHeaderSize: number;
+  /** Header fields of one request. */
+  readonly maxHeaders: number;
+  /** Connections of clients at the same time. */
+  readonly maxConnections: number;
   readonly headersTimeoutMs: number;
   /** For the whole of a request's body to arrive. */
   readonly requestTimeoutMs: number;
@@ -137,9 +141,6 @@ export interface RecordStdioConfig extends ProxyConfig {
   readonly recording: RecordingConfig;
 }
 
-/** `instant`: as fast as the client asks. `scaled`: the recorded pauses divided by `factor` (1: as recorded). */
-export type ReplayTime = { readonly kind: 'instant' } | { readonly kind: 'scaled'; readonly factor: number };
-
 /** `shadowcat replay`. */
 export interface ReplayConfig {
   /** `undefined`: on our own stdin and stdout. */
@@ -148,7 +149,6 @@ export interface ReplayConfig {
   readonly access: AccessConfig;
   /** Absolute paths of tapes that exist; at least one. */
   readonly tapes: readonly string[];
-  readonly time: ReplayTime;
   /** Whether recordings that nobody asked for make the exit code 1. */
   readonly allUsed: boolean;
   readonly limits: LimitsConfig;

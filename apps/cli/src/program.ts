@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { addConfig } from './commands/config.js';
+import { CommandContext } from './commands/context.js';
+import { describe, GENERAL } from './commands/define.js';
+import { addDoctor } from './commands/doctor.js';
+import { addLater, laterOption } from './commands/later.js';
+import { addReplay } from './commands/replay.js';
+import { addRecord, addReverse } from './commands/reverse.js';
+import { addTape } from './commands/tape.js';
+import { EXIT } from './errors.js';
+import { exitCodeOf, failureText } from './failure.js';
+import type { Host } from './host.js';
+
+/** The version in package.json. */
+export function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** The whole tree of commands, ready to parse. */
+export function buildProgram(context: CommandContext): Command {
+  const program = new Command('shadowcat');
+  program
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.host.out(text),
+      writeErr: (text) => context.host.err(text),
+      outputError: (text, write) => write(usageText(text)),
+    })
+    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .optionsGroup(GENERAL)
+    .version(version(), '-V, --version', 'show the version')
+    .helpCommand(false);
+  describe(program, {
+    summary: 'A proxy for the Model Context Protocol: reverse, record and replay',
+    usage: '<command> [options]',
+    examples: [
+      'reverse --upstream http://localhost:3000/mcp',
+      'record --out session.tape.jsonl -- npx -y @modelcontextprotocol/server-everything stdio',
+      'replay session.tape.jsonl',
+      'reverse --help',
+    ],
+  });
+  addReverse(program, context);
+  addRecord(program, context);
+  addReplay(program, context);
+  addTape(program, context);
+  addConfig(program, context);
+  addDoctor(program, context);
+  addLater(program);
+  return program;
+}
+
+/** Runs one command line and resolves with its exit code; whatever goes wrong is told on stderr. */
+export async function run(argv: readonly string[], host: Host): Promise<number> {
+  const context = new CommandContext(host, argv);
+  try {
+    await buildProgram(context).parseAsync(argv, { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    // Commander has told already: help and version are fine, everything else is a usage error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    host.err(failureText(error, context.debug));
+    return exitCodeOf(error, context.family);
+  }
+}
+
+/** Commander's message in our form; options of later versions are told apart from misspelt ones. */
+function usageText(text: string): string {
+  const flag = /unknown option '(-[^']*)'/.exec(text)?.[1];
+  const later = flag === undefined ? undefined : laterOption(flag.split('=')[0] ?? flag);
+  return `shadowcat: ${later === undefined ? text.replace(/^error: /, '') : `${later}\n`}`;
+}

@@ -1,0 +1,83 @@
+import type { Clock, Layer, Log } from '@shadowcat/kernel';
+import { type Meter, measure } from '@shadowcat/metrics';
+import { classifyLayer, compose, edgeGuard, type Interceptor, intercept, rescue } from '@shadowcat/pipeline';
+import type { SessionLayer } from '@shadowcat/session';
+import { identify } from './access.js';
+import { type AdminSources, admin } from './admin.js';
+import type { AccessConfig, LimitsConfig } from './contract.js';
+import { knownHosts, knownOrigins } from './edge.js';
+
+/** What the stack is made of; each part is opened and closed by whoever runs it. */
+export interface StackParts {
+  readonly meter: Meter;
+  readonly sessions: SessionLayer;
+  readonly interceptors: readonly Interceptor[];
+  /** The recorder; absent when nothing is recorded. */
+  readonly recorder: Layer | undefined;
+  readonly limits: LimitsConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What a listener on a network adds. */
+export interface NetworkParts {
+  readonly paths: readonly string[];
+  readonly access: AccessConfig;
+  readonly host: string;
+  readonly admin: AdminSources;
+}
+
+/** The stack behind an HTTP listener, outermost first. The innermost handler comes from the caller. */
+export function networkStack(parts: StackParts, network: NetworkParts): Layer {
+  const { log } = parts;
+  const { access } = network;
+  return compose(
+    // Outermost, so that whatever is thrown anywhere below becomes one well-formed answer.
+    rescue({ log }),
+    // Outside of everything that can refuse, so that refusals are counted too; inside of rescue, so that it sees the error.
+    measure({ meter: parts.meter, clock: parts.clock }),
+    // Before the edge guard: probes and scrapers send Host values and paths that are none of the endpoint's business.
+    admin(access.admin, network.admin),
+    // Before a byte of the body is read: foreign pages and wrong paths cost next to nothing.
+    edgeGuard(
+      {
+        paths: network.paths,
+        allowedHosts: knownHosts(network.host, access.allowHosts),
+        allowedOrigins: knownOrigins(access.allowOrigins),
+      },
+      { log },
+    ),
+    // Before the body as well: who has no token has no right to make us parse.
+    identify(access.token),
+    innerStack(parts),
+  );
+}
+
+/** The stack behind a line of our own (stdin and stdout): there is no Host, no Origin and no path to guard. */
+export function lineStack(parts: StackParts): Layer {
+  return compose(
+    // As above.
+    rescue({ log: parts.log }),
+    measure({ meter: parts.meter, clock: parts.clock }),
+    innerStack(parts),
+  );
+}
+
+function innerStack(parts: StackParts): Layer {
+  const { limits, clock, log } = parts;
+  return compose(
+    // The one place where a body is read and parsed; everything inside works with the Call.
+    classifyLayer({
+      maxBody: limits.maxBody,
+      batch: limits.maxBatch,
+      depth: limits.maxJsonDepth,
+      nodes: limits.maxJsonNodes,
+    }),
+    // After classify, because only legacy exchanges have sessions; before rules and tape, which want to know whose it is.
+    parts.sessions,
+    // Inside of sessions, so that rules never see a request of a session that does not exist.
+    intercept(parts.interceptors, {}, { clock, log, onVerdict: (name, action) => parts.meter.verdict(name, action) }),
+    // Innermost of the judging layers: the tape holds what really left and what really came back.
+    ...(parts.recorder === undefined ? [] : [parts.recorder]),
+  );
+}

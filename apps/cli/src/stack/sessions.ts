@@ -1,0 +1,22 @@
+import type { Clock, Log } from '@shadowcat/kernel';
+import { type SessionLayer, sessionLayer } from '@shadowcat/session';
+import { openStore, type Store } from '@shadowcat/store';
+import type { SessionsConfig } from './contract.js';
+import type { Owned } from './owned.js';
+import { unguessableId } from './system.js';
+
+/** Opens the store, and the sessions that are kept in it. Rejects in plain words when the store cannot be used. */
+export async function openSessions(
+  config: SessionsConfig,
+  components: { readonly clock: Clock; readonly log: Log; readonly owned: Owned },
+): Promise<{ readonly store: Store; readonly sessions: SessionLayer }> {
+  const { clock, log, owned } = components;
+  const store = await openStore(config.store, { clock, log });
+  owned.add('the session store', () => store.close());
+  const sessions = sessionLayer(
+    { idleMs: config.idleMs, max: config.max, perCredential: config.maxPerCredential },
+    { store, clock, log, newId: unguessableId },
+  );
+  owned.add('the sessions', () => sessions.close());
+  return { store, sessions };
+}

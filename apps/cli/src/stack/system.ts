@@ -1,0 +1,25 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Clock } from '@shadowcat/kernel';
+
+/** The machine's own time. Its timers do not keep the process alive. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  timer(ms, fire) {
+    const timer = setTimeout(fire, ms);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+/** 192 random bits in visible ASCII: an id that a client cannot guess (MCP 2025-11-25, "Session Management"). */
+export const unguessableId = (): string => randomBytes(24).toString('base64url');
+
+/** Short ids, unique within the process: `prefix` and a count in base 36. */
+export function counter(prefix: string): () => string {
+  let count = 0;
+  return () => `${prefix}${(count++).toString(36)}`;
+}
+
+/** What stands for a credential wherever it has to be told apart and must not be kept. */
+export const fingerprint = (credential: string): string => createHash('sha256').update(credential).digest('base64url');

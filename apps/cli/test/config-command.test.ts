@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { emptyDirectory, shadowcat } from './support/fake-host.js';
+
+describe('config check', () => {
+  it('says that a file is in order', async () => {
+    const cwd = emptyDirectory({ 'shadowcat.yaml': 'listen: :1\nmax-children: 3\n' });
+    expect(await shadowcat(['config', 'check'], { cwd })).toEqual({
+      code: 0,
+      out: '',
+      err: 'shadowcat.yaml: in order, 2 keys\n',
+      started: [],
+    });
+  });
+
+  it.each([
+    ['a key', 'lisen: :1\n', 'shadowcat: f.yaml:1:1: unknown key "lisen" (did you mean listen?)\n'],
+    [
+      'what does not fit together',
+      'listen: 0.0.0.0:1\n',
+      'shadowcat: f.yaml:1:9: 0.0.0.0 can be reached from other machines: ',
+    ],
+    ['a file with the wrong ending', 'record: a.jsonl\n', 'shadowcat: f.yaml:1:9: the name of a tape ends in'],
+  ])('names the place of %s', async (_what, text, err) => {
+    const cwd = emptyDirectory({ 'f.yaml': text });
+    for (const argv of [
+      ['config', 'check', 'f.yaml'],
+      ['config', 'check', '--config', 'f.yaml'],
+    ]) {
+      const outcome = await shadowcat(argv, { cwd });
+      expect(outcome.code).toBe(2);
+      expect(outcome.err).toMatch(new RegExp(`^${err.replaceAll(/[.*+?()[\]]/g, '\\$&')}`));
+    }
+  });
+
+  it('says when there is nothing to check', async () => {
+    expect(await shadowcat(['config', 'check'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('config init'),
+    });
+    expect(await shadowcat(['config', 'check', 'a.yaml'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('there is no file a.yaml'),
+    });
+  });
+
+  it.each(['reverse', 'record', 'replay', 'doctor'])('happens at the start of %s, too', async (command) => {
+    const cwd = emptyDirectory({ 'shadowcat.yaml': 'listen: 127.0.0.1:1\nlisten: [\n' });
+    const { code, err } = await shadowcat([command], { cwd });
+    expect(code).toBe(2);
+    expect(err).toMatch(/^shadowcat: shadowcat\.yaml:2:1: listen: .*\n$/);
+  });
+});
+
+describe('config show', () => {
+  const cwd = (): string =>
+    emptyDirectory({ 'shadowcat.yaml': 'session-idle: 1h\ntoken: hunter2\nheader: {x-key: hunter2}\n' });
+
+  it('is a table of values and where they come from', async () => {
+    const { out } = await shadowcat(['config', 'show', '--listen', '9000', '--', 'node', 's.js'], {
+      cwd: cwd(),
+      env: { SHADOWCAT_PATH: '/x' },
+    });
+    const lines = out.split('\n');
+    expect(lines[0]).toMatch(/^OPTION +VALUE +FROM$/);
+    const row = (name: string): string | undefined =>
+      lines.find((line) => line.startsWith(`${name} `))?.replaceAll(/ {2,}/g, ' | ');
+    expect(row('listen')).toBe('listen | 127.0.0.1:9000 | flag --listen');
+    expect(row('path')).toBe('path | /x | environment SHADOWCAT_PATH');
+    expect(row('session-idle')).toBe('session-idle | 1h | file shadowcat.yaml:1:15');
+    expect(row('max-children')).toBe('max-children | 64 | default');
+    expect(row('command')).toBe('command | node s.js | flag a command after --');
+    expect(row('upstream')).toBe('upstream | - | default');
+  });
+
+  it.each(['table', 'json', 'yaml'])('masks secrets as %s', async (format) => {
+    const argv = [
+      'config',
+      'show',
+      '--format',
+      format,
+      '--env',
+      'KEY=hunter2',
+      '--upstream',
+      'http://a/mcp?key=hunter2',
+    ];
+    const { out } = await shadowcat(argv, { cwd: cwd() });
+    expect(out).not.toContain('hunter2');
+    expect(out).toContain('x-key=***');
+    expect(out).toContain('KEY=***');
+  });
+
+  it('as yaml is a file that gives the same again', async () => {
+    const before = await shadowcat([
+      'config',
+      'show',
+      '--format',
+      'yaml',
+      '--max-body',
+      '5MiB',
+      '--upstream',
+      'http://a/mcp',
+    ]);
+    const after = await shadowcat(['config', 'show', '--format', 'yaml'], {
+      cwd: emptyDirectory({ 'shadowcat.yaml': before.out }),
+    });
+    expect(after.err).toBe('');
+    expect(after.out).toBe(before.out);
+  });
+});
+
+describe('config init', () => {
+  it('writes a file that is in order and refers to the schema', async () => {
+    const directory = emptyDirectory();
+    expect(await shadowcat(['config', 'init'], { cwd: directory })).toMatchObject({ code: 0, out: '' });
+    const text = readFileSync(join(directory, 'shadowcat.yaml'), 'utf8');
+    expect(text).toMatch(/^# yaml-language-server: \$schema=(file:|\.\/).*shadowcat\.schema\.json\n/);
+    expect(await shadowcat(['config', 'check'], { cwd: directory })).toMatchObject({
+      code: 0,
+      err: 'shadowcat.yaml: in order, 0 keys\n',
+    });
+  });
+
+  it('writes over nothing unless it is told to', async () => {
+    const directory = emptyDirectory({ 'shadowcat.yaml': 'path: /mine\n' });
+    expect(await shadowcat(['config', 'init'], { cwd: directory })).toMatchObject({
+      code: 2,
+      err: 'shadowcat: shadowcat.yaml is there already: --force replaces it\n',
+    });
+    expect(readFileSync(join(directory, 'shadowcat.yaml'), 'utf8')).toBe('path: /mine\n');
+    expect(await shadowcat(['config', 'init', '--force'], { cwd: directory })).toMatchObject({ code: 0 });
+    expect(readFileSync(join(directory, 'shadowcat.yaml'), 'utf8')).not.toContain('/mine');
+  });
+
+  it('writes to stdout when the file is -', async () => {
+    expect((await shadowcat(['config', 'init', '-'])).out).toContain('# listen: 127.0.0.1:8787\n');
+  });
+});
+
+describe('config schema', () => {
+  it('prints the schema', async () => {
+    const { code, out } = await shadowcat(['config', 'schema']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      additionalProperties: false,
+      properties: { listen: { default: '127.0.0.1:8787' } },
+    });
+  });
+});

@@ -1,0 +1,275 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { emptyDirectory, shadowcat } from './support/fake-host.js';
+
+const targetsOf = (config: object | undefined): unknown =>
+  config !== undefined && 'targets' in config ? config.targets : undefined;
+const UP = ['--upstream', 'http://a.example/mcp'];
+
+describe('what does not fit together', () => {
+  it.each<[what: string, argv: string[], message: RegExp]>([
+    [
+      'no server at all',
+      ['reverse'],
+      /^shadowcat: no server to talk to: give --upstream, or a command after --\n {2}shadowcat reverse --upstream http:\/\/localhost:3000\/mcp\n {2}shadowcat reverse -- npx/,
+    ],
+    [
+      'an upstream and a command',
+      ['reverse', ...UP, '--', 'node'],
+      /^shadowcat: a command after -- and --upstream exclude each other: give one of them\n$/,
+    ],
+    [
+      'a command that is not there',
+      ['reverse', '--', 'no-such-command-here'],
+      /^shadowcat: there is no command "no-such-command-here" on PATH: check its spelling, or give its path\n$/,
+    ],
+    ['a path that is no command', ['reverse', '--', './server.js'], /^shadowcat: there is no command .\/server.js\n$/],
+    [
+      'a command before the dashes',
+      ['reverse', 'node', 'a.js'],
+      /^shadowcat: unexpected "node": a command goes after --, as in\n {2}shadowcat reverse -- node a.js\n$/,
+    ],
+    ['an upstream twice', ['reverse', ...UP, ...UP], /^shadowcat: --upstream: http:\/\/a.example\/mcp is there twice/],
+    [
+      'a public address without a token',
+      ['reverse', ...UP, '--listen', '0.0.0.0:1'],
+      /^shadowcat: --listen: 0.0.0.0 can be reached from other machines: set a token \(SHADOWCAT_TOKEN or --token-file\), or say --no-auth to let everybody in\n$/,
+    ],
+    ['a token and none', ['reverse', ...UP, '--token', 'abc', '--no-auth'], /--no-auth and --token exclude each other/],
+    [
+      'a token file that is not there',
+      ['reverse', ...UP, '--token-file', 'nope'],
+      /^shadowcat: --token-file: cannot read nope \(ENOENT\)\n$/,
+    ],
+    [
+      'record without --out',
+      ['record', ...UP],
+      /^shadowcat: record needs --out: a file ending in .tape.jsonl, or a directory\n$/,
+    ],
+    [
+      'a tape with another ending',
+      ['record', ...UP, '--out', 'a.jsonl'],
+      /^shadowcat: --out: the name of a tape ends in .tape.jsonl; for a tape per session name a directory\n$/,
+    ],
+    [
+      'a path of the admin routes',
+      ['reverse', ...UP, '--path', '/health'],
+      /^shadowcat: --path: \/health is where health and metrics are/,
+    ],
+    [
+      'an interceptor that is not there',
+      ['reverse', ...UP, '--interceptor', './a.js'],
+      /^shadowcat: --interceptor: there is no file .\/a.js\n$/,
+    ],
+    [
+      'a directory that is not there',
+      ['reverse', '--cwd', 'nope', '--', 'node'],
+      /^shadowcat: --cwd: there is no directory nope\n$/,
+    ],
+    [
+      'a variable that is not set',
+      ['reverse', '--env', 'NOT_SET_HERE', '--', 'node'],
+      /^shadowcat: --env: NOT_SET_HERE is not set here, so it cannot be passed on/,
+    ],
+    ['replay without a tape', ['replay'], /^shadowcat: replay needs a tape: shadowcat replay session.tape.jsonl\n$/],
+    ['a tape that is not there', ['replay', 'a.tape.jsonl'], /^shadowcat: there is no tape a.tape.jsonl\n$/],
+    [
+      'a directory instead of tapes',
+      ['replay', '.'],
+      /^shadowcat: . is a directory: name the tapes in it, as \*.tape.jsonl\n$/,
+    ],
+    [
+      'a configuration that is not there',
+      ['reverse', ...UP, '--config', 'x.yaml'],
+      /^shadowcat: --config: there is no file x.yaml/,
+    ],
+    [
+      'a value that cannot be read',
+      ['reverse', ...UP, '--max-body', 'lots'],
+      /^shadowcat: --max-body: "lots" is not a size: write bytes or a unit, as 65536, 64k or 4MiB\n$/,
+    ],
+  ])('%s is one clear message and exit code 2', async (_what, argv, message) => {
+    const { code, err, out, started } = await shadowcat(argv);
+    expect(err).toMatch(message);
+    expect({ code, out, started }).toEqual({ code: 2, out: '', started: [] });
+  });
+
+  it('is told all at once', async () => {
+    const { err } = await shadowcat([
+      'reverse',
+      ...UP,
+      '--listen',
+      '0.0.0.0:1',
+      '--path',
+      '/metrics',
+      '--record',
+      'a.json',
+    ]);
+    expect(err.trimEnd().split('\n')).toHaveLength(3);
+  });
+});
+
+describe('a server given in two places', () => {
+  const file = { 'shadowcat.yaml': 'command: [node, from-file.js]\n' };
+
+  it('is that of the higher source', async () => {
+    const { started } = await shadowcat(['reverse', ...UP], { cwd: emptyDirectory(file) });
+    expect(started[0]?.config).toMatchObject({ targets: [{ kind: 'url', url: 'http://a.example/mcp' }] });
+    const fromEnv = await shadowcat(['reverse'], {
+      cwd: emptyDirectory(file),
+      env: { SHADOWCAT_UPSTREAM: 'ws://b/mcp' },
+    });
+    expect(fromEnv.started[0]?.config).toMatchObject({ targets: [{ kind: 'url', transport: 'ws' }] });
+  });
+
+  it('is an error within one source', async () => {
+    const both = { 'shadowcat.yaml': 'command: [node]\nupstream: http://a/mcp\n' };
+    const { err } = await shadowcat(['reverse'], { cwd: emptyDirectory(both) });
+    expect(err).toBe(
+      'shadowcat: shadowcat.yaml:1:10: command and shadowcat.yaml:2:11: upstream exclude each other: give one of them\n',
+    );
+  });
+});
+
+describe('what the stack gets', () => {
+  it('is a reverse proxy with the defaults of the documentation', async () => {
+    const cwd = emptyDirectory();
+    const { started, code } = await shadowcat(['reverse', ...UP], { cwd });
+    expect(code).toBe(0);
+    expect(started[0]?.what).toBe('reverse');
+    expect(started[0]?.config).toEqual({
+      targets: [{ kind: 'url', transport: 'http', name: 'http://a.example/mcp', url: 'http://a.example/mcp' }],
+      listen: { host: '127.0.0.1', port: 8787 },
+      path: '/mcp',
+      access: { token: undefined, allowHosts: [], allowOrigins: [], admin: 'loopback' },
+      upstream: {
+        headers: {},
+        forwardAuthorization: false,
+        connectTimeoutMs: 5000,
+        firstByteTimeoutMs: 60_000,
+        onLoss: 'recover',
+      },
+      children: { isolation: 'session', max: 64, maxQueue: 256, queueTimeoutMs: 30_000, maxLine: 10_485_760 },
+      sessions: {
+        store: `sqlite:${join(cwd, '.shadowcat/state.db')}`,
+        idleMs: 1_800_000,
+        max: 10_000,
+        maxPerCredential: 100,
+      },
+      recording: undefined,
+      limits: {
+        maxBody: 4_194_304,
+        maxBatch: 100,
+        maxJsonDepth: 64,
+        maxJsonNodes: 100_000,
+        maxHeaderSize: 16_384,
+        maxHeaders: 100,
+        maxConnections: 10_000,
+        headersTimeoutMs: 10_000,
+        requestTimeoutMs: 60_000,
+        maxStreamQueue: 1_048_576,
+      },
+      interceptors: [],
+      keepAliveMs: 15_000,
+      drainMs: 10_000,
+    });
+  });
+
+  it('is a command as a vector, with its directory and variables', async () => {
+    const cwd = emptyDirectory();
+    mkdirSync(join(cwd, 'server'));
+    const argv = [
+      'reverse',
+      '--cwd',
+      'server',
+      '--env',
+      'A=1',
+      '--env',
+      'B',
+      '--',
+      'node',
+      '-e',
+      '--upstream',
+      '--',
+      'x y',
+    ];
+    const { started } = await shadowcat(argv, { cwd, env: { B: 'two' } });
+    expect(targetsOf(started[0]?.config)).toEqual([
+      {
+        kind: 'command',
+        name: 'node',
+        command: 'node',
+        args: ['-e', '--upstream', '--', 'x y'],
+        cwd: join(cwd, 'server'),
+        env: { A: '1', B: 'two' },
+      },
+    ]);
+  });
+
+  it('finds a command on the PATH that the command will have', async () => {
+    const argv = ['reverse', '--env', 'PATH=', '--', 'node'];
+    expect((await shadowcat(argv)).err).toContain('there is no command "node" on PATH');
+  });
+
+  it('tells a tape from a directory of tapes', async () => {
+    const cwd = emptyDirectory({ 'a-file': '' });
+    const recording = async (path: string): Promise<unknown> =>
+      (await shadowcat(['reverse', ...UP, '--record', path], { cwd })).started[0]?.config;
+    expect(await recording('a.tape.jsonl')).toMatchObject({
+      recording: { kind: 'file', path: join(cwd, 'a.tape.jsonl'), required: false, durable: false },
+    });
+    expect(await recording('tapes/')).toMatchObject({ recording: { kind: 'directory', path: join(cwd, 'tapes') } });
+    expect((await shadowcat(['reverse', ...UP, '--record', 'a-file'], { cwd })).err).toContain(
+      'a-file is a file that is no tape',
+    );
+  });
+
+  it('has the token from wherever it is', async () => {
+    const cwd = emptyDirectory({ token: '  secret-1\n' });
+    const tokenOf = async (argv: string[], env: Record<string, string>): Promise<unknown> =>
+      (await shadowcat(['reverse', ...UP, '--listen', '0.0.0.0:0', ...argv], { cwd, env })).started[0]?.config;
+    expect(await tokenOf(['--token-file', 'token'], {})).toMatchObject({ access: { token: 'secret-1' } });
+    expect(await tokenOf([], { SHADOWCAT_TOKEN: 'secret-2' })).toMatchObject({ access: { token: 'secret-2' } });
+    expect(await tokenOf(['--no-auth'], { SHADOWCAT_TOKEN: 'secret-2' })).toMatchObject({
+      access: { token: undefined },
+    });
+  });
+
+  it('has interceptors as import() takes them', async () => {
+    const cwd = emptyDirectory({ 'a.js': '' });
+    const { started } = await shadowcat(['reverse', ...UP, '--interceptor', './a.js', '--interceptor', '@acme/rules'], {
+      cwd,
+    });
+    expect(started[0]?.config).toMatchObject({ interceptors: [pathToFileURL(join(cwd, 'a.js')).href, '@acme/rules'] });
+  });
+
+  it('is a recording proxy on stdio, which needs no token', async () => {
+    const argv = ['record', '--stdio', '--listen', '0.0.0.0:1', '--out', 'a.tape.jsonl', '--', 'node', 's.js'];
+    const { started } = await shadowcat(argv);
+    expect(started[0]?.what).toBe('record-stdio');
+    expect(started[0]?.config).toMatchObject({ recording: { kind: 'file' }, targets: [{ args: ['s.js'] }] });
+    expect(started[0]?.config).not.toHaveProperty('listen');
+  });
+
+  it('is a recording reverse proxy', async () => {
+    const { started } = await shadowcat(['record', '--out', 'tapes', ...UP]);
+    expect(started[0]).toMatchObject({ what: 'reverse', config: { recording: { kind: 'directory' }, path: '/mcp' } });
+  });
+
+  it('is a replay, over HTTP or on stdio', async () => {
+    const cwd = emptyDirectory({ 'a.tape.jsonl': '', 'b.tape.jsonl': '' });
+    const http = await shadowcat(['replay', 'a.tape.jsonl', '--all-used', 'b.tape.jsonl'], { cwd });
+    expect(http.started[0]).toMatchObject({
+      what: 'replay',
+      config: {
+        listen: { host: '127.0.0.1', port: 8787 },
+        tapes: [join(cwd, 'a.tape.jsonl'), join(cwd, 'b.tape.jsonl')],
+        allUsed: true,
+      },
+    });
+    const stdio = await shadowcat(['replay', '--stdio', 'a.tape.jsonl'], { cwd });
+    expect(stdio.started[0]?.config).toMatchObject({ listen: undefined, allUsed: false });
+  });
+});

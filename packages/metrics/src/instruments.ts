@@ -1,0 +1,73 @@
+/**
+ * What Shadowcat measures, as data: names as Prometheus wants them (base units, `_total` for counters), one line of help,
+ * labels whose values come from closed sets or from the configuration, never from clients.
+ */
+export interface CounterSpec {
+  readonly kind: 'counter';
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+export interface GaugeSpec {
+  readonly kind: 'gauge';
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+export interface HistogramSpec {
+  readonly kind: 'histogram';
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds, in the unit of the name. */
+  readonly buckets: readonly number[];
+}
+export type InstrumentSpec = CounterSpec | GaugeSpec | HistogramSpec;
+
+/** From the proxy's own share of a small call to the longest tool that anybody waits for. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+function counter(name: string, help: string, labels: readonly string[] = []): CounterSpec {
+  return { kind: 'counter', name: `shadowcat_${name}`, help, labels };
+}
+function gauge(name: string, help: string, labels: readonly string[] = []): GaugeSpec {
+  return { kind: 'gauge', name: `shadowcat_${name}`, help, labels };
+}
+function histogram(name: string, help: string, labels: readonly string[]): HistogramSpec {
+  return { kind: 'histogram', name: `shadowcat_${name}`, help, labels, buckets: SECONDS };
+}
+
+export const INSTRUMENTS = {
+  requests: counter('requests_total', 'Exchanges that ended.', ['method', 'era', 'outcome']),
+  requestDuration: histogram('request_duration_seconds', 'From the request to the end of its reply.', [
+    'method',
+    'era',
+    'outcome',
+  ]),
+  upstreamDuration: histogram(
+    'upstream_duration_seconds',
+    'From the question to an upstream to the head of its reply.',
+    ['target', 'outcome'],
+  ),
+  inFlight: gauge('exchanges_in_flight', 'Exchanges that did not end yet, standing streams included.'),
+  connections: gauge('connections_open', 'Connections of clients that are open.'),
+  streams: gauge('streams_open', 'SSE streams to clients that are open.'),
+  sessions: gauge('sessions', 'Sessions, by state.', ['state']),
+  sessionsOpened: counter('sessions_opened_total', 'Sessions that were opened, or read back from the store.', ['how']),
+  sessionsEnded: counter('sessions_ended_total', 'Sessions that ended.', ['reason']),
+  sessionRecoveries: counter('session_recoveries_total', 'Upstream sessions that were opened again.', ['outcome']),
+  pool: gauge('pool_resources', 'Leased things, by pool and state.', ['pool', 'state']),
+  poolWaiting: gauge('pool_waiting', 'Exchanges that wait for a lease.', ['pool']),
+  children: gauge('children', 'Child processes that live.'),
+  spawns: counter('spawns_total', 'Child processes that were started.', ['outcome']),
+  childExits: counter('child_exits_total', 'Child processes that ended.', ['reason']),
+  lateAnswers: counter('late_answers_total', 'Answers of upstreams that nobody waited for any more.'),
+  targetUp: gauge('upstream_up', 'Whether a target takes part in balancing (1) or is ejected (0).', ['target']),
+  targetEjections: counter('upstream_ejections_total', 'How often a target was ejected for its failures.', ['target']),
+  interceptorVerdicts: counter('interceptor_verdicts_total', 'Verdicts of interceptors.', ['interceptor', 'verdict']),
+  recorderUp: gauge('recorder_up', 'Whether the recorder writes (1) or cannot (0).'),
+  recorderRecords: counter('recorder_records_total', 'Records that were written to tapes.'),
+  recorderDropped: counter('recorder_dropped_total', 'Records that could not be written to tapes.'),
+  storeUp: gauge('store_up', 'Whether the session store could be written last (1) or not (0).'),
+  build: gauge('build_info', 'The version that runs; always 1.', ['version']),
+} as const satisfies Readonly<Record<string, InstrumentSpec>>;

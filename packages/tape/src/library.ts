@@ -1,0 +1,290 @@
+import { META_VERSION, type Message, readMessage, spanOf } from '@shadowcat/wire';
+import type { ClientNotice, Library, Place, RecordedLane, Recording, Step } from './recording.js';
+import { type HttpRecord, type MsgRecord, NO_SESSION, type SessRecord, type Tape, type TapeRecord } from './records.js';
+import { retryKey, shapeOf } from './request-key.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Draft = Mutable<Omit<Recording, 'steps'>> & { steps: Step[] };
+
+/** An exchange while its records are read. */
+interface OpenExchange {
+  readonly recordings: Draft[];
+  stream: boolean;
+  status: number;
+  contentType: string;
+}
+
+/** Client messages that nothing is caused by. */
+const CAUSE_NOTHING = new Set(['ping', 'notifications/cancelled', 'notifications/progress']);
+
+/** Reads tapes into lanes that can be served. The lanes without a session of all tapes become one. */
+export function libraryOf(tapes: readonly Tape[]): Library {
+  const sessions: LaneBuilder[] = [];
+  const sessionless = new LaneBuilder(NO_SESSION, tapes[0]?.name ?? '');
+  const keyIds = new Set<string>();
+  for (const tape of tapes) {
+    const lanes = new Map<string, LaneBuilder>([[NO_SESSION, sessionless]]);
+    const truncated = tape.end === undefined || tape.end.recovered === true;
+    if (tape.head.redaction !== undefined) keyIds.add(tape.head.redaction.key);
+    sessionless.begin(tape.name, truncated);
+    for (const record of tape.records) {
+      const name = 's' in record ? record.s : undefined;
+      if (name === undefined) continue;
+      let lane = lanes.get(name);
+      if (lane === undefined) {
+        lane = new LaneBuilder(name, tape.name);
+        lane.begin(tape.name, truncated);
+        lanes.set(name, lane);
+        sessions.push(lane);
+      }
+      lane.add(record);
+    }
+  }
+  return { sessions: sessions.map((lane) => lane.lane()), sessionless: sessionless.lane(), keyIds };
+}
+
+/** Reads the records of one lane, in order. */
+class LaneBuilder {
+  readonly #name: string;
+  #file: string;
+  #truncated = false;
+  #order = 0;
+  readonly #recordings: Draft[] = [];
+  readonly #notices: ClientNotice[] = [];
+  readonly #stream: Step[] = [];
+  readonly #changes: Step[] = [];
+  readonly #exchanges = new Map<string, OpenExchange>();
+  /** Server requests, newest last, for finding what a client's answer belongs to. */
+  readonly #asked: { readonly step: Step; readonly stream: boolean; readonly during: Draft | undefined }[] = [];
+  #streamStatus: number | undefined;
+  /** The last client message that can have caused something. */
+  #cause: { readonly order: number; readonly recording?: Draft } | undefined;
+
+  constructor(name: string, file: string) {
+    this.#name = name;
+    this.#file = file;
+  }
+
+  /** The records that follow are of this file; names of exchanges begin anew. */
+  begin(file: string, truncated: boolean): void {
+    this.#file = file;
+    this.#truncated ||= truncated;
+    this.#exchanges.clear();
+  }
+
+  add(record: TapeRecord): void {
+    switch (record.k) {
+      case 'http':
+        this.#http(record);
+        break;
+      case 'msg':
+        this.#message(record);
+        break;
+      case 'sess':
+        this.#session(record);
+        break;
+      case 'raw':
+        if (record.x !== undefined && record.from === 'server') this.#raw(record.x, record.text);
+        return;
+      case 'x-':
+        for (const recording of this.#exchange(record.x).recordings) {
+          const { end, code, message } = record;
+          recording.exit = {
+            end,
+            ...(code === undefined ? {} : { code }),
+            ...(message === undefined ? {} : { message }),
+          };
+        }
+        return;
+      default:
+        return;
+    }
+  }
+
+  lane(): RecordedLane {
+    const byKey = new Map<string, Recording[]>();
+    for (const recording of this.#recordings) {
+      const same = byKey.get(recording.key);
+      if (same === undefined) byKey.set(recording.key, [recording]);
+      else same.push(recording);
+    }
+    return {
+      name: this.#name,
+      file: this.#file,
+      recordings: this.#recordings,
+      byKey,
+      notices: this.#notices,
+      stream: this.#stream,
+      streamStatus: this.#streamStatus,
+      changes: this.#changes,
+      truncated: this.#truncated,
+    };
+  }
+
+  #exchange(x: string): OpenExchange {
+    let exchange = this.#exchanges.get(x);
+    if (exchange === undefined) {
+      exchange = { recordings: [], stream: false, status: 200, contentType: '' };
+      this.#exchanges.set(x, exchange);
+    }
+    return exchange;
+  }
+
+  #http(record: HttpRecord): void {
+    const exchange = this.#exchange(record.x);
+    if (record.from === 'client') {
+      exchange.stream = record.method === 'GET';
+      return;
+    }
+    exchange.status = record.status ?? 200;
+    exchange.contentType = record.headers['content-type'] ?? '';
+    if (exchange.stream) this.#streamStatus = Math.min(this.#streamStatus ?? exchange.status, exchange.status);
+    for (const recording of exchange.recordings) recording.status = exchange.status;
+  }
+
+  #session(record: SessRecord): void {
+    if (record.resumed !== true || record.result === undefined) return;
+    // The session was opened before the recording began: its opening is made from what the recorder was told.
+    const place = { file: this.#file, line: record.line };
+    const request = readMessage('{"jsonrpc":"2.0","id":0,"method":"initialize"}');
+    const answer = readMessage(`{"jsonrpc":"2.0","id":0,"result":${JSON.stringify(record.result)}}`);
+    if (request === undefined || answer === undefined) return;
+    const recording = this.#request(request, { recordings: [], stream: false, status: 200, contentType: '' }, place);
+    this.#respond(recording, this.#step(answer, place, {}));
+    recording.exit = { end: 'answered' };
+  }
+
+  #raw(x: string, text: string): void {
+    const { recordings, contentType } = this.#exchange(x);
+    for (const recording of recordings) recording.raw ??= { text, contentType };
+  }
+
+  #message(record: MsgRecord): void {
+    const message = readMessage(record.text);
+    if (message === undefined) return;
+    const place = { file: this.#file, line: record.line };
+    this.#order += 1;
+    const exchange = this.#exchange(record.x);
+    if (record.from === 'client') this.#fromClient(message, exchange, place);
+    else this.#fromServer(message, exchange, place);
+  }
+
+  #fromClient(message: Message, exchange: OpenExchange, place: Place): void {
+    if (message.kind === 'response') {
+      const asked = this.#asked.findLast(({ step }) => step.answer === undefined && step.idText === message.idText);
+      if (asked !== undefined) asked.step.answer = { text: message.text, place, order: this.#order };
+      return;
+    }
+    const method = message.method ?? '';
+    const recording = message.kind === 'request' ? this.#request(message, exchange, place) : undefined;
+    if (recording === undefined) this.#notices.push({ method, order: this.#order });
+    if (!CAUSE_NOTHING.has(method)) {
+      this.#cause = recording === undefined ? { order: this.#order } : { order: this.#order, recording };
+    }
+  }
+
+  #request(message: Message, exchange: OpenExchange, place: Place): Draft {
+    const method = message.method ?? '';
+    const shape = shapeOf(method, message.text);
+    const token = spanOf(message.text, ['params', '_meta', 'progressToken']);
+    const recording: Draft = {
+      method,
+      target: shape.target,
+      key: shape.key,
+      retryKey: retryKey(shape),
+      message,
+      progressToken: token && message.text.slice(token.start, token.end),
+      modern: spanOf(message.text, ['params', '_meta', META_VERSION]) !== undefined,
+      place,
+      order: this.#order,
+      steps: [],
+      answer: undefined,
+      status: exchange.status,
+      raw: undefined,
+      exit: undefined,
+    };
+    exchange.recordings.push(recording);
+    this.#recordings.push(recording);
+    return recording;
+  }
+
+  #fromServer(message: Message, exchange: OpenExchange, place: Place): void {
+    if (message.kind === 'response') {
+      const recording = this.#asker(message, exchange);
+      if (recording === undefined) return;
+      const awaits = this.#awaitedBy(recording);
+      this.#respond(recording, this.#step(message, place, { awaits }));
+      return;
+    }
+    const owner = this.#ownerOf(message, exchange);
+    const standing = owner === undefined || owner.method === 'subscriptions/listen';
+    const step = this.#step(message, place, {
+      after: standing ? this.#causes(owner) : [],
+      awaits: owner === undefined ? this.#awaitedByStream() : this.#awaitedBy(owner),
+    });
+    (owner?.steps ?? this.#stream).push(step);
+    if (message.kind === 'request') this.#ask(step, owner);
+    if (step.method?.endsWith('/list_changed') === true) this.#changes.push(step);
+  }
+
+  /** A request on a standing stream while exactly one request was in flight: most likely that one's doing. */
+  #ask(step: Step, owner: Draft | undefined): void {
+    const open = this.#recordings.filter(
+      ({ answer, exit, method }) => answer === undefined && exit === undefined && method !== 'subscriptions/listen',
+    );
+    const during = owner ?? (open.length === 1 ? open[0] : undefined);
+    this.#asked.push({ step, stream: owner === undefined, during });
+  }
+
+  #step(message: Message, place: Place, causes: { after?: readonly number[]; awaits?: readonly Step[] }): Step {
+    const { kind, text, value, method, idText } = message;
+    const { after = [], awaits = [] } = causes;
+    return { kind, text, value, method, idText, place, order: this.#order, after, awaits, answer: undefined };
+  }
+
+  #respond(recording: Draft, step: Step): void {
+    recording.steps.push(step);
+    recording.answer = step;
+  }
+
+  /** Which request a response answers: one of its exchange; on a standing stream, one that is still open. */
+  #asker(message: Message, exchange: OpenExchange): Draft | undefined {
+    const unanswered = (recordings: readonly Draft[]): Draft | undefined =>
+      recordings.find(({ answer, message: asked }) => answer === undefined && asked.idText === message.idText);
+    const own = unanswered(exchange.recordings);
+    if (own !== undefined || exchange.recordings.length > 0) {
+      return own ?? (message.idText === undefined || message.idText === 'null' ? exchange.recordings[0] : undefined);
+    }
+    return exchange.stream ? unanswered(this.#recordings) : undefined;
+  }
+
+  /** Which request a notification or server request belongs to; none on a standing stream. */
+  #ownerOf(message: Message, exchange: OpenExchange): Draft | undefined {
+    if (message.method === 'notifications/progress') {
+      const span = spanOf(message.text, ['params', 'progressToken']);
+      const token = span && message.text.slice(span.start, span.end);
+      const candidates = exchange.recordings.length > 0 ? exchange.recordings : this.#recordings;
+      const asked = candidates.findLast(({ progressToken, answer }) => progressToken === token && answer === undefined);
+      if (token !== undefined && asked !== undefined) return asked;
+    }
+    return exchange.recordings.find(({ answer }) => answer === undefined) ?? exchange.recordings.at(-1);
+  }
+
+  #awaitedBy(recording: Draft): readonly Step[] {
+    return this.#asked
+      .filter(({ step, during }) => during === recording && step.answer !== undefined)
+      .map(({ step }) => step);
+  }
+
+  #awaitedByStream(): readonly Step[] {
+    return this.#asked.filter(({ step, stream }) => stream && step.answer !== undefined).map(({ step }) => step);
+  }
+
+  /** The client message before, and its answer when that had come too. */
+  #causes(owner: Draft | undefined): readonly number[] {
+    const cause = this.#cause;
+    if (cause === undefined || (owner !== undefined && cause.recording === owner)) return [];
+    const answer = cause.recording?.answer?.order;
+    return answer === undefined ? [cause.order] : [cause.order, answer];
+  }
+}

@@ -1,0 +1,77 @@
+import type { HeaderMap, SseFields } from '@shadowcat/kernel';
+import type { ExchangeEnd, Sender } from './records.js';
+import type { Redactor } from './redact.js';
+
+/** The header fields that may be on a tape, beside those configured and `mcp-param-*`. Anything else is never stored. */
+export const HEADER_ALLOW_LIST: readonly string[] = [
+  'accept',
+  'content-type',
+  'mcp-protocol-version',
+  'mcp-method',
+  'mcp-name',
+  'last-event-id',
+  'allow',
+  'retry-after',
+];
+const PARAM_PREFIX = 'mcp-param-';
+
+/** The members of records after `s` and `x`, as JSON text. Text that comes from outside is redacted by the caller. */
+
+export function messageFields(text: string, about: { from: Sender; batch?: boolean; sse?: SseFields }): string {
+  const batch = about.batch === true ? ',"batch":true' : '';
+  return `"from":"${about.from}"${batch}${sseFields(about.sse)},"m":${onOneLine(text)}`;
+}
+
+/** Empty when there is nothing to say. Begins with a comma. */
+export function sseFields(sse: SseFields | undefined): string {
+  if (sse === undefined) return '';
+  const { id, event, retry } = sse;
+  if (id === undefined && event === undefined && retry === undefined) return '';
+  return `,"sse":${JSON.stringify({ id, event, retry })}`;
+}
+
+export function requestFields(
+  head: { method: string; target: string; headers: HeaderMap },
+  redactor: Redactor,
+  allowed: readonly string[],
+): string {
+  const target = head.target.includes('?') ? redactor.text(head.target) : head.target;
+  return `"from":"client","method":${JSON.stringify(head.method)},"target":${JSON.stringify(target)},"headers":${headerFields(head.headers, redactor, allowed)}`;
+}
+
+export function replyFields(
+  head: { status: number; headers: HeaderMap; upstream: string | undefined },
+  redactor: Redactor,
+  allowed: readonly string[],
+): string {
+  const upstream = head.upstream === undefined ? '' : `,"upstream":${JSON.stringify(redactor.text(head.upstream))}`;
+  return `"from":"server","status":${head.status}${upstream},"headers":${headerFields(head.headers, redactor, allowed)}`;
+}
+
+function headerFields(headers: HeaderMap, redactor: Redactor, allowed: readonly string[]): string {
+  let out = '';
+  for (const name in headers) {
+    if (!allowed.includes(name) && !name.startsWith(PARAM_PREFIX)) continue;
+    const value = headers[name];
+    if (value === undefined) continue;
+    const text = typeof value === 'string' ? value : value.join(', ');
+    out += `${out === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(redactor.header(name, text))}`;
+  }
+  return `{${out}}`;
+}
+
+export function exitFields(end: ExchangeEnd, error?: { code: string; message: string }): string {
+  const why = error === undefined ? '' : `,"code":"${error.code}","message":${JSON.stringify(error.message)}`;
+  return `"end":"${end}"${why}`;
+}
+
+export function textFields(text: string, about: { from?: Sender; why?: string } = {}): string {
+  const from = about.from === undefined ? '' : `"from":"${about.from}",`;
+  const why = about.why === undefined ? '' : `"why":${JSON.stringify(about.why)},`;
+  return `${from}${why}"text":${JSON.stringify(text)}`;
+}
+
+/** Line breaks in JSON are between its tokens, where a space says the same; the record needs its line for itself. */
+function onOneLine(text: string): string {
+  return text.includes('\n') || text.includes('\r') ? text.replace(/[\r\n]/g, ' ') : text;
+}

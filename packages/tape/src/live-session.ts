@@ -1,0 +1,246 @@
+import type { RecordedLane, Recording, Step } from './recording.js';
+import { type RequestShape, retryKey } from './request-key.js';
+
+/** Methods whose last recording is repeated, and the notification that makes the next one due. */
+export const REPEATED: ReadonlyMap<string, string | undefined> = new Map([
+  ['initialize', undefined],
+  ['ping', undefined],
+  ['server/discover', undefined],
+  ['tools/list', 'notifications/tools/list_changed'],
+  ['prompts/list', 'notifications/prompts/list_changed'],
+  ['resources/list', 'notifications/resources/list_changed'],
+  ['resources/templates/list', 'notifications/resources/list_changed'],
+]);
+
+/** What a request was matched with. `retry`: by its state and which inputs it answers, not by what the answers are. */
+export interface Match {
+  readonly recording: Recording;
+  readonly rung: 'exact' | 'retry';
+}
+
+/** What a live request asked with: its id and progress token, as JSON text. */
+export interface LiveRequest {
+  readonly idText: string;
+  readonly progressToken: string | undefined;
+}
+
+/** A live request being answered from a recording; it can be given up. */
+export interface Play {
+  readonly session: LiveSession;
+  readonly recording: Recording;
+  readonly live: LiveRequest;
+  stopped: boolean;
+}
+
+/**
+ * One live session (or all sessionless traffic) and how far it has come in the lane it is bound to. Ids live here: two
+ * sessions with equal ids never meet.
+ */
+export class LiveSession {
+  readonly lane: RecordedLane;
+  /** Recordings that were served at least once. */
+  readonly used = new Set<Recording>();
+  /** Server requests that were sent, by their id in this session. */
+  readonly pending = new Map<string, Step>();
+  readonly plays = new Set<Play>();
+  readonly #sent = new Map<Step, string>();
+  readonly #answered = new Set<Step>();
+  readonly #done = new Set<number>();
+  readonly #last = new Map<string, number>();
+  readonly #waiters = new Set<() => void>();
+  readonly #notices = new Map<string, number>();
+  #retries: Map<string, Recording[]> | undefined;
+  #ids = 0;
+  /** Which standing stream is the present one. */
+  stream = 0;
+  streaming = false;
+  /** How many messages of the lane's standing streams were sent. */
+  cursor = 0;
+  closed = false;
+
+  constructor(lane: RecordedLane) {
+    this.lane = lane;
+  }
+
+  /** Whether every recording that is not merely repeated was served. */
+  get spent(): boolean {
+    return this.lane.recordings.every((recording) => this.used.has(recording) || REPEATED.has(recording.method));
+  }
+
+  /** The recording for a request: first in, first out per key; lists and openings repeat their last. */
+  take(shape: RequestShape): Match | undefined {
+    const recordings = this.lane.byKey.get(shape.key);
+    const recording = REPEATED.has(shape.method)
+      ? this.#takeRepeated(shape, recordings)
+      : this.#takeNext(shape.key, recordings);
+    if (recording !== undefined) return this.#use(recording, 'exact');
+    const retried = this.#takeRetry(shape);
+    return retried === undefined ? undefined : this.#use(retried, 'retry');
+  }
+
+  #use(recording: Recording, rung: Match['rung']): Match {
+    this.used.add(recording);
+    this.done(recording.order);
+    return { recording, rung };
+  }
+
+  #takeNext(key: string, recordings: readonly Recording[] = []): Recording | undefined {
+    let next = this.#last.get(key) ?? 0;
+    let candidate = recordings[next];
+    while (candidate !== undefined && this.used.has(candidate)) {
+      next += 1;
+      candidate = recordings[next];
+    }
+    this.#last.set(key, next);
+    return candidate;
+  }
+
+  #takeRepeated(shape: RequestShape, recordings: readonly Recording[] = []): Recording | undefined {
+    const last = this.#last.get(shape.key);
+    const next = last === undefined ? 0 : last + 1;
+    const candidate = recordings[next];
+    if (last === undefined || (candidate !== undefined && this.#due(shape.method, recordings[last], candidate))) {
+      if (candidate !== undefined) this.#last.set(shape.key, next);
+      return candidate;
+    }
+    return recordings[last];
+  }
+
+  /** A list that was recorded after a `list_changed` is due once that was sent. */
+  #due(method: string, last: Recording | undefined, next: Recording): boolean {
+    const change = REPEATED.get(method);
+    if (change === undefined || last === undefined) return true;
+    return this.lane.changes.every(
+      (step) => step.method !== change || step.order < last.order || step.order > next.order || this.isDone(step.order),
+    );
+  }
+
+  #takeRetry(shape: RequestShape): Recording | undefined {
+    const key = retryKey(shape);
+    if (key === undefined) return undefined;
+    this.#retries ??= retriesOf(this.lane);
+    return this.#retries.get(key)?.find((candidate) => !this.used.has(candidate));
+  }
+
+  /** A notification of the client's came: the next recorded one of its method has happened. */
+  notice(method: string): void {
+    const seen = this.#notices.get(method) ?? 0;
+    const recorded = this.lane.notices.filter((notice) => notice.method === method)[seen];
+    this.#notices.set(method, seen + 1);
+    if (recorded !== undefined) this.done(recorded.order);
+  }
+
+  /** Gives a server request an id of this session's. */
+  ask(step: Step): string {
+    const idText = String(this.#ids);
+    this.#ids += 1;
+    this.#sent.set(step, idText);
+    this.pending.set(idText, step);
+    return idText;
+  }
+
+  /** The id that a server request was sent with, if it was. */
+  sentAs(step: Step): string | undefined {
+    return this.#sent.get(step);
+  }
+
+  /** The client answered. The server request that it answers, or `undefined` when there is none. */
+  answer(idText: string | undefined): Step | undefined {
+    const step = idText === undefined ? undefined : this.pending.get(idText);
+    if (step === undefined || idText === undefined) return undefined;
+    this.pending.delete(idText);
+    this.#answered.add(step);
+    if (step.answer !== undefined) this.done(step.answer.order);
+    else this.#wake();
+    return step;
+  }
+
+  /** Server requests that have to be answered before `step`. */
+  unanswered(step: Step): readonly Step[] {
+    return step.awaits.filter((asked) => !this.#answered.has(asked));
+  }
+
+  ready(step: Step): boolean {
+    return step.after.every((order) => this.#done.has(order)) && this.unanswered(step).length === 0;
+  }
+
+  done(order: number): void {
+    this.#done.add(order);
+    this.#wake();
+  }
+
+  isDone(order: number): boolean {
+    return this.#done.has(order);
+  }
+
+  /** Nothing more comes of a request: what waited for it need not. */
+  release(play: Play): void {
+    this.plays.delete(play);
+    play.stopped = true;
+    for (const step of play.recording.steps) this.#done.add(step.order);
+    this.#wake();
+  }
+
+  cancel(idText: string): void {
+    for (const play of this.plays) {
+      if (play.live.idText !== idText) continue;
+      this.stop(play);
+      return;
+    }
+  }
+
+  stop(play: Play): void {
+    play.stopped = true;
+    this.#wake();
+  }
+
+  /** Takes the place of the standing stream before. Returns the new one's number. */
+  openStream(): number {
+    this.stream += 1;
+    this.streaming = true;
+    this.#wake();
+    return this.stream;
+  }
+
+  closeStream(number: number): void {
+    if (number !== this.stream) return;
+    this.streaming = false;
+    this.#wake();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#wake();
+  }
+
+  /** Makes everyone who waits look again: something outside of the session has changed. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Resolves when `condition` holds; it is looked at after each change of this session. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => this.#waiters.add(resolve));
+    }
+  }
+
+  #wake(): void {
+    if (this.#waiters.size === 0) return;
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const resolve of waiters) resolve();
+  }
+}
+
+function retriesOf(lane: RecordedLane): Map<string, Recording[]> {
+  const retries = new Map<string, Recording[]>();
+  for (const recording of lane.recordings) {
+    const key = recording.retryKey;
+    if (key === undefined) continue;
+    const same = retries.get(key);
+    if (same === undefined) retries.set(key, [recording]);
+    else same.push(recording);
+  }
+  return retries;
+}

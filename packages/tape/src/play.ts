@@ -1,0 +1,114 @@
+import { type Clock, Frame, type Log, type Timer } from '@shadowcat/kernel';
+import type { LiveSession, Play } from './live-session.js';
+import { placeText, type Recording, type Step } from './recording.js';
+import { rewritten, unownedText } from './rewrite.js';
+
+/** After this long without anything to send, what the tape waits for is logged. */
+const PATIENCE_MS = 5000;
+
+export interface PlayParts {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Somewhere that messages are sent to: whose session, and when it is over. */
+interface Outlet extends PlayParts {
+  readonly session: LiveSession;
+  readonly over: () => boolean;
+}
+
+/**
+ * Sends what came of a recorded request, in its order, each message when what it waited for has happened again. A request
+ * that was never answered is left open until the client goes, unless the server had closed or lost it.
+ */
+export async function* playRequest(play: Play, parts: PlayParts): AsyncGenerator<Frame, void, undefined> {
+  const { recording, session } = play;
+  const outlet: Outlet = { ...parts, session, over: () => play.stopped || session.closed };
+  try {
+    for (const step of recording.steps) {
+      yield* askHere(outlet, step);
+      await patiently(outlet, step);
+      if (outlet.over()) return;
+      const text = rewritten(step, play);
+      if (text !== undefined) yield new Frame({ text });
+      session.done(step.order);
+    }
+    if (staysOpen(recording)) await session.until(outlet.over);
+  } finally {
+    session.release(play);
+  }
+}
+
+/** Whether a request that the tape shows without an answer is held: its client had gone or had cancelled it. */
+function staysOpen(recording: Recording): boolean {
+  const end = recording.exit?.end;
+  return recording.answer === undefined && (end === 'cancelled-by-client' || end === 'closed-by-client');
+}
+
+/**
+ * A request of the server's that came on a standing stream while this one was in flight, and that this one waits for: when
+ * no standing stream is open it is sent here, as MCP allows.
+ */
+async function* askHere(outlet: Outlet, step: Step): AsyncGenerator<Frame, void, undefined> {
+  const { session, over } = outlet;
+  for (const asked of step.awaits) {
+    const isSent = (): boolean => session.sentAs(asked) !== undefined;
+    if (isSent() || !session.lane.stream.includes(asked)) continue;
+    await session.until(() => over() || !session.streaming || isSent());
+    if (over()) return;
+    if (isSent()) continue;
+    yield new Frame({ text: unownedText(asked, session) });
+    session.done(asked.order);
+  }
+}
+
+/**
+ * Sends what came on the standing streams of the recorded session, until `gone`, or another stream takes over. `number` is
+ * what the session gave this one.
+ */
+export async function* playStream(
+  session: LiveSession,
+  stream: { readonly number: number; readonly gone: () => boolean },
+  parts: PlayParts,
+): AsyncGenerator<Frame, void, undefined> {
+  const { number, gone } = stream;
+  const over = (): boolean => gone() || session.closed || session.stream !== number;
+  try {
+    while (!over()) {
+      const step = session.lane.stream[session.cursor];
+      if (step === undefined) {
+        await session.until(over);
+        return;
+      }
+      const isSent = (): boolean => session.sentAs(step) !== undefined;
+      await patiently({ ...parts, session, over: () => over() || isSent() }, step);
+      if (over()) return;
+      session.cursor += 1;
+      if (isSent()) continue;
+      yield new Frame({ text: unownedText(step, session) });
+      session.done(step.order);
+    }
+  } finally {
+    session.closeStream(number);
+  }
+}
+
+/** Waits until a step's causes have happened; says so when that takes long and it is an answer of the client's. */
+async function patiently({ session, over, clock, log }: Outlet, step: Step): Promise<void> {
+  const ready = (): boolean => over() || session.ready(step);
+  if (ready()) return;
+  let timer: Timer | undefined;
+  if (session.unanswered(step).length > 0) {
+    timer = clock.timer(PATIENCE_MS, () => {
+      for (const asked of session.unanswered(step)) {
+        const line = placeText(asked.place);
+        log.warn({ line }, `replay waits for the client's answer to ${asked.method} (${line})`);
+      }
+    });
+  }
+  try {
+    await session.until(ready);
+  } finally {
+    timer?.cancel();
+  }
+}

@@ -1,0 +1,166 @@
+import { ProxyError } from '@shadowcat/kernel';
+import { MAX_LINE, parseRecord } from './parse-record.js';
+import type { CkptRecord, EndRecord, HeadRecord, Tape, TapeProblem, TapeRecord } from './records.js';
+import { TAPE_VERSION } from './records.js';
+import type { Digest, NewDigest } from './seal.js';
+
+const LF = 0x0a;
+const CR = 0x0d;
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Features of the format that this reader knows; a tape that requires another is refused. */
+const KNOWN_FEATURES: ReadonlySet<string> = new Set();
+
+export interface ReadTapeOptions {
+  /** For messages: usually the path. */
+  readonly name: string;
+  readonly newDigest: NewDigest;
+}
+
+/**
+ * Reads a tape from its bytes, which are not trusted. Never throws for what they hold, except when there is no head at
+ * all (`tape_invalid`): any prefix is readable, and `problems` says what is wrong with the rest.
+ */
+export function readTape(bytes: Uint8Array, options: ReadTapeOptions): Tape {
+  const reader = new TapeReader(bytes, options);
+  return reader.read();
+}
+
+/** The tape when it can be used as it is; throws `tape_invalid` with file, line and what to do when it cannot. */
+export function soundTape(tape: Tape): Tape {
+  const problem = tape.problems.find(({ kind }) => kind !== 'gap');
+  if (problem !== undefined) throw problemError(tape.name, problem);
+  return tape;
+}
+
+function problemError(name: string, problem: TapeProblem): ProxyError {
+  const advice =
+    problem.kind === 'truncated' || problem.kind === 'corrupt'
+      ? ` Keep what is whole with: shadowcat tape recover ${name}`
+      : '';
+  return new ProxyError('tape_invalid', `${name}:${problem.line}: ${problem.message}.${advice}`, {
+    data: { file: name, line: problem.line, problem: problem.kind },
+  });
+}
+
+class TapeReader {
+  readonly #bytes: Uint8Array;
+  readonly #name: string;
+  readonly #newDigest: NewDigest;
+  readonly #records: TapeRecord[] = [];
+  readonly #problems: TapeProblem[] = [];
+  #head: HeadRecord | undefined;
+  #end: EndRecord | undefined;
+  #line = 0;
+  /** Where the line being read begins, and the segment that the next checkpoint covers. */
+  #at = 0;
+  #segment = 0;
+  #returns = false;
+
+  constructor(bytes: Uint8Array, options: ReadTapeOptions) {
+    this.#bytes = bytes;
+    this.#name = options.name;
+    this.#newDigest = options.newDigest;
+  }
+
+  read(): Tape {
+    while (this.#at < this.#bytes.length && this.#next());
+    const head = this.#head;
+    if (head === undefined) throw this.#noTape();
+    if (this.#problems.every(({ kind }) => kind === 'gap') && this.#end === undefined) {
+      this.#problem('truncated', 'the tape ends here without an end record: the recording was cut short', this.#line);
+    }
+    return {
+      name: this.#name,
+      head,
+      records: this.#records,
+      end: this.#end,
+      problems: this.#problems,
+      sound: this.#at,
+    };
+  }
+
+  /** Reads a line. False when the tape stops making sense there. */
+  #next(): boolean {
+    this.#line += 1;
+    const end = this.#bytes.indexOf(LF, this.#at);
+    if (this.#end !== undefined) return this.#problem('corrupt', 'there are lines after the end record');
+    if (end < 0) return this.#problem('truncated', 'the last line is cut off');
+    if (end - this.#at > MAX_LINE) return this.#problem('invalid', `the line is longer than ${MAX_LINE} bytes`);
+    let record: TapeRecord;
+    let text: string;
+    try {
+      text = this.#text(end);
+      record = parseRecord(text, this.#line);
+    } catch (error) {
+      return this.#problem('invalid', error instanceof ProxyError ? error.message : 'the line is not UTF-8');
+    }
+    if (!this.#accept(record, text)) return false;
+    this.#records.push(record);
+    this.#at = end + 1;
+    return true;
+  }
+
+  #text(end: number): string {
+    const returned = this.#bytes[end - 1] === CR && end > this.#at;
+    if (returned) this.#returns = true;
+    return decoder.decode(this.#bytes.subarray(this.#at, returned ? end - 1 : end));
+  }
+
+  #accept(record: TapeRecord, text: string): boolean {
+    if (this.#line === 1) return this.#acceptHead(record);
+    switch (record.k) {
+      case 'head':
+        return this.#problem('invalid', 'there is a second head record');
+      case 'ckpt':
+      case 'end':
+        return this.#acceptSeal(record, text);
+      case 'gap':
+        this.#problem('gap', `${record.lost} records are missing here (${record.why})`);
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  #acceptHead(record: TapeRecord): boolean {
+    if (record.k !== 'head') return this.#problem('invalid', 'the first line is no head record: this is not a tape');
+    const unknown = record.requires.filter((feature) => !KNOWN_FEATURES.has(feature));
+    if (record.v > TAPE_VERSION || !Number.isInteger(record.v) || record.v < 1 || unknown.length > 0) {
+      const what = unknown.length > 0 ? `needs ${unknown.join(', ')}` : `has format version ${record.v}`;
+      return this.#problem('invalid', `the tape ${what}, which this version of Shadowcat cannot read`);
+    }
+    this.#head = record;
+    return true;
+  }
+
+  #acceptSeal(record: CkptRecord | EndRecord, text: string): boolean {
+    const before = text.slice(0, text.lastIndexOf(',"sha":"'));
+    const digest: Digest = this.#newDigest();
+    digest.update(this.#bytes.subarray(this.#segment, this.#at));
+    const whole = record.lines === this.#line - 1 && text === `${before},"sha":"${record.sha}"}`;
+    if (!whole || digest.with(before) !== record.sha) {
+      const from = this.#records.findLast(({ k }) => k === 'ckpt')?.line ?? 1;
+      const why = this.#returns ? 'their line endings were changed' : 'they were changed after they were written';
+      return this.#problem(
+        'corrupt',
+        `lines ${from} to ${this.#line} do not have the digest that is written here: ${why}`,
+      );
+    }
+    this.#segment = this.#at;
+    if (record.k === 'end') this.#end = record;
+    return true;
+  }
+
+  #problem(kind: TapeProblem['kind'], message: string, line = this.#line): false {
+    this.#problems.push({ kind, line, message });
+    return false;
+  }
+
+  #noTape(): ProxyError {
+    const [problem] = this.#problems;
+    if (problem === undefined)
+      return new ProxyError('tape_invalid', `${this.#name}: the file is empty: this is not a tape`);
+    return problemError(this.#name, problem);
+  }
+}

@@ -1,0 +1,367 @@
+import {
+  type BodyEnd,
+  type Exchange,
+  type Frame,
+  type FrameObserver,
+  headerOf,
+  ProxyError,
+  type Reply,
+} from '@shadowcat/kernel';
+import {
+  type Call,
+  type Message,
+  readMessages,
+  SESSION_HEADER,
+  type SessionHandle,
+  scanJson,
+  targetSlot,
+} from '@shadowcat/wire';
+import { exitFields, messageFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
+import { MESSAGE_LIMITS } from './parse-record.js';
+import type { Lane, Lanes } from './recorder-lanes.js';
+import type { ExchangeEnd, Sender } from './records.js';
+import type { Redactor } from './redact.js';
+
+/** What entries share. */
+export interface EntryParts {
+  readonly lanes: Lanes;
+  readonly redactor: Redactor;
+  readonly allowedHeaders: readonly string[];
+  readonly now: () => number;
+}
+
+interface Held {
+  readonly kind: string;
+  readonly fields: string;
+  readonly at: number;
+  readonly ofExchange: boolean;
+}
+
+/** The longest body that is no message and is kept as text, in bytes. */
+const MAX_RAW = 65_536;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/**
+ * One exchange on its way to the tape. The records of an `initialize` are held until the head of its answer, because only
+ * that tells whether there is a session, and so which lane and tape they belong to.
+ */
+export class RecorderEntry {
+  readonly #parts: EntryParts;
+  readonly #call: Call;
+  readonly #session: SessionHandle | undefined;
+  #lane: Lane | undefined;
+  #x = '';
+  #held: Held[] = [];
+  #owed: number;
+  #answers = 0;
+  #cancelled = false;
+  #ended = false;
+  #status = 0;
+  #raw: Uint8Array[] = [];
+  #rawSize = 0;
+
+  constructor(parts: EntryParts, call: Call, session: SessionHandle | undefined) {
+    this.#parts = parts;
+    this.#call = call;
+    this.#session = session;
+    this.#owed = call.messages.filter(({ kind }) => kind === 'request').length;
+    if (call.method !== 'initialize') this.#place(this.#laneOf(session));
+    else if (session === undefined) this.#place(parts.lanes.sessionless());
+  }
+
+  /** When the tape's queue is full: to be awaited before traffic goes on. */
+  room(): Promise<void> | undefined {
+    return this.#lane?.deck.writer.room();
+  }
+
+  /** Records the head, and the messages unless they are to be seen as they leave. */
+  begin(exchange: Exchange, withMessages: boolean): void {
+    this.#put('http', requestFields(exchange.head, this.#parts.redactor, this.#parts.allowedHeaders));
+    if (!withMessages) return;
+    for (const message of this.#call.messages) this.#message(message.text, 'client', { batch: this.#call.batch });
+    this.#followCancellations(this.#call.messages);
+  }
+
+  /** Sees the messages of a body that a layer changes on the way. */
+  readonly outgoing: FrameObserver = {
+    transforms: false,
+    frame: (frame) => {
+      if (frame.text !== undefined && frame.text !== '') this.#frame(frame, 'client');
+      return this.room();
+    },
+  };
+
+  /** Sees the messages and events of the reply. */
+  readonly incoming: FrameObserver = {
+    transforms: false,
+    frame: (frame) => {
+      this.#incoming(frame);
+      return this.room();
+    },
+    end: (end) => {
+      this.bodyEnded(end);
+      return this.room();
+    },
+  };
+
+  /** Records the head of the reply, and all of it when it is there. True when its body has to be observed. */
+  answered(exchange: Exchange, reply: Reply): boolean {
+    const { head, body } = reply;
+    this.#status = head.status;
+    if (this.#lane === undefined) this.#decide(headerOf(head.headers, SESSION_HEADER));
+    const upstream = exchange.context.get(targetSlot);
+    this.#put('http', replyFields({ ...head, upstream }, this.#parts.redactor, this.#parts.allowedHeaders));
+    if (this.#call.verb === 'end' && head.status < 300 && this.#lane !== undefined) this.#lane.endedBy = 'client';
+    const bytes = body.ready;
+    if (bytes === undefined) return true;
+    if (bytes.length > 0) {
+      const reader = body.framing.decoder();
+      for (const frame of reader.push(bytes)) this.#incoming(frame);
+      for (const frame of reader.end()) this.#incoming(frame);
+    }
+    this.bodyEnded({ kind: 'complete' });
+    return false;
+  }
+
+  /** The handler gave an error instead of a reply. */
+  failed(thrown: unknown): void {
+    const error = ProxyError.from(thrown);
+    if (error.code === 'cancelled') this.#finish(this.#left());
+    else this.#finish('error', { code: error.code, message: this.#parts.redactor.text(error.message, this.#known()) });
+  }
+
+  bodyEnded(end: BodyEnd): void {
+    if (this.#rawSize > 0) this.#putRaw();
+    this.#finish(this.#outcome(end));
+  }
+
+  /** The recording ends while the exchange has not. */
+  leaveOpen(): void {
+    this.#finish('open-at-end');
+  }
+
+  /** The client does not want the answer to the request with this id any more. False when it is not one of these. */
+  cancel(idText: string): boolean {
+    if (!this.#call.messages.some((message) => message.kind === 'request' && message.idText === idText)) return false;
+    this.#cancelled = true;
+    return true;
+  }
+
+  /** Text from the session's child that came before its lane was known. */
+  note(kind: 'raw' | 'err', text: string): void {
+    this.#putAs(kind, textFields(text), false);
+  }
+
+  #laneOf(session: SessionHandle | undefined): Lane {
+    const { lanes } = this.#parts;
+    if (session === undefined) return lanes.sessionless();
+    const lane = lanes.find(session.id);
+    if (lane !== undefined) {
+      lane.learnIds(session);
+      return lane;
+    }
+    const added = lanes.add(session);
+    added.put('sess', this.#resumedFields(session));
+    return added;
+  }
+
+  /** The answer to `initialize` has come, or will not: with an id there is a session. */
+  #decide(upstreamId: string | undefined): void {
+    const session = this.#session;
+    if (session === undefined || upstreamId === undefined || this.#status > 299) {
+      this.#place(this.#parts.lanes.sessionless());
+      return;
+    }
+    const lane = this.#parts.lanes.add(session);
+    lane.learnIds(session, upstreamId);
+    this.#place(lane);
+  }
+
+  #place(lane: Lane): void {
+    this.#lane = lane;
+    this.#x = lane.deck.exchangeName();
+    lane.entries.add(this);
+    if (this.#call.era === 'modern' && !lane.modern) {
+      lane.modern = true;
+      const version = this.#call.protocolVersion;
+      lane.put('sess', `"era":"modern"${version === undefined ? '' : `,"version":${JSON.stringify(version)}`}`);
+    }
+    for (const { kind, fields, at, ofExchange } of this.#held) this.#write(lane, { kind, fields, at, ofExchange });
+    this.#held = [];
+  }
+
+  #incoming(frame: Frame): void {
+    const text = frame.text;
+    if (text !== undefined && text !== '') {
+      this.#frame(frame, 'server');
+      return;
+    }
+    const sse = sseFields(frame.sse);
+    if (sse !== '') this.#put('sse', sse.slice(1));
+    else if (frame.sse === undefined && frame.bytes !== undefined) this.#keepRaw(frame.bytes);
+  }
+
+  #frame(frame: Frame, from: Sender): void {
+    const text = frame.text ?? '';
+    const message = frame.message;
+    const trouble = message === undefined ? 'no JSON' : troubleWith(text);
+    if (trouble !== undefined) {
+      this.#put('raw', textFields(this.#parts.redactor.text(text, this.#known()), { from, why: trouble }));
+    } else if (Array.isArray(message)) {
+      this.#batch(text, from);
+    } else {
+      this.#message(text, from, frame.sse === undefined ? {} : { sse: frame.sse });
+      if (from === 'server') this.#look(message);
+    }
+  }
+
+  #batch(text: string, from: Sender): void {
+    const { messages } = readMessages(encoder.encode(text), { ...MESSAGE_LIMITS, batch: 10_000 });
+    for (const message of messages) {
+      this.#message(message.text, from, { batch: true });
+      if (from === 'server') this.#look(message.value);
+    }
+  }
+
+  /** What a message from the server means for the recording. */
+  #look(message: unknown): void {
+    if (typeof message !== 'object' || message === null || 'method' in message) return;
+    if (!('result' in message) && !('error' in message)) return;
+    this.#answers += 1;
+    if (this.#call.method === 'initialize' && 'result' in message) this.#learn(message.result);
+  }
+
+  #learn(result: unknown): void {
+    if (typeof result !== 'object' || result === null) return;
+    const { protocolVersion, serverInfo } = result as { protocolVersion?: unknown; serverInfo?: unknown };
+    const version = typeof protocolVersion === 'string' ? `,"version":${JSON.stringify(protocolVersion)}` : '';
+    const client = this.#infoFields('client', clientInfoOf(this.#call.message));
+    this.#lane?.put('sess', `"era":"legacy"${version}${client}${this.#infoFields('server', serverInfo)}`);
+  }
+
+  #resumedFields(session: SessionHandle): string {
+    const version =
+      session.protocolVersion === undefined ? '' : `,"version":${JSON.stringify(session.protocolVersion)}`;
+    return `"era":"legacy"${version},"resumed":true${this.#infoFields('result', session.initializeResult)}`;
+  }
+
+  #infoFields(name: string, value: unknown): string {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return '';
+    const text = JSON.stringify(value);
+    return text.length > MAX_RAW ? '' : `,"${name}":${this.#parts.redactor.json(text, this.#known())}`;
+  }
+
+  #followCancellations(messages: readonly Message[]): void {
+    for (const message of messages) {
+      if (message.method !== 'notifications/cancelled') continue;
+      const params = message.value['params'];
+      const id = typeof params === 'object' && params !== null && 'requestId' in params ? params.requestId : undefined;
+      if (typeof id !== 'string' && typeof id !== 'number') continue;
+      for (const entry of this.#lane?.entries ?? []) if (entry.cancel(JSON.stringify(id))) break;
+    }
+  }
+
+  #message(text: string, from: Sender, about: { batch?: boolean; sse?: Frame['sse'] }): void {
+    const { batch, sse } = about;
+    const redacted = this.#redacted(text);
+    if (redacted === undefined) {
+      const shown = this.#parts.redactor.text(text, this.#known());
+      this.#put('raw', textFields(shown, { from, why: 'too deep to redact' }));
+      return;
+    }
+    this.#put(
+      'msg',
+      messageFields(redacted, { from, ...(batch === true ? { batch } : {}), ...(sse === undefined ? {} : { sse }) }),
+    );
+  }
+
+  #redacted(text: string): string | undefined {
+    try {
+      return this.#parts.redactor.json(text, this.#known());
+    } catch {
+      return undefined;
+    }
+  }
+
+  #known(): readonly string[] | undefined {
+    return this.#lane?.known ?? (this.#session === undefined ? undefined : [this.#session.id]);
+  }
+
+  #keepRaw(bytes: Uint8Array): void {
+    if (this.#rawSize < MAX_RAW) this.#raw.push(bytes.slice(0, MAX_RAW - this.#rawSize));
+    this.#rawSize += bytes.length;
+  }
+
+  #putRaw(): void {
+    const text = this.#raw.map((bytes) => decoder.decode(bytes)).join('');
+    const why = this.#rawSize > MAX_RAW ? `${this.#rawSize} bytes, cut` : undefined;
+    this.#put(
+      'raw',
+      textFields(this.#parts.redactor.text(text, this.#known()), {
+        from: 'server',
+        ...(why === undefined ? {} : { why }),
+      }),
+    );
+    this.#rawSize = 0;
+    this.#raw = [];
+  }
+
+  #outcome(end: BodyEnd): ExchangeEnd {
+    const { verb } = this.#call;
+    if (this.#owed > 0 && this.#answers >= this.#owed) return 'answered';
+    if (end.kind === 'failed') return 'reset';
+    if (end.kind === 'abandoned') return this.#left();
+    if (this.#status >= 400) return 'error';
+    if (verb === 'post' && this.#owed > 0) return this.#cancelled ? 'cancelled-by-client' : 'closed-by-server';
+    return verb === 'stream' ? 'closed-by-server' : 'answered';
+  }
+
+  /** The client has gone: in 2026-07-28 that is how it cancels, before it is no cancellation. */
+  #left(): ExchangeEnd {
+    if (this.#call.verb === 'stream') return 'closed-by-client';
+    return this.#cancelled || this.#call.era === 'modern' ? 'cancelled-by-client' : 'closed-by-client';
+  }
+
+  #finish(end: ExchangeEnd, error?: { code: string; message: string }): void {
+    if (this.#ended) return;
+    if (this.#lane === undefined) this.#decide(undefined);
+    this.#put('x-', exitFields(end, error));
+    this.#ended = true;
+    const lane = this.#lane;
+    if (lane === undefined) return;
+    lane.entries.delete(this);
+    this.#parts.lanes.settle(lane);
+  }
+
+  #put(kind: string, fields: string): void {
+    this.#putAs(kind, fields, true);
+  }
+
+  #putAs(kind: string, fields: string, ofExchange: boolean): void {
+    if (this.#ended) return;
+    const at = this.#parts.now();
+    const lane = this.#lane;
+    if (lane === undefined) this.#held.push({ kind, fields, at, ofExchange });
+    else this.#write(lane, { kind, fields, at, ofExchange });
+  }
+
+  #write(lane: Lane, { kind, fields, at, ofExchange }: Held): void {
+    lane.put(kind, ofExchange ? `"x":"${this.#x}",${fields}` : fields, at);
+  }
+}
+
+/** Why a message may not be on a tape as one: a reader would refuse the tape for it. */
+function troubleWith(text: string): string | undefined {
+  try {
+    scanJson(text, MESSAGE_LIMITS);
+    return undefined;
+  } catch (error) {
+    return ProxyError.from(error).message;
+  }
+}
+
+function clientInfoOf(message: Message | undefined): unknown {
+  const params = message?.value['params'];
+  return typeof params === 'object' && params !== null && 'clientInfo' in params ? params.clientInfo : undefined;
+}

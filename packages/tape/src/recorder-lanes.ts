@@ -1,0 +1,154 @@
+import type { Clock } from '@shadowcat/kernel';
+import type { SessionHandle } from '@shadowcat/wire';
+import type { RecorderEntry } from './recorder-entry.js';
+import { NO_SESSION, type Sender, type TapeScope } from './records.js';
+import type { TapeWriter } from './writer.js';
+
+/** One tape being written: stamps the records with the time since the one before. */
+export class Deck {
+  readonly writer: TapeWriter;
+  readonly #clock: Clock;
+  #last: number;
+  #exchanges = 0;
+  #sessions = 0;
+
+  constructor(writer: TapeWriter, clock: Clock) {
+    this.writer = writer;
+    this.#clock = clock;
+    this.#last = clock.now();
+  }
+
+  /** Appends a record; `fields` are its members after `t`, as JSON text. `at` is when it happened (default: now). */
+  put(kind: string, fields: string, at = this.#clock.now()): void {
+    const elapsed = Math.max(0, Math.round((at - this.#last) * 1000));
+    this.#last = Math.max(this.#last, at);
+    this.writer.append(`{"k":"${kind}","t":${elapsed},${fields}}`);
+  }
+
+  exchangeName(): string {
+    this.#exchanges += 1;
+    return String(this.#exchanges);
+  }
+
+  sessionName(): string {
+    this.#sessions += 1;
+    return `s${this.#sessions}`;
+  }
+}
+
+/** The traffic of one session, or all that belongs to none, on its tape. */
+export class Lane {
+  readonly name: string;
+  readonly deck: Deck;
+  readonly entries = new Set<RecorderEntry>();
+  /** Values that are secrets wherever they occur: the session's ids. */
+  readonly known: string[] = [];
+  /** Whether the tape says that modern requests are in this lane. */
+  modern = false;
+  /** Who ended the session, once it has ended. */
+  endedBy: Sender | 'proxy' | undefined;
+  ended = false;
+
+  constructor(name: string, deck: Deck) {
+    this.name = name;
+    this.deck = deck;
+  }
+
+  put(kind: string, fields: string, at?: number): void {
+    this.deck.put(kind, `"s":"${this.name}",${fields}`, at);
+  }
+
+  /** Remembers the ids of the session, also the one that a recovery gave it. */
+  learnIds(session: SessionHandle, upstreamId: string | undefined = session.upstream?.sessionId): void {
+    for (const id of [session.id, upstreamId]) if (id !== undefined && !this.known.includes(id)) this.known.push(id);
+  }
+}
+
+/** How the tapes of a recorder are laid out: everything in one, or one a session and one for what has none. */
+export type TapeLayout = 'file' | 'directory';
+
+/** The lanes of a recorder. Lanes come with their first record and go with their session. */
+export class Lanes {
+  readonly #layout: TapeLayout;
+  readonly #open: (scope: TapeScope) => Deck;
+  readonly #finished: (writer: TapeWriter) => void;
+  readonly #sessions = new Map<string, Lane>();
+  readonly #decks = new Set<Deck>();
+  #shared: Deck | undefined;
+  #sessionless: Lane | undefined;
+
+  constructor(layout: TapeLayout, open: (scope: TapeScope) => Deck, finished: (writer: TapeWriter) => void) {
+    this.#layout = layout;
+    this.#open = open;
+    this.#finished = finished;
+    if (layout === 'file') this.#shared = this.#deck('all');
+  }
+
+  get decks(): ReadonlySet<Deck> {
+    return this.#decks;
+  }
+
+  /** All lanes that are open. */
+  *all(): Iterable<Lane> {
+    yield* this.#sessions.values();
+    if (this.#sessionless !== undefined) yield this.#sessionless;
+  }
+
+  sessionless(): Lane {
+    if (this.#sessionless === undefined) {
+      this.#sessionless = new Lane(NO_SESSION, this.#shared ?? this.#deck('sessionless'));
+      this.#sessionless.put('conn', '"event":"opened","by":"client"');
+    }
+    return this.#sessionless;
+  }
+
+  find(sessionId: string): Lane | undefined {
+    return this.#sessions.get(sessionId);
+  }
+
+  /** A lane for a session that has none yet. */
+  add(session: SessionHandle): Lane {
+    const deck = this.#shared ?? this.#deck('session');
+    const lane = new Lane(deck.sessionName(), deck);
+    lane.learnIds(session);
+    this.#sessions.set(session.id, lane);
+    lane.put('conn', '"event":"opened","by":"client"');
+    session.onEnd(() => {
+      lane.ended = true;
+      if (this.#sessions.get(session.id) === lane) this.#sessions.delete(session.id);
+      this.settle(lane);
+    });
+    return lane;
+  }
+
+  /** Called when an exchange or the session of a lane ended: the last one closes it. */
+  settle(lane: Lane): void {
+    if (!lane.ended || lane.entries.size > 0 || lane.name === NO_SESSION) return;
+    this.#close(lane);
+    if (this.#layout === 'directory') this.#finish(lane.deck);
+  }
+
+  /** Ends every lane and its tape. */
+  closeAll(): void {
+    for (const lane of this.all()) this.#close(lane);
+    this.#sessions.clear();
+    this.#sessionless = undefined;
+    for (const deck of [...this.#decks]) this.#finish(deck);
+    this.#shared = undefined;
+  }
+
+  #close(lane: Lane): void {
+    lane.put('conn', `"event":"closed","by":"${lane.endedBy ?? 'proxy'}"`);
+  }
+
+  #deck(scope: TapeScope): Deck {
+    const deck = this.#open(scope);
+    this.#decks.add(deck);
+    return deck;
+  }
+
+  #finish(deck: Deck): void {
+    this.#decks.delete(deck);
+    this.#finished(deck.writer);
+  }
+}

@@ -1,0 +1,257 @@
+import {
+  type Clock,
+  type Exchange,
+  type Handler,
+  type Layer,
+  type Log,
+  ProxyError,
+  type Reply,
+  withExchange,
+  withReply,
+} from '@shadowcat/kernel';
+import { type Call, callSlot, sessionSlot } from '@shadowcat/wire';
+import { HEADER_ALLOW_LIST } from './lines.js';
+import { type EntryParts, RecorderEntry } from './recorder-entry.js';
+import { Deck, Lanes, type TapeLayout } from './recorder-lanes.js';
+import { TAPE_VERSION, type TapeScope } from './records.js';
+import type { Redactor } from './redact.js';
+import type { TapeWriter } from './writer.js';
+
+export interface RecorderOptions {
+  readonly layout: TapeLayout;
+  /** Whether exchanges are refused (`recorder_failed`) while their tape cannot be written. Default: traffic goes on. */
+  readonly required?: boolean;
+  /** More header fields that may be on the tape, in lower case. */
+  readonly headers?: readonly string[];
+  /** What writes, for the head, such as `shadowcat 0.1.0`. */
+  readonly by?: string;
+}
+
+export interface RecorderComponents {
+  /** Opens a tape; `head` is its first line. Must not throw: a tape that cannot be opened is a writer that is failing. */
+  readonly open: (scope: TapeScope, head: string) => TapeWriter;
+  readonly redactor: Redactor;
+  /** The fingerprint of the key that made the placeholders. */
+  readonly keyId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** For health, metrics and the log. `lost` records are not on any tape although they passed. */
+export interface RecorderState {
+  readonly status: 'recording' | 'failing' | 'closed';
+  /** Tapes being written, and tapes finished. */
+  readonly open: number;
+  readonly finished: number;
+  /** Exchanges begun. */
+  readonly exchanges: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly lost: number;
+  readonly queued: number;
+  readonly error?: string;
+}
+
+/** The layer, and what its owner does with it. */
+export type Recorder = Layer & {
+  /** Text that came beside the messages: a child's stderr (`err`), or stdout that is no message (`raw`). */
+  note(sessionId: string | undefined, kind: 'raw' | 'err', text: string): void;
+  state(): RecorderState;
+  /** Ends all tapes; exchanges that have not ended are marked so. Traffic may go on, unrecorded. Idempotent. */
+  close(): Promise<void>;
+};
+
+/**
+ * Records what passes: innermost of the layers that judge, so that the tape holds what really left and really came back.
+ * It sees frames and changes, delays or repeats none; only a full queue of its writer holds traffic back. Needs
+ * `callSlot`; reads `sessionSlot` (lanes) and `targetSlot`. Its own failures are logged and counted, never the traffic's.
+ */
+export function recorder(options: RecorderOptions, components: RecorderComponents): Recorder {
+  const recording = new Recording(options, components);
+  const layer: Layer = (next) => (exchange) => {
+    const call = exchange.context.get(callSlot);
+    return call === undefined || recording.closed ? next(exchange) : recording.pass(next, exchange, call);
+  };
+  return Object.assign(layer, {
+    note: (sessionId: string | undefined, kind: 'raw' | 'err', text: string) => recording.note(sessionId, kind, text),
+    state: () => recording.state(),
+    close: () => recording.close(),
+  });
+}
+
+class Recording {
+  closed = false;
+  readonly #options: RecorderOptions;
+  readonly #components: RecorderComponents;
+  readonly #lanes: Lanes;
+  readonly #parts: EntryParts;
+  /** `initialize` exchanges whose session has no lane yet, by session. */
+  readonly #opening = new Map<string, RecorderEntry>();
+  readonly #finishing = new Set<Promise<void>>();
+  readonly #past = { finished: 0, records: 0, bytes: 0, lost: 0 };
+  #exchanges = 0;
+  #fault: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: RecorderOptions, components: RecorderComponents) {
+    this.#options = options;
+    this.#components = components;
+    const { clock } = components;
+    this.#lanes = new Lanes(
+      options.layout,
+      (scope) => new Deck(components.open(scope, this.#head(scope)), clock),
+      (writer) => this.#finish(writer),
+    );
+    this.#parts = {
+      lanes: this.#lanes,
+      redactor: components.redactor,
+      allowedHeaders: [...HEADER_ALLOW_LIST, ...(options.headers ?? [])],
+      now: () => clock.now(),
+    };
+  }
+
+  async pass(next: Handler, exchange: Exchange, call: Call): Promise<Reply> {
+    if (this.#options.required === true) this.#demand();
+    const session = exchange.context.get(sessionSlot);
+    const seen = call.verb !== 'post' || exchange.body.ready !== undefined;
+    const entry = this.#guard(() => {
+      const made = new RecorderEntry(this.#parts, call, session);
+      made.begin(exchange, seen);
+      return made;
+    });
+    if (entry === undefined) return next(exchange);
+    this.#exchanges += 1;
+    await this.#room(entry);
+    const opening = call.method === 'initialize' && session !== undefined ? session.id : undefined;
+    if (opening !== undefined) this.#opening.set(opening, entry);
+    let reply: Reply;
+    try {
+      reply = await next(
+        seen ? exchange : withExchange(exchange, { body: exchange.body.with(this.#safe(entry.outgoing)) }),
+      );
+    } catch (error) {
+      this.#guard(() => entry.failed(error));
+      throw error;
+    } finally {
+      if (opening !== undefined) this.#opening.delete(opening);
+    }
+    const observe = this.#guard(() => entry.answered(exchange, reply)) ?? false;
+    await this.#room(entry);
+    if (!observe) return reply;
+    return withReply(reply, {
+      body: reply.body.with(this.#safe(entry.incoming)),
+      dispose: () => void this.#guard(() => entry.bodyEnded({ kind: 'abandoned' })),
+    });
+  }
+
+  note(sessionId: string | undefined, kind: 'raw' | 'err', text: string): void {
+    if (this.closed) return;
+    this.#guard(() => {
+      const { redactor } = this.#components;
+      const opening = sessionId === undefined ? undefined : this.#opening.get(sessionId);
+      if (opening !== undefined) {
+        opening.note(kind, redactor.text(text));
+        return;
+      }
+      const lane = (sessionId === undefined ? undefined : this.#lanes.find(sessionId)) ?? this.#lanes.sessionless();
+      lane.put(kind, `"text":${JSON.stringify(redactor.text(text, lane.known))}`);
+    });
+  }
+
+  state(): RecorderState {
+    const states = [...this.#lanes.decks].map((deck) => deck.writer.state());
+    const failing = states.find(({ status }) => status === 'failing');
+    const error = failing?.error ?? this.#fault;
+    const sum = (pick: (state: (typeof states)[number]) => number): number =>
+      states.reduce((total, state) => total + pick(state), 0);
+    return {
+      status: this.closed ? 'closed' : failing === undefined ? 'recording' : 'failing',
+      open: states.length,
+      finished: this.#past.finished,
+      exchanges: this.#exchanges,
+      records: this.#past.records + sum(({ written }) => written),
+      bytes: this.#past.bytes + sum(({ bytes }) => bytes),
+      lost: this.#past.lost + sum(({ lost }) => lost),
+      queued: sum(({ queued }) => queued),
+      ...(error === undefined ? {} : { error }),
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#guard(() => {
+      for (const entry of this.#opening.values()) entry.leaveOpen();
+      for (const lane of [...this.#lanes.all()]) for (const entry of [...lane.entries]) entry.leaveOpen();
+      this.#lanes.closeAll();
+    });
+    this.closed = true;
+    while (this.#finishing.size > 0) await Promise.all(this.#finishing);
+  }
+
+  #finish(writer: TapeWriter): void {
+    const finishing = writer.finish().then(() => {
+      const { written, bytes, lost, error } = writer.state();
+      this.#past.finished += 1;
+      this.#past.records += written;
+      this.#past.bytes += bytes;
+      this.#past.lost += lost;
+      if (lost > 0 && error !== undefined) this.#fault = error;
+      this.#finishing.delete(finishing);
+    });
+    this.#finishing.add(finishing);
+  }
+
+  #head(scope: TapeScope): string {
+    const { clock, redactor, keyId } = this.#components;
+    const { by } = this.#options;
+    return JSON.stringify({
+      k: 'head',
+      v: TAPE_VERSION,
+      form: 'capture',
+      requires: [],
+      scope,
+      at: new Date(clock.wall()).toISOString(),
+      ...(by === undefined ? {} : { by }),
+      redaction: { policy: redactor.policy, key: keyId },
+    });
+  }
+
+  /** Backpressure: waits while the tape's queue is full. */
+  #room(entry: RecorderEntry): Promise<void> | undefined {
+    return this.#guard(() => entry.room());
+  }
+
+  /** Refuses to go on unrecorded. */
+  #demand(): void {
+    for (const deck of this.#lanes.decks) {
+      const { status, error } = deck.writer.state();
+      if (status === 'ok') continue;
+      throw new ProxyError('recorder_failed', `the recording is required and cannot be written: ${error ?? status}`);
+    }
+  }
+
+  #safe<T extends RecorderEntry['incoming']>(observer: T): T {
+    const { end } = observer;
+    return {
+      ...observer,
+      frame: (frame) => this.#guard(() => observer.frame(frame)),
+      ...(end === undefined ? {} : { end: (how) => this.#guard(() => end(how)) }),
+    } as T;
+  }
+
+  /** A fault of the recorder's own is not the traffic's. */
+  #guard<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (this.#fault === undefined)
+        this.#components.log.error({ err: error }, 'the recorder failed at a record; the tape is incomplete there');
+      this.#fault = ProxyError.from(error).message;
+      return undefined;
+    }
+  }
+}

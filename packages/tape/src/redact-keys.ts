@@ -1,0 +1,107 @@
+/**
+ * Keys whose values are secrets, as words. A key matches when its last words, written together, are one of these:
+ * `apiKey`, `X-Api-Key` and `MY_APIKEY` all end in `api key`.
+ */
+export const SECRET_KEYS: readonly string[] = [
+  'password',
+  'passwords',
+  'passwd',
+  'passphrase',
+  'passcode',
+  'pwd',
+  'secret',
+  'secrets',
+  'client secret',
+  'token',
+  'access token',
+  'auth token',
+  'refresh token',
+  'id token',
+  'bearer token',
+  'authorization',
+  'credential',
+  'credentials',
+  'cookie',
+  'cookies',
+  'api key',
+  'api keys',
+  'access key',
+  'account key',
+  'secret access key',
+  'private key',
+  'secret key',
+  'signing key',
+  'encryption key',
+  'mcp session id',
+];
+
+/** In the query of a URL these are secrets too: signed links, and the session ids of the legacy HTTP+SSE pair. */
+export const SECRET_QUERY_KEYS: readonly string[] = ['signature', 'sig', 'session id', 'auth', 'key'];
+
+/** They end like a secret and are none: tokens that name a place in the protocol or in a list. */
+const NO_SECRETS = new Set([
+  'progresstoken',
+  'nexttoken',
+  'pagetoken',
+  'nextpagetoken',
+  'continuationtoken',
+  'synctoken',
+  'canceltoken',
+  'cancellationtoken',
+]);
+
+const MAX_CACHED = 4096;
+
+/** Whether a key names a secret. */
+export type IsSecretKey = (key: string) => boolean;
+
+/** Makes the test for a list of keys. Remembers what it decided, for a bounded number of keys. */
+export function secretKeys(entries: readonly string[]): IsSecretKey {
+  const secrets = new Set(entries.map((entry) => wordsOf(entry).join('')));
+  const decided = new Map<string, boolean>();
+  return (key) => {
+    const known = decided.get(key);
+    if (known !== undefined) return known;
+    const verdict = judge(wordsOf(key), secrets);
+    if (decided.size < MAX_CACHED) decided.set(key, verdict);
+    return verdict;
+  };
+}
+
+function judge(words: readonly string[], secrets: ReadonlySet<string>): boolean {
+  if (NO_SECRETS.has(words.join(''))) return false;
+  let tail = '';
+  for (const word of [...words].reverse()) {
+    tail = word + tail;
+    if (secrets.has(tail)) return true;
+  }
+  return false;
+}
+
+/** `clientAPIKey`, `client-api-key`, `CLIENT_API_KEY`: `client api key`, as a list. */
+function wordsOf(key: string): string[] {
+  return key
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/([A-Z])([A-Z][a-z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter((word) => word !== '');
+}
+
+/**
+ * A pattern that finds every text in which {@link secretKeys} or the patterns of free text could find something, and few
+ * others: most messages are done with after one test. `\u00` is there because letters can be spelled as escapes.
+ */
+export function suspicion(entries: readonly string[]): RegExp {
+  const keys = entries.map((entry) => wordsOf(entry).join('[^a-z0-9"]{0,2}'));
+  const shortest = keys.filter((key) => !keys.some((other) => other !== key && key.includes(other)));
+  const tokens = shortest.map((key) => (key === 'token' ? '(?<!progress)token' : key));
+  const rest = [
+    'bearer\\s',
+    'basic\\s',
+    ':\\\\*\\/\\\\*\\/[^\\s"\\/]*@',
+    '[?&;](?:sig|session_?id|auth|key)',
+    '\\\\u00',
+  ];
+  return new RegExp([...tokens, ...rest].join('|'), 'i');
+}

@@ -1,0 +1,164 @@
+import { type Clock, type Exchange, type Handler, type HeaderMap, headerOf, type Log, type Reply } from '@shadowcat/kernel';
+import { type BackoffOptions, resumable } from '@shadowcat/transport-sse';
+import { type Call, callSlot, LAST_EVENT_ID, SESSION_HEADER, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { HttpClient } from './http-client.js';
+import { lostSession } from './lost-session.js';
+import { SessionRecovery } from './session-recovery.js';
+import { type HeaderRules, UpstreamHeaders } from './upstream-headers.js';
+
+export interface HttpUpstreamOptions extends HeaderRules {
+  /** The target's name, as in the configuration; sessions are bound to it. */
+  readonly target: string;
+  /** The endpoint, `http:` or `https:`. */
+  readonly url: string;
+  /** Milliseconds until a connection must stand. Default 5 s. */
+  readonly connectTimeout?: number | undefined;
+  /** Milliseconds from a request sent to the head of its answer; standing streams wait forever. Default 60 s; 0: no limit. */
+  readonly firstByteTimeout?: number | undefined;
+  /** What happens to a session that the upstream does not know any more. Default `recover`. */
+  readonly onUpstreamLoss?: 'recover' | 'fail' | undefined;
+  /** How streams that broke are taken up again. */
+  readonly backoff?: Partial<BackoffOptions> | undefined;
+}
+
+export interface HttpUpstreamComponents {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** 0 to 1. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+export interface HttpUpstreamStats {
+  readonly inFlight: number;
+  readonly connections: number;
+  /** Sessions opened again because the upstream had lost them. */
+  readonly recoveries: number;
+}
+
+export interface HttpUpstream extends Handler {
+  stats(): HttpUpstreamStats;
+  /** Ends what is in flight with an error and closes all connections. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** The innermost handler for one Streamable HTTP server, for both eras. Rejects with what kept it from answering. */
+export function httpUpstream(options: HttpUpstreamOptions, components: HttpUpstreamComponents): HttpUpstream {
+  const upstream = new Upstream(options, components);
+  return Object.assign((exchange: Exchange) => upstream.handle(exchange), {
+    stats: () => upstream.stats(),
+    close: () => upstream.close(),
+  });
+}
+
+interface Asked {
+  readonly method: string;
+  readonly headers: HeaderMap;
+  readonly changes?: HeaderMap;
+  readonly body?: Uint8Array | undefined;
+  readonly signal: AbortSignal;
+  readonly session: SessionHandle | undefined;
+}
+
+class Upstream {
+  readonly #options: HttpUpstreamOptions;
+  readonly #components: HttpUpstreamComponents;
+  readonly #client: HttpClient;
+  readonly #headers: UpstreamHeaders;
+  readonly #firstByteTimeout: number;
+  readonly #recovery: SessionRecovery;
+
+  constructor(options: HttpUpstreamOptions, components: HttpUpstreamComponents) {
+    this.#options = options;
+    this.#components = components;
+    this.#firstByteTimeout = options.firstByteTimeout ?? 60_000;
+    this.#client = new HttpClient({ url: new URL(options.url), connectTimeout: options.connectTimeout ?? 5_000 });
+    this.#headers = new UpstreamHeaders(options);
+    const deadline = this.#firstByteTimeout === 0 ? 60_000 : this.#firstByteTimeout;
+    this.#recovery = new SessionRecovery(
+      { target: options.target, name: this.#client.name, deadline },
+      {
+        ...components,
+        post: ({ body, client, sessionId, signal, changes }) =>
+          this.#client.send({
+            method: 'POST',
+            headers: this.#headers.from(client, sessionId, changes),
+            body,
+            signal,
+            firstByteTimeout: this.#firstByteTimeout,
+          }),
+      },
+    );
+  }
+
+  stats(): HttpUpstreamStats {
+    return { ...this.#client.stats(), recoveries: this.#recovery.recoveries };
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  async handle(exchange: Exchange): Promise<Reply> {
+    const { head, context } = exchange;
+    // The edge bounds what a client may send; here it is only put together.
+    const body = exchange.body.ready ?? (await exchange.body.collect(Number.MAX_SAFE_INTEGER));
+    const asked: Asked = {
+      method: head.method,
+      headers: head.headers,
+      body,
+      signal: exchange.signal,
+      session: context.get(sessionSlot),
+    };
+    const reply = await this.#ask(asked);
+    if (reply.body.framing.name !== 'sse' || reply.head.status !== 200) return reply;
+    return this.#supervised(reply, asked, context.get(callSlot));
+  }
+
+  /** Asks; when the session turns out to be lost upstream, opens it again and asks once more (nothing was done there). */
+  async #ask(asked: Asked): Promise<Reply> {
+    const { session } = asked;
+    if (session !== undefined && this.#recovery.busy) await this.#recovery.settled(session);
+    const used = session?.upstream?.sessionId;
+    const reply = await this.#send(asked);
+    if (session === undefined || used === undefined || reply.head.status < 400 || asked.method === 'DELETE') return reply;
+    const { lost, answer } = await lostSession(reply);
+    if (!lost || this.#options.onUpstreamLoss === 'fail') return answer;
+    await answer[Symbol.asyncDispose]();
+    await this.#recovery.recover(session, { lost: used, client: asked.headers });
+    // Event ids of the lost session mean nothing to the new one.
+    return this.#send({ ...asked, changes: { ...asked.changes, [LAST_EVENT_ID]: undefined } });
+  }
+
+  #send({ method, headers, changes, body, signal, session }: Asked): Promise<Reply> {
+    const sessionId = session === undefined ? headerOf(headers, SESSION_HEADER) : session.upstream?.sessionId;
+    return this.#client.send({
+      method,
+      headers: this.#headers.from(headers, sessionId, changes),
+      body,
+      signal,
+      firstByteTimeout: method === 'GET' ? 0 : this.#firstByteTimeout,
+    });
+  }
+
+  /** An SSE answer that is taken up again when it breaks (legacy), and ends with an error where an answer is missing. */
+  #supervised(reply: Reply, asked: Asked, call: Call | undefined): Reply {
+    const standing = asked.method === 'GET';
+    const messages = call?.messages ?? [];
+    if (!standing && !call?.expectsAnswer) return reply;
+    const modern = call?.era === 'modern';
+    const options = {
+      name: this.#client.name,
+      messages,
+      standing,
+      lastEventId: standing ? headerOf(asked.headers, LAST_EVENT_ID) : undefined,
+      ...(this.#options.backoff === undefined ? {} : { backoff: this.#options.backoff }),
+    };
+    const open = (lastEventId: string | undefined, signal: AbortSignal): Promise<Reply> => {
+      const changes = { accept: 'text/event-stream', 'content-type': undefined, [LAST_EVENT_ID]: lastEventId };
+      const again: Asked = { ...asked, method: 'GET', body: undefined, changes, signal };
+      // Only a standing stream has a meaning in a new session; the rest of an answer was lost with the old one.
+      return standing ? this.#ask(again) : this.#send(again);
+    };
+    return resumable(reply, options, { ...this.#components, open: modern ? undefined : open });
+  }
+}

@@ -1,0 +1,160 @@
+import { type Clock, type HeaderMap, headerOf, type Log, ProxyError, type Reply } from '@shadowcat/kernel';
+import {
+  type JsonObject,
+  notificationText,
+  requestText,
+  SESSION_HEADER,
+  type SessionHandle,
+  VERSION_HEADER,
+} from '@shadowcat/wire';
+
+export interface RecoveryPost {
+  readonly body: Uint8Array;
+  /** The header fields of the client whose request found the session lost. */
+  readonly client: HeaderMap;
+  readonly changes: HeaderMap;
+  readonly sessionId: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface RecoveryComponents {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly post: (request: RecoveryPost) => Promise<Reply>;
+}
+
+/** Bytes of an answer to one of the requests here; more than any `initialize` result has. */
+const MOST_READ = 4 * 1024 * 1024;
+
+/**
+ * Opens sessions again that an upstream lost, with what the client once sent: `initialize`, then
+ * `notifications/initialized`, the log level and the subscriptions. One attempt at a time for each session, shared by all
+ * who wait for it.
+ */
+export class SessionRecovery {
+  #recoveries = 0;
+  readonly #options: { readonly target: string; readonly name: string; readonly deadline: number };
+  readonly #components: RecoveryComponents;
+  readonly #flights = new Map<SessionHandle, Promise<void>>();
+
+  /** `deadline`: milliseconds for one recovery from start to end. */
+  constructor(
+    options: { readonly target: string; readonly name: string; readonly deadline: number },
+    components: RecoveryComponents,
+  ) {
+    this.#options = options;
+    this.#components = components;
+  }
+
+  get recoveries(): number {
+    return this.#recoveries;
+  }
+
+  /** Whether any session is being opened again. */
+  get busy(): boolean {
+    return this.#flights.size > 0;
+  }
+
+  /** Resolves when no recovery of `session` is under way, however it went. */
+  async settled(session: SessionHandle): Promise<void> {
+    await this.#flights.get(session)?.catch(() => undefined);
+  }
+
+  /**
+   * Binds `session` to a new upstream session, unless somebody else did since `lost` (its old upstream id) was used.
+   * Rejects with the `ProxyError` that kept it from it.
+   */
+  recover(session: SessionHandle, found: { readonly lost: string; readonly client: HeaderMap }): Promise<void> {
+    const underWay = this.#flights.get(session);
+    if (underWay !== undefined) return underWay;
+    if (session.upstream?.sessionId !== found.lost) return Promise.resolve();
+    const flight = this.#open(session, found.client).finally(() => this.#flights.delete(session));
+    this.#flights.set(session, flight);
+    return flight;
+  }
+
+  async #open(session: SessionHandle, client: HeaderMap): Promise<void> {
+    const { name, target, deadline } = this.#options;
+    const { log, clock } = this.#components;
+    const controller = new AbortController();
+    const late = new ProxyError('upstream_timeout', `${name} lost a session and did not open it again in time`);
+    const timer = clock.timer(deadline, () => controller.abort(late));
+    const { signal } = controller;
+    const post = (text: string, more: { sessionId?: string; version?: string } = {}): Promise<Reply> => {
+      const changes = { ...POST_FIELDS, [VERSION_HEADER]: more.version };
+      return this.#components.post({ body: encoder.encode(text), client, changes, sessionId: more.sessionId, signal });
+    };
+    try {
+      const opened = await post(session.initializeText);
+      const sessionId = headerOf(opened.head.headers, SESSION_HEADER);
+      const result = this.#resultOf(await answerIn(opened), opened.head.status);
+      session.bind(sessionId === undefined ? { target } : { target, sessionId });
+      const version = versionOf(result) ?? session.protocolVersion;
+      const line = { ...(sessionId === undefined ? {} : { sessionId }), ...(version === undefined ? {} : { version }) };
+      await discard(await post(notificationText('notifications/initialized'), line));
+      for (const text of restoring(session)) await this.#restore(() => post(text, line));
+      this.#recoveries += 1;
+      log.warn({ session: session.id, target }, `${name} had lost a session; it was opened again`);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #resultOf(answer: JsonObject | undefined, status: number): JsonObject {
+    const result = answer?.['result'];
+    if (status < 300 && typeof result === 'object' && result !== null) return result as JsonObject;
+    const error = answer?.['error'] as JsonObject | undefined;
+    const why = typeof error?.['message'] === 'string' ? error['message'] : `HTTP ${status}`;
+    const message = `${this.#options.name} lost the session and refused to open it again (${why})`;
+    throw new ProxyError('upstream_protocol', message);
+  }
+
+  /** What the session had set. A server that refuses it now has changed; the session is usable all the same. */
+  async #restore(ask: () => Promise<Reply>): Promise<void> {
+    const answer = await answerIn(await ask());
+    if (answer?.['error'] === undefined) return;
+    this.#components.log.warn({ error: answer['error'] }, `${this.#options.name} did not restore all of a session`);
+  }
+}
+
+const POST_FIELDS: HeaderMap = {
+  accept: 'application/json, text/event-stream',
+  'content-type': 'application/json',
+  'last-event-id': undefined,
+};
+
+const encoder = new TextEncoder();
+
+function restoring({ restore }: SessionHandle): string[] {
+  const level = restore.logLevel === undefined ? [] : [`{"level":${JSON.stringify(restore.logLevel)}}`];
+  const subscriptions = restore.subscriptions.map((uri) => `{"uri":${JSON.stringify(uri)}}`);
+  return [
+    ...level.map((params) => requestText('"restore-log-level"', 'logging/setLevel', params)),
+    ...subscriptions.map((params, i) => requestText(`"restore-${i}"`, 'resources/subscribe', params)),
+  ];
+}
+
+function versionOf(result: JsonObject): string | undefined {
+  const version = result['protocolVersion'];
+  return typeof version === 'string' ? version : undefined;
+}
+
+/** The first JSON-RPC answer in a reply, which is read no further and disposed. */
+async function answerIn(reply: Reply): Promise<JsonObject | undefined> {
+  try {
+    let size = 0;
+    for await (const frame of reply.body.frames()) {
+      size += frame.bytes?.length ?? 0;
+      if (size > MOST_READ) return undefined;
+      const message = frame.message as JsonObject | undefined;
+      if (message !== undefined && message['method'] === undefined) return message;
+    }
+    return undefined;
+  } finally {
+    await reply[Symbol.asyncDispose]();
+  }
+}
+
+async function discard(reply: Reply): Promise<void> {
+  await reply[Symbol.asyncDispose]();
+}

@@ -1,0 +1,36 @@
+import type { Frame } from '@shadowcat/kernel';
+import type { JsonObject, Message, RpcId } from '@shadowcat/wire';
+
+/** The answers a stream still owes: one for each request of its exchange. */
+export class OwedAnswers {
+  readonly #idTexts = new Map<RpcId, string>();
+
+  constructor(messages: readonly Message[]) {
+    for (const { kind, id, idText } of messages) {
+      if (kind === 'request' && id !== undefined && idText !== undefined) this.#idTexts.set(id, idText);
+    }
+  }
+
+  /** Whether nothing is owed (any more). */
+  get settled(): boolean {
+    return this.#idTexts.size === 0;
+  }
+
+  /** The ids of the requests without an answer, as the client wrote them. */
+  get idTexts(): readonly string[] {
+    return [...this.#idTexts.values()];
+  }
+
+  /** Strikes out the request that `frame` answers, if it answers one. Parses nothing once all is settled. */
+  note(frame: Frame): void {
+    if (this.settled || !frame.text) return;
+    const message = frame.message as JsonObject | readonly JsonObject[] | undefined;
+    if (Array.isArray(message)) for (const each of message as readonly JsonObject[]) this.#strike(each);
+    else if (message !== undefined) this.#strike(message as JsonObject);
+  }
+
+  #strike(message: JsonObject): void {
+    if (message === null || typeof message !== 'object' || message['method'] !== undefined) return;
+    this.#idTexts.delete(message['id'] as RpcId);
+  }
+}

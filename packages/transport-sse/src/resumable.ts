@@ -1,0 +1,201 @@
+import { Body, type Clock, concat, type Frame, type Log, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
+import { errorText, type Message, sseFraming } from '@shadowcat/wire';
+import { type BackoffOptions, backoffDelay, DEFAULT_BACKOFF } from './backoff.js';
+import { OwedAnswers } from './owed-answers.js';
+
+export interface ResumableOptions {
+  /** The upstream, for messages. */
+  readonly name: string;
+  /** What the client sent: the stream owes an answer to each request among them. */
+  readonly messages: readonly Message[];
+  /** A standing stream owes nothing and ends only when it cannot be had again. */
+  readonly standing: boolean;
+  /** The client's own `Last-Event-ID`, if it sent one. */
+  readonly lastEventId?: string | undefined;
+  readonly backoff?: Partial<BackoffOptions>;
+}
+
+export interface ResumableComponents {
+  /**
+   * Asks for the rest of the stream, for a standing one perhaps from no event on. Absent where streams cannot be resumed
+   * (2026-07-28). May reject; a status that says "never" (400, 404, 405, …) ends the attempts.
+   */
+  readonly open?: ((lastEventId: string | undefined, signal: AbortSignal) => Promise<Reply>) | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 0 to 1. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/**
+ * An upstream's SSE stream that its client can rely on. Whole events only are passed on. A stream that breaks, or that the
+ * upstream closes before all answers came (2025-11-25, Transports, "Sending Messages to the Server", 6), is taken up again
+ * with GET and `Last-Event-ID` while the client's stream stays open. Where that is impossible or fails, the stream ends
+ * with a JSON-RPC error for each request that has no answer, so that no client waits for what will never come.
+ */
+export function resumable(first: Reply, options: ResumableOptions, components: ResumableComponents): Reply {
+  const stream = new ResumableStream(first, options, components);
+  const body = Body.stream({ [Symbol.asyncIterator]: () => stream.bytes() }, sseFraming);
+  return withReply(first, { body, dispose: () => stream.stop() });
+}
+
+/** How one attempt to take a stream up went; `final`: another will go no better. */
+type Attempt =
+  | { readonly next: Reply; readonly error?: undefined; readonly final?: undefined }
+  | { readonly next?: undefined; readonly error: ProxyError; readonly final: boolean };
+
+class ResumableStream {
+  readonly #options: ResumableOptions;
+  readonly #components: ResumableComponents;
+  readonly #backoff: BackoffOptions & { readonly random: () => number };
+  readonly #owed: OwedAnswers;
+  readonly #controller = new AbortController();
+  #current: Reply;
+  #lastEventId: string | undefined;
+  #retry: number | undefined;
+  #failures = 0;
+  #progressed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(first: Reply, options: ResumableOptions, components: ResumableComponents) {
+    this.#current = first;
+    this.#options = options;
+    this.#components = components;
+    this.#backoff = { ...DEFAULT_BACKOFF, ...options.backoff, random: components.random ?? Math.random };
+    this.#owed = new OwedAnswers(options.messages);
+    this.#lastEventId = options.lastEventId;
+  }
+
+  async stop(): Promise<void> {
+    this.#controller.abort();
+    this.#wake?.();
+    await this.#current[Symbol.asyncDispose]();
+  }
+
+  async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      let reason: ProxyError | undefined;
+      this.#progressed = false;
+      try {
+        yield* this.#events(this.#current);
+      } catch (error) {
+        reason = ProxyError.from(error, 'upstream_closed');
+      }
+      if (this.#stopped) return;
+      await this.#current[Symbol.asyncDispose]();
+      if (!this.#options.standing && this.#owed.settled) return;
+      const next = await this.#resume(reason);
+      if (next === undefined || this.#stopped) return;
+      if (next instanceof ProxyError) {
+        yield* this.#lastWords(next);
+        return;
+      }
+      this.#current = next;
+    }
+  }
+
+  get #stopped(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  /** The events of one of the streams, as chunks that end with an event. What it left incomplete is not passed on. */
+  async *#events(reply: Reply): AsyncGenerator<Uint8Array, void, undefined> {
+    const decoder = sseFraming.decoder();
+    for await (const chunk of reply.body.bytes()) {
+      const frames = decoder.push(chunk);
+      if (frames.length === 0) continue;
+      for (const frame of frames) this.#note(frame);
+      yield joined(frames, chunk);
+    }
+  }
+
+  #note(frame: Frame): void {
+    const { sse } = frame;
+    if (sse?.id !== undefined) this.#lastEventId = sse.id === '' ? undefined : sse.id;
+    if (sse?.retry !== undefined) this.#retry = sse.retry;
+    if (sse?.id === undefined && frame.text === undefined) return;
+    this.#progressed = true;
+    this.#failures = 0;
+    this.#owed.note(frame);
+  }
+
+  /** The stream that goes on, the reason why there is none, or `undefined` when nobody waits any more. */
+  async #resume(broken: ProxyError | undefined): Promise<Reply | ProxyError | undefined> {
+    const { open, log } = this.#components;
+    const { name, standing } = this.#options;
+    let reason = broken ?? new ProxyError('upstream_closed', `${name} ended its stream before it answered`);
+    if (open === undefined || (!standing && this.#lastEventId === undefined)) return reason;
+    // What cannot be read will not read better the second time.
+    if (broken?.code === 'upstream_protocol') return reason;
+    // A server that names a retry time and closes in good order wants to be polled: that is no failure.
+    const polled = broken === undefined && this.#retry !== undefined;
+    if (!this.#progressed && !polled) this.#failures += 1;
+    while (this.#failures < this.#backoff.tries) {
+      await this.#pause(backoffDelay(this.#failures, this.#retry, this.#backoff));
+      if (this.#stopped) return undefined;
+      const { next, error, final } = await this.#open(open);
+      if (this.#stopped) {
+        await next?.[Symbol.asyncDispose]();
+        return undefined;
+      }
+      if (next !== undefined) {
+        log.debug({ lastEventId: this.#lastEventId }, `took up the stream of ${name} again`);
+        return next;
+      }
+      reason = error;
+      if (final) break;
+      this.#failures += 1;
+    }
+    log.warn({ failures: this.#failures, reason: reason.message }, `gave up a stream of ${name}`);
+    return reason;
+  }
+
+  async #open(open: NonNullable<ResumableComponents['open']>): Promise<Attempt> {
+    try {
+      const next = await open(this.#lastEventId, this.#controller.signal);
+      const { status } = next.head;
+      if (status === 200 && next.body.framing.name === 'sse') return { next };
+      await next[Symbol.asyncDispose]();
+      const message = `${this.#options.name} ended its stream and would not take it up again (HTTP ${status})`;
+      const error = new ProxyError('upstream_closed', message);
+      return { error, final: status < 500 && !PASSING.has(status) };
+    } catch (thrown) {
+      return { error: ProxyError.from(thrown, 'upstream_closed'), final: false };
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#components.clock.timer(ms, resolve);
+      this.#wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  *#lastWords(reason: ProxyError): Generator<Uint8Array, void, undefined> {
+    for (const idText of this.#owed.idTexts) {
+      yield encoder.encode(`event: message\ndata: ${errorText(reason, idText)}\n\n`);
+    }
+  }
+}
+
+/** Statuses that may be different next time: timeout, another stream not yet ended, too early, too many requests. */
+const PASSING: ReadonlySet<number> = new Set([408, 409, 425, 429]);
+
+const encoder = new TextEncoder();
+
+/** The bytes of `frames`: `chunk` itself when they are just that. */
+function joined(frames: readonly Frame[], chunk: Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for (const { bytes } of frames) {
+    if (bytes === undefined) continue;
+    parts.push(bytes);
+    size += bytes.length;
+  }
+  const [first] = parts;
+  const whole = size === chunk.length && first?.buffer === chunk.buffer && first.byteOffset === chunk.byteOffset;
+  return whole ? chunk : concat(parts, size);
+}

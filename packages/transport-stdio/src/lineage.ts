@@ -1,0 +1,162 @@
+// This file is both a module and, started by ./watcher.ts as a process of its own, the watcher. It therefore imports
+// nothing but Node.
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * The variable that marks a child and all that it starts, also what leaves its process group. It is how a descendant is
+ * known on Linux, where /proc shows the environment that a process was started with.
+ */
+export const LINEAGE_VARIABLE = 'SHADOWCAT_LINEAGE';
+
+/** A child of ours: the process group it leads, and its mark. */
+export interface Lineage {
+  readonly group: number;
+  readonly mark: string;
+  /** When the leader was started, in the kernel's own count (Linux only): what is older is no descendant. */
+  readonly since?: number;
+}
+
+/**
+ * Something to be signalled. On Linux one process, known by its pid and its start, so that a pid that was given to another
+ * process meanwhile is noticed; elsewhere a whole group (a negative number, as kill(2) takes it).
+ */
+interface Survivor {
+  readonly target: number;
+  readonly start: number;
+}
+
+interface Stat {
+  readonly group: number;
+  readonly start: number;
+}
+
+type Signal = 'SIGTERM' | 'SIGKILL';
+
+const LINUX = process.platform === 'linux';
+const POLL_MS = 50;
+
+/**
+ * Whether a process group has members; those that are dead and not yet reaped count. The kernel gives no new process a number
+ * that is still the number of a group. So a group that was ours, and was seen alive ever since, is ours, also after its
+ * leader is gone; a group that was once seen empty is never signalled again.
+ */
+export function groupExists(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Signals every member of a process group. Only while the group is known to live, see {@link groupExists}. */
+export function signalGroup(group: number, signal: Signal): void {
+  signalTarget(-group, signal);
+}
+
+function signalTarget(target: number, signal: Signal): void {
+  try {
+    process.kill(target, signal);
+  } catch {
+    // It ended by itself, or it is not ours to end.
+  }
+}
+
+/** When a process was started, in the kernel's count; `undefined` when it is gone, or where there is no /proc. */
+export function startOf(pid: number): number | undefined {
+  return LINUX ? statOf(pid)?.start : undefined;
+}
+
+/** `undefined` for what is gone, also when nobody has reaped it yet. */
+function statOf(pid: number): Stat | undefined {
+  try {
+    // proc(5): "pid (name) state ppid pgrp …"; the name may hold anything, parentheses too. `starttime` is field 22.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ', 20);
+    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    return { group: Number(fields[2]), start: Number(fields[19]) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What still lives of `lineages`. */
+export async function survivors(lineages: readonly Lineage[]): Promise<Survivor[]> {
+  if (!LINUX) {
+    return lineages.filter(({ group }) => groupExists(group)).map(({ group }) => ({ target: -group, start: 0 }));
+  }
+  const groups = new Set(lineages.map(({ group }) => group));
+  const marks = lineages.map(({ mark }) => `${LINEAGE_VARIABLE}=${mark}\0`);
+  const oldest = Math.min(...lineages.map(({ since = 0 }) => since));
+  const found: Survivor[] = [];
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const stat = statOf(pid);
+    if (stat === undefined || stat.start < oldest) continue;
+    if (groups.has(stat.group) || (await isMarked(pid, marks))) found.push({ target: pid, start: stat.start });
+  }
+  return found;
+}
+
+/** Reading an environment takes a lock of that process and may wait for it, which the event loop must not. */
+async function isMarked(pid: number, marks: readonly string[]): Promise<boolean> {
+  try {
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
+    return marks.some((mark) => environment.startsWith(mark) || environment.includes(`\0${mark}`));
+  } catch {
+    // It ended meanwhile, or belongs to another user.
+    return false;
+  }
+}
+
+function lives({ target, start }: Survivor): boolean {
+  return target < 0 ? groupExists(-target) : statOf(target)?.start === start;
+}
+
+/**
+ * Ends what still lives of `lineages`: SIGTERM, then SIGKILL after `graceMs`. Resolves when nothing lives, or about a second
+ * after the first SIGKILL: what the kernel does not end then waits for a disk, and nobody else can end it.
+ */
+export async function endLineages(lineages: readonly Lineage[], graceMs: number): Promise<void> {
+  let alive = await survivors(lineages);
+  if (graceMs > 0) for (const { target } of alive) signalTarget(target, 'SIGTERM');
+  for (let waited = 0; alive.length > 0 && waited < graceMs; waited += POLL_MS) {
+    await sleep(POLL_MS);
+    alive = alive.filter(lives);
+  }
+  // Several times, for what a dying process started last.
+  alive = await survivors(lineages);
+  for (let round = 0; alive.length > 0 && round < 10; round += 1) {
+    for (const survivor of alive) if (lives(survivor)) signalTarget(survivor.target, 'SIGKILL');
+    await sleep(round * 20);
+    alive = await survivors(lineages);
+  }
+}
+
+const GRACE_MS = 2000;
+
+/**
+ * The watcher's life: told of lineages over its stdin (`+ group mark`, `- group`), it waits for the end of that pipe. The
+ * kernel closes the pipe however the proxy ends; what is on the list then is ended.
+ */
+async function watch(): Promise<void> {
+  // Also replaces the command line that others see: whoever kills by a pattern that names the proxy must not hit this.
+  process.title = 'mcp-child-watcher';
+  // A terminal's signals are for the proxy, which ends its children and then this process.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+  const lineages = new Map<number, Lineage>();
+  for await (const line of createInterface({ input: process.stdin })) {
+    const [verb, group = '', mark = ''] = line.split(' ');
+    if (verb === '+') lineages.set(Number(group), { group: Number(group), mark });
+    else lineages.delete(Number(group));
+  }
+  if (lineages.size > 0) await endLineages([...lineages.values()], GRACE_MS);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await watch();

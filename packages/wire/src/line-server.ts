@@ -1,0 +1,291 @@
+import {
+  Body,
+  type Clock,
+  type Connection,
+  Context,
+  type Exchange,
+  type Handler,
+  type HeaderMap,
+  type Log,
+  ProxyError,
+  type Reply,
+  type RequestHead,
+} from '@shadowcat/kernel';
+import { claimedVersion, isModern } from './classify.js';
+import { jsonFraming } from './json-framing.js';
+import type { JsonObject, Message } from './jsonrpc.js';
+import { LineAnswers, unanswered } from './line-answers.js';
+import { LineSession } from './line-session.js';
+import { LineStream } from './line-stream.js';
+import { readLine } from './read-messages.js';
+import { notificationText } from './texts.js';
+
+export interface LineServerOptions {
+  /** Of all requests that are made from the line. Default `/mcp`. */
+  readonly target?: string;
+  /** Added to all of them. Default: `host: localhost`. */
+  readonly headers?: HeaderMap;
+  /** What happens to requests in flight when the client's side of the line ends: stdin may end before stdout. Default `finish`. */
+  readonly afterEnd?: 'finish' | 'abandon';
+  /** Requests in flight; the line is not read on beyond that. Default 1000. */
+  readonly maxInFlight?: number;
+  /** The pause between a progress notification and the answer after it. Default 5 ms. */
+  readonly progressGapMs?: number;
+}
+
+export interface LineServerComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ids of exchanges: short and unique within this process. */
+  readonly newId: () => string;
+  readonly options?: LineServerOptions;
+}
+
+/** A client that is served over a line. Disposing it ends it now: requests in flight are abandoned, its session is ended. */
+export interface LineServer extends AsyncDisposable {
+  /** Resolves when the line is over and everything that came of it, its session too, has ended. Never rejects. */
+  readonly done: Promise<void>;
+}
+
+/**
+ * Serves a client on a duplex line (our own stdin and stdout, a WebSocket) with the same stack that serves HTTP: each
+ * message becomes a POST, with a session kept and a GET stream opened as a client of Streamable HTTP does. Owns the line.
+ */
+export function serveLine(connection: Connection, handler: Handler, components: LineServerComponents): LineServer {
+  return new Serving(connection, handler, components);
+}
+
+const MAX_IN_FLIGHT = 1000;
+const PROGRESS_GAP_MS = 5;
+/** How long ending the session may take. */
+const END_MS = 2000;
+
+const encoder = new TextEncoder();
+
+interface Running {
+  readonly requests: readonly Message[];
+  readonly abort: AbortController;
+  readonly modern: boolean;
+}
+
+class Serving implements LineServer {
+  readonly done: Promise<void>;
+  readonly #connection: Connection;
+  readonly #handler: Handler;
+  readonly #components: LineServerComponents;
+  readonly #options: LineServerOptions;
+  readonly #session: LineSession;
+  readonly #stream: LineStream;
+  readonly #running = new Set<Running>();
+  /** Messages are taken up in the order they came; what a later one depends on has happened by then. */
+  #taken: Promise<void> = Promise.resolve();
+  readonly #finished = Promise.withResolvers<void>();
+  #finishing = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+  /** When the last progress notification was sent. */
+  #progressAt = Number.NEGATIVE_INFINITY;
+
+  constructor(connection: Connection, handler: Handler, components: LineServerComponents) {
+    this.#connection = connection;
+    this.#handler = handler;
+    this.#components = components;
+    this.#options = components.options ?? {};
+    this.done = this.#finished.promise;
+    this.#session = new LineSession(this.#options.target ?? '/mcp', this.#options.headers ?? { host: 'localhost' });
+    this.#stream = new LineStream({
+      clock: components.clock,
+      open: (lastEventId, signal) =>
+        this.#handler(this.#exchange(this.#session.stream(lastEventId), undefined, signal)),
+      send: (text) => this.#connection.send(text),
+    });
+    connection.listen({
+      message: (text) => {
+        this.#taken = this.#taken.then(() => this.#take(text));
+      },
+      closed: (reason) => {
+        if (reason !== undefined || this.#options.afterEnd === 'abandon') this.#abandon();
+        void this.#finish();
+      },
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#abandon();
+    void this.#finish();
+    return this.done;
+  }
+
+  /** One line. Resolves when the next one may be taken up; never rejects. */
+  async #take(text: string): Promise<void> {
+    while (this.#running.size >= (this.#options.maxInFlight ?? MAX_IN_FLIGHT)) await this.#anyEnds();
+    const messages = readLine(text);
+    if (messages.length === 1 && this.#cancelsModern(messages[0])) return;
+    const requests = messages.filter((message) => message.kind === 'request');
+    const [first] = messages;
+    const version = claimedVersion(first);
+    const running: Running = {
+      requests,
+      abort: new AbortController(),
+      modern: version !== undefined && isModern(version),
+    };
+    this.#running.add(running);
+    const began = Promise.withResolvers<void>();
+    const over = this.#run(running, { text, messages, began: () => began.resolve() }).finally(() => {
+      began.resolve();
+      this.#running.delete(running);
+      this.#idle?.resolve();
+    });
+    // Later messages carry the session id that `initialize` brings; and notifications and answers stay in order.
+    if (first?.method === 'initialize') await began.promise;
+    else if (requests.length === 0 && messages.length > 0) await over;
+    if (first?.method === 'notifications/initialized' && this.#session.id !== undefined) this.#stream.start();
+  }
+
+  /** A cancelled modern request is one whose client has left (2026-07-28: `notifications/cancelled` is for lines only). */
+  #cancelsModern(message: Message | undefined): boolean {
+    if (message?.method !== 'notifications/cancelled') return false;
+    const id = (message.value['params'] as JsonObject | undefined)?.['requestId'];
+    for (const { modern, requests, abort } of this.#running) {
+      if (!modern || !requests.some((request) => request.id === id)) continue;
+      abort.abort(new ProxyError('cancelled', 'the client cancelled the request'));
+      return true;
+    }
+    return false;
+  }
+
+  async #run(running: Running, line: Line): Promise<void> {
+    const answers = new LineAnswers(line.messages);
+    try {
+      const lost = await this.#attempt(running, line, answers);
+      if (lost && (await this.#reopen(running.abort.signal))) await this.#attempt(running, line, answers);
+    } catch (thrown) {
+      const error = ProxyError.from(thrown);
+      if (error.code === 'internal') this.#components.log.error({ err: thrown }, 'a message could not be served');
+      if (running.abort.signal.aborted) return;
+      for (const text of answers.failed(error)) await this.#send(text, false).catch(ignore);
+    }
+  }
+
+  /** Posts a line and sends what comes of it. `true`: the session is unknown, and nothing was done. */
+  async #attempt(running: Running, line: Line, answers: LineAnswers): Promise<boolean> {
+    const { signal } = running.abort;
+    await using answer = await this.#handler(this.#exchange(this.#session.post(line.messages), line.text, signal));
+    const opens = line.messages[0]?.method === 'initialize';
+    const { status } = answer.head;
+    if (opens) this.#session.opened(answer.head);
+    else if (status === 404 && !running.modern && this.#session.id !== undefined) return true;
+    line.began();
+    if (status === 202) return false;
+    for await (const { text } of answer.body.frames()) {
+      if (text === undefined || signal.aborted) continue;
+      const taken = answers.take(text);
+      if (opens) for (const message of taken.messages) this.#session.negotiated(message);
+      const isAnswer = taken.messages.some((message) => message.kind === 'response');
+      for (const one of taken.texts) await this.#send(one, isAnswer);
+      if (taken.messages.some((message) => message.method === 'notifications/progress')) this.#progressed();
+    }
+    if (answers.owed && !signal.aborted) throw unanswered(answer);
+    return false;
+  }
+
+  #progressed(): void {
+    this.#progressAt = this.#components.clock.now();
+  }
+
+  /**
+   * Clients of SDK v1 drop a progress notification when they read it together with the answer that it belongs to; a short
+   * pause makes them two reads.
+   */
+  async #send(text: string, isAnswer: boolean): Promise<void> {
+    const { clock } = this.#components;
+    const gap = this.#options.progressGapMs ?? PROGRESS_GAP_MS;
+    const rest = this.#progressAt + gap - clock.now();
+    if (isAnswer && rest > 0) await new Promise<void>((resolve) => void clock.timer(rest, resolve));
+    await this.#connection.send(text);
+  }
+
+  /** Opens the session again with the client's own `initialize`; the client does not notice. */
+  async #reopen(signal: AbortSignal): Promise<boolean> {
+    const text = this.#session.initializeText;
+    const messages = text === undefined ? [] : readLine(text);
+    if (text === undefined || messages.length === 0) return false;
+    this.#components.log.warn({}, 'the session was lost and is opened again');
+    const answer = await this.#handler(this.#exchange(this.#session.post(messages), text, signal));
+    this.#session.opened(answer.head);
+    await drain(answer, (message) => this.#session.negotiated(message));
+    if (this.#session.id === undefined) return false;
+    const initialized = notificationText('notifications/initialized');
+    await drain(await this.#handler(this.#exchange(this.#session.post(readLine(initialized)), initialized, signal)));
+    this.#stream.start();
+    return true;
+  }
+
+  #exchange(head: RequestHead, text: string | undefined, signal: AbortSignal): Exchange {
+    return {
+      id: this.#components.newId(),
+      head,
+      body: text === undefined ? Body.empty : Body.whole(encoder.encode(text), jsonFraming),
+      signal,
+      context: new Context(),
+    };
+  }
+
+  #anyEnds(): Promise<void> {
+    this.#idle ??= Promise.withResolvers();
+    const { promise } = this.#idle;
+    void promise.then(() => {
+      this.#idle = undefined;
+    });
+    return promise;
+  }
+
+  #abandon(): void {
+    for (const { abort } of this.#running) abort.abort(new ProxyError('cancelled', 'the client has left'));
+  }
+
+  /** After the last message: what is in flight, the standing stream, the session, the line, in this order. */
+  async #finish(): Promise<void> {
+    if (this.#finishing) return;
+    this.#finishing = true;
+    await this.#taken;
+    while (this.#running.size > 0) await this.#anyEnds();
+    await this.#stream.stop();
+    if (this.#session.id !== undefined) await this.#endSession();
+    await this.#connection[Symbol.asyncDispose]();
+    this.#finished.resolve();
+  }
+
+  async #endSession(): Promise<void> {
+    const { clock, log } = this.#components;
+    const abort = new AbortController();
+    const late = clock.timer(END_MS, () =>
+      abort.abort(new ProxyError('upstream_timeout', 'ending the session took too long')),
+    );
+    try {
+      await drain(await this.#handler(this.#exchange(this.#session.end(), undefined, abort.signal)));
+    } catch (thrown) {
+      log.debug({ err: thrown }, 'the session could not be ended in order');
+    } finally {
+      late.cancel();
+    }
+  }
+}
+
+interface Line {
+  readonly text: string;
+  readonly messages: readonly Message[];
+  /** The reply has begun: what it says about the session is known. */
+  readonly began: () => void;
+}
+
+/** Reads a reply that is not for the client. */
+async function drain(answer: Reply, each: (message: Message) => void = ignore): Promise<void> {
+  await using owned = answer;
+  for await (const { text } of owned.body.frames()) {
+    if (text !== undefined) for (const message of readLine(text)) each(message);
+  }
+}
+
+function ignore(): void {
+  // Nothing to do: the end of the line, or of the session, tells.
+}
