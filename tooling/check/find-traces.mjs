@@ -1,8 +1,8 @@
 /** @typedef {{ file: string, line: number, text: string }} Trace */
 
-// Not written out, so that this file passes its own check.
+// Not written out, so that this file passes its own check. The homes of `me` and `you` are everybody's.
 const FOLDERS = ['root', 'home', 'work', 'Users', 'tmp'].join('|');
-const MACHINE_PATH = new RegExp(`(?<![\\w.~})\\]>*-])/(?:${FOLDERS})/[\\w.-]+`);
+const MACHINE_PATH = new RegExp(`(?<![\\w.~})\\]>*-])/(?!(?:home|Users)/(?:me|you)\\b)(?:${FOLDERS})/[\\w.-]+`);
 const HOSTS = ['registry.' + 'npmjs', 'registry.' + 'yarnpkg', 'arti' + 'factory', 'ver' + 'daccio'];
 const REGISTRY = new RegExp([...HOSTS.map((host) => host.replace('.', '\\.')), 'tarball: ?http'].join('|'), 'i');
 

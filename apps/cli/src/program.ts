@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addConfig } from './commands/config.js';
 import { CommandContext } from './commands/context.js';
@@ -11,12 +10,7 @@ import { addTape } from './commands/tape.js';
 import { EXIT } from './errors.js';
 import { exitCodeOf, failureText } from './failure.js';
 import type { Host } from './host.js';
-
-/** The version in package.json. */
-export function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { VERSION } from './version.js';
 
 /** The whole tree of commands, ready to parse. */
 export function buildProgram(context: CommandContext): Command {
@@ -30,7 +24,7 @@ export function buildProgram(context: CommandContext): Command {
     })
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .optionsGroup(GENERAL)
-    .version(version(), '-V, --version', 'show the version')
+    .version(VERSION, '-V, --version', 'show the version')
     .helpCommand(false);
   describe(program, {
     summary: 'A proxy for the Model Context Protocol: reverse, record and replay',
@@ -70,5 +64,5 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
 function usageText(text: string): string {
   const flag = /unknown option '(-[^']*)'/.exec(text)?.[1];
   const later = flag === undefined ? undefined : laterOption(flag.split('=')[0] ?? flag);
-  return `shadowcat: ${later === undefined ? text.replace(/^error: /, '') : `${later}\n`}`;
+  return `shadowcat: ${later === undefined ? text.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)/, ' (did you mean $1?)') : `${later}\n`}`;
 }

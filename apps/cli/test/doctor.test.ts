@@ -231,7 +231,7 @@ describe('doctor', () => {
         console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
       });`;
     const { code, out } = await shadowcat(['doctor', '--listen', '127.0.0.1:0', '--', process.execPath, '-e', script]);
-    expect(out).toContain('ok    command      node is example 1.2.3, protocol 2025-11-25, 1 tools\n');
+    expect(out).toContain('ok    command      node is example 1.2.3, protocol 2025-11-25, 1 tool\n');
     expect(code).toBe(0);
   });
 

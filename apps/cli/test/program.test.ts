@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { CommandContext } from '../src/commands/context.js';
 import { commandPath } from '../src/commands/define.js';
-import { buildProgram, version } from '../src/program.js';
+import { buildProgram } from '../src/program.js';
+import { VERSION } from '../src/version.js';
 import { emptyDirectory, shadowcat } from './support/fake-host.js';
 
 const HOST = {} as ConstructorParameters<typeof CommandContext>[0];
@@ -42,10 +43,10 @@ describe('usage', () => {
   });
 
   it.each<[argv: string[], err: string]>([
-    [['reverze'], "shadowcat: unknown command 'reverze'\n(Did you mean reverse?)\n"],
-    [['reverse', '--lisen', ':1'], "shadowcat: unknown option '--lisen'\n(Did you mean --listen?)\n"],
+    [['reverze'], "shadowcat: unknown command 'reverze' (did you mean reverse?)\n"],
+    [['reverse', '--lisen', ':1'], "shadowcat: unknown option '--lisen' (did you mean --listen?)\n"],
     [['reverse', '--listen'], "shadowcat: option '--listen <host:port>' argument missing\n"],
-    [['config', 'shw'], "shadowcat: unknown command 'shw'\n(Did you mean show?)\n"],
+    [['config', 'shw'], "shadowcat: unknown command 'shw' (did you mean show?)\n"],
     [
       ['config', 'show', '--format', 'xml'],
       "shadowcat: option '--format <format>' argument 'xml' is invalid. Allowed choices are table, json, yaml.\n",
@@ -80,7 +81,7 @@ describe('usage', () => {
 
   it('shows the version', async () => {
     for (const flag of ['--version', '-V'])
-      expect(await shadowcat([flag])).toMatchObject({ code: 0, out: `${version()}\n` });
+      expect(await shadowcat([flag])).toMatchObject({ code: 0, out: `${VERSION}\n` });
   });
 });
 

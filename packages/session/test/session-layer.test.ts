@@ -103,6 +103,8 @@ describe('initialize', () => {
         [
           'id: 1\ndata: \n\n',
           'data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n',
+          'data: {"jsonrpc":"2.0","id":1,"method":"ping"}\n\n',
+          'data: {"jsonrpc":"2.0","id":99,"result":{"protocolVersion":"of another"}}\n\n',
           'data: {"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18"}}\n\n',
         ],
         { headers: { [SESSION_HEADER]: 'up-9' } },
@@ -314,11 +316,22 @@ describe('idle sessions', () => {
         })(),
       );
     });
-    const { open, send, call, clock, layer, store } = proxy({ handler });
+    const store = memoryStore();
+    const pruned: string[] = [];
+    const watching: SessionStore = {
+      ...store,
+      async prune(limits) {
+        const ids = await store.prune(limits);
+        pruned.push(...ids);
+        return ids;
+      },
+    };
+    const { open, send, call, clock, layer } = proxy({ handler, store: watching });
     const { id } = await open();
     const { answer } = await send({ method: 'GET', headers: { [SESSION_HEADER]: id } });
     await clock.pass(600_000);
     expect(layer.stats()).toMatchObject({ open: 1, active: 1 });
+    expect(pruned).toEqual([]);
     expect((await store.load(id))?.touchedAt).toBeGreaterThan(clock.wall() - 60_000);
     finish();
     await readReply(answer);

@@ -17,4 +17,5 @@ export { SECRET_KEYS } from './redact-keys.js';
 export { type Replay, type ReplayComponents, type ReplayOptions, replayHandler } from './replay-handler.js';
 export type { MissReport, RecordingReport, ReplaySummary } from './replay-summary.js';
 export { CHECKPOINT_EVERY, type Digest, type NewDigest, Seal } from './seal.js';
+export { type ExchangeSummary, type SessionSummary, summariseTape, type TapeSummary } from './summary.js';
 export type { TapeWriter, WriterState } from './writer.js';

@@ -50,6 +50,9 @@ const NO_SECRETS = new Set([
   'cancellationtoken',
 ]);
 
+/** Environment variables that hold the working directory. */
+const WORKING_DIRECTORIES = new Set(['PWD', 'OLDPWD']);
+
 const MAX_CACHED = 4096;
 
 /** Whether a key names a secret. */
@@ -62,7 +65,7 @@ export function secretKeys(entries: readonly string[]): IsSecretKey {
   return (key) => {
     const known = decided.get(key);
     if (known !== undefined) return known;
-    const verdict = judge(wordsOf(key), secrets);
+    const verdict = !WORKING_DIRECTORIES.has(key) && judge(wordsOf(key), secrets);
     if (decided.size < MAX_CACHED) decided.set(key, verdict);
     return verdict;
   };

@@ -54,11 +54,15 @@ export function redactFreeText(text: string, rules: TextRules): string {
 type Groups = Readonly<Record<'before' | 'quote' | 'scheme' | 'key' | 'between' | 'value', string>>;
 const NONE: Groups = { before: '', quote: '', scheme: '', key: '', between: '', value: '' };
 
+/** What an earlier pattern, or an earlier redaction, has put there is not hidden once more. */
+const HIDDEN = /^["']?~redacted\.[0-9a-f]{16}~/;
+
 /** Replaces what `pattern` finds by what `replace` makes of its groups; `undefined` leaves it. */
 function replaceGroups(text: string, pattern: RegExp, replace: (found: Groups) => string | undefined): string {
   return text.replace(pattern, (...found: unknown[]) => {
     const whole = String(found[0]);
-    return replace({ ...NONE, ...(found.at(-1) as Partial<Groups>) }) ?? whole;
+    const groups = { ...NONE, ...(found.at(-1) as Partial<Groups>) };
+    return HIDDEN.test(groups.value) ? whole : (replace(groups) ?? whole);
   });
 }
 

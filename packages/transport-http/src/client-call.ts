@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type ByteSource, concat, ProxyError } from '@shadowcat/kernel';
 import type { Dispatcher } from 'undici';
 import { clientError } from './client-errors.js';
+import { Linked } from './in-flight.js';
 
 /** Bytes that may wait here for a reader before the upstream is told to pause. */
 const HIGH_WATER = 64 * 1024;
@@ -18,7 +19,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * reader, because web streams and node streams cost as much as all the rest. A reader that stops reading pauses the
  * socket; one that leaves ({@link ClientCall.cancel}) closes it at once.
  */
-export class ClientCall implements Dispatcher.DispatchHandler, ByteSource, AsyncIterator<Uint8Array, undefined> {
+export class ClientCall extends Linked implements Dispatcher.DispatchHandler, ByteSource, AsyncIterator<Uint8Array, undefined> {
   /** Resolves with the head, rejects with a `ProxyError`. */
   readonly head: Promise<void>;
   status = 0;
@@ -36,6 +37,7 @@ export class ClientCall implements Dispatcher.DispatchHandler, ByteSource, Async
 
   /** `ended` is called once, when the upstream has nothing more to say or will not be listened to. */
   constructor(context: { readonly name: string; readonly firstByteTimeout: number }, ended: (call: ClientCall) => void) {
+    super();
     this.#context = context;
     this.#ended = ended;
     this.head = new Promise((resolve, reject) => {

@@ -3,6 +3,7 @@ import { Body, type HeaderMap, ProxyError, type Reply, reply } from '@shadowcat/
 import { framingOf } from '@shadowcat/wire';
 import { Pool } from 'undici';
 import { ClientCall } from './client-call.js';
+import { InFlight } from './in-flight.js';
 
 export interface HttpClientOptions {
   /** `http:` or `https:`; a user and password in it become `Authorization: Basic`. */
@@ -36,7 +37,7 @@ export class HttpClient {
   readonly #authorization: readonly string[];
   readonly #exchanges: Pool;
   readonly #streams: Pool;
-  readonly #calls = new Set<ClientCall>();
+  readonly #calls = new InFlight<ClientCall>();
 
   constructor({ url, connectTimeout }: HttpClientOptions) {
     this.name = url.origin + url.pathname;
@@ -88,7 +89,7 @@ export class HttpClient {
   /** Ends every exchange with an error and closes all connections. */
   async close(): Promise<void> {
     const error = new ProxyError('draining', 'the proxy is shutting down');
-    for (const call of this.#calls) call.cancel(error);
+    for (const call of this.#calls.all()) call.cancel(error);
     await Promise.all([this.#exchanges.destroy(error), this.#streams.destroy(error)]);
   }
 

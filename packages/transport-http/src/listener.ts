@@ -5,6 +5,7 @@ import { type Clock, type Handler, type Log, ProxyError, type Reply, withReply }
 import { keepAlive } from '@shadowcat/transport-sse';
 import { errorReply } from '@shadowcat/wire';
 import { HttpExchange } from './http-exchange.js';
+import { InFlight } from './in-flight.js';
 import { listenError } from './listen-errors.js';
 import { DEFAULT_LISTEN_LIMITS, type ListenerStats, type ListenLimits, type ListenOptions } from './listen-options.js';
 import { malformedAnswer, type Refusal, refusalOf } from './refusals.js';
@@ -56,7 +57,7 @@ class HttpListener implements Listener, ServingHost {
   readonly #limits: ListenLimits;
   readonly #handler: Handler;
   readonly #newId: () => string;
-  readonly #connections = new Map<Duplex, Set<Serving>>();
+  readonly #connections = new Map<Duplex, InFlight<Serving>>();
   #port = 0;
   #exchanges = 0;
   #dropped = 0;
@@ -174,7 +175,7 @@ class HttpListener implements Listener, ServingHost {
   }
 
   #servings(): Serving[] {
-    return [...this.#connections.values()].flatMap((servings) => [...servings]);
+    return [...this.#connections.values()].flatMap((servings) => servings.all());
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -195,16 +196,16 @@ class HttpListener implements Listener, ServingHost {
   }
 
   #connected(socket: Socket): void {
-    const servings = new Set<Serving>();
+    const servings = new InFlight<Serving>();
     this.#connections.set(socket, servings);
     socket.on('close', () => {
       this.#connections.delete(socket);
-      for (const serving of servings) serving.abandon(new ProxyError('cancelled', 'the client closed its connection'));
+      for (const serving of servings.all()) serving.abandon(new ProxyError('cancelled', 'the client closed its connection'));
     });
   }
 
   #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const answered = [...(this.#connections.get(socket) ?? [])].some(({ response }) => response.headersSent);
+    const answered = (this.#connections.get(socket)?.all() ?? []).some(({ response }) => response.headersSent);
     if (error.code === 'ECONNRESET' || !socket.writable || answered) {
       socket.destroy();
       return;

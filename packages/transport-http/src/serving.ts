@@ -4,6 +4,7 @@ import { type Clock, type Handler, type Log, ProxyError, type Reply } from '@sha
 import { EventBoundary, KEEP_ALIVE_COMMENT, type KeepAlive, type Watched } from '@shadowcat/transport-sse';
 import { callSlot, errorReply, errorText } from '@shadowcat/wire';
 import type { HttpExchange } from './http-exchange.js';
+import { Linked } from './in-flight.js';
 import { fieldsToSend, isEventStream } from './reply-head.js';
 
 /** What all exchanges of one listener share. */
@@ -26,7 +27,7 @@ const NO_BYTES = new Uint8Array(0);
  * exactly when it was sent or given up. Three things end it from outside, each at most once and in any order:
  * {@link Serving.abandon} (the client left), {@link Serving.endStanding} and {@link Serving.fail} (shutdown).
  */
-export class Serving {
+export class Serving extends Linked {
   readonly exchange: HttpExchange;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -37,6 +38,7 @@ export class Serving {
   #drained: (() => void) | undefined;
 
   constructor(exchange: HttpExchange, parts: { request: IncomingMessage; response: ServerResponse; host: ServingHost }) {
+    super();
     this.exchange = exchange;
     this.request = parts.request;
     this.response = parts.response;

@@ -2,8 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import process from 'node:process';
 import type { Clock } from '@shadowcat/kernel';
 import type { ChildExit } from './child-errors.js';
-import { endLineages, groupExists, type Lineage, signalGroup, survivors } from './lineage.js';
-import type { Watcher } from './watcher-host.js';
+import { endLineages, type Lineage, signalGroup } from './lineage.js';
+import type { Watcher } from './watcher.js';
 
 export interface GracePeriods {
   /** From the end of stdin to SIGTERM. */
@@ -62,10 +62,11 @@ export class OwnedChild {
     return this.#ending;
   }
 
-  /** At once. {@link end} then resolves when nothing is left. */
+  /** At once; also cuts short an ending that is under way. {@link end} then resolves when nothing is left. */
   kill(): void {
     this.#killed = true;
-    if (this.#exit === undefined) this.#signal('SIGKILL');
+    this.#signal('SIGKILL');
+    void this.end();
   }
 
   async #endGently(): Promise<void> {
@@ -75,6 +76,7 @@ export class OwnedChild {
       if (!(await this.#exitsWithin(grace.stdinMs))) this.#signal('SIGTERM');
       if (!(await this.#exitsWithin(grace.termMs))) this.#signal('SIGKILL');
     }
+    // A process that waits for a disk cannot be killed; whoever shuts down does not wait for it.
     await this.#exitsWithin(KILLED_MS);
     await this.#cleared;
   }
@@ -82,7 +84,7 @@ export class OwnedChild {
   #exitsWithin(ms: number): Promise<boolean> {
     if (this.#exit !== undefined) return Promise.resolve(true);
     return new Promise((resolve) => {
-      const timer = this.#parts.clock.timer(this.#killed ? KILLED_MS : ms, () => resolve(false));
+      const timer = this.#parts.clock.timer(ms, () => resolve(false));
       void this.exited.then(() => {
         timer.cancel();
         resolve(true);
@@ -90,6 +92,7 @@ export class OwnedChild {
     });
   }
 
+  /** Until its exit was reported, the leader's pid is ours, and so is the group of that number. */
   #signal(signal: 'SIGTERM' | 'SIGKILL'): void {
     if (this.#exit !== undefined) return;
     if (WINDOWS) this.#parts.child.kill(signal);
@@ -99,9 +102,7 @@ export class OwnedChild {
   /** After the child's own end: what it left behind ends too, and then nobody needs to watch it. */
   async #clear(): Promise<void> {
     const { lineage, grace, watcher } = this.#parts;
-    if (!WINDOWS && (groupExists(lineage.group) || (await survivors([lineage])).length > 0)) {
-      await endLineages([lineage], this.#killed ? 0 : grace.termMs);
-    }
+    if (!WINDOWS) await endLineages([lineage], this.#killed ? 0 : grace.termMs);
     watcher?.remove(lineage);
   }
 }

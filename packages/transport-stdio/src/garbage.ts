@@ -32,6 +32,7 @@ export class Garbage {
   /** Logs how many lines were not shown, if any. */
   end(): void {
     const hidden = this.#count - MAX_LOGGED;
-    if (hidden > 0) this.#log.info({ ...this.#about, lines: hidden }, 'stdout lines that are no message were not logged');
+    if (hidden > 0)
+      this.#log.info({ ...this.#about, lines: hidden }, 'stdout lines that are no message were not logged');
   }
 }

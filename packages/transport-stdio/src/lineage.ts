@@ -1,10 +1,10 @@
 // This file is both a module and, started by ./watcher.ts as a process of its own, the watcher. It therefore imports
 // nothing but Node.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /**
@@ -37,7 +37,8 @@ interface Stat {
 
 type Signal = 'SIGTERM' | 'SIGKILL';
 
-const LINUX = process.platform === 'linux';
+/** Linux, where it shows its processes. */
+const PROC = process.platform === 'linux' && existsSync('/proc/self/stat');
 const POLL_MS = 50;
 
 /**
@@ -45,7 +46,7 @@ const POLL_MS = 50;
  * that is still the number of a group. So a group that was ours, and was seen alive ever since, is ours, also after its
  * leader is gone; a group that was once seen empty is never signalled again.
  */
-export function groupExists(group: number): boolean {
+function groupExists(group: number): boolean {
   try {
     process.kill(-group, 0);
     return true;
@@ -69,7 +70,7 @@ function signalTarget(target: number, signal: Signal): void {
 
 /** When a process was started, in the kernel's count; `undefined` when it is gone, or where there is no /proc. */
 export function startOf(pid: number): number | undefined {
-  return LINUX ? statOf(pid)?.start : undefined;
+  return PROC ? statOf(pid)?.start : undefined;
 }
 
 /** `undefined` for what is gone, also when nobody has reaped it yet. */
@@ -86,15 +87,17 @@ function statOf(pid: number): Stat | undefined {
 }
 
 /** What still lives of `lineages`. */
-export async function survivors(lineages: readonly Lineage[]): Promise<Survivor[]> {
-  if (!LINUX) {
+async function survivors(lineages: readonly Lineage[]): Promise<Survivor[]> {
+  if (!PROC) {
     return lineages.filter(({ group }) => groupExists(group)).map(({ group }) => ({ target: -group, start: 0 }));
   }
   const groups = new Set(lineages.map(({ group }) => group));
   const marks = lineages.map(({ mark }) => `${LINEAGE_VARIABLE}=${mark}\0`);
   const oldest = Math.min(...lineages.map(({ since = 0 }) => since));
   const found: Survivor[] = [];
-  for (const name of readdirSync('/proc')) {
+  for (const [index, name] of processNames().entries()) {
+    // About 25 us each: where there are thousands, others get their turn.
+    if (index % 100 === 99) await nextTurn();
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const stat = statOf(pid);
@@ -102,6 +105,15 @@ export async function survivors(lineages: readonly Lineage[]): Promise<Survivor[
     if (groups.has(stat.group) || (await isMarked(pid, marks))) found.push({ target: pid, start: stat.start });
   }
   return found;
+}
+
+function processNames(): string[] {
+  try {
+    return readdirSync('/proc');
+  } catch {
+    // Out of descriptors: nothing can be found out now.
+    return [];
+  }
 }
 
 /** Reading an environment takes a lock of that process and may wait for it, which the event loop must not. */
@@ -125,6 +137,7 @@ function lives({ target, start }: Survivor): boolean {
  */
 export async function endLineages(lineages: readonly Lineage[], graceMs: number): Promise<void> {
   let alive = await survivors(lineages);
+  if (alive.length === 0) return;
   if (graceMs > 0) for (const { target } of alive) signalTarget(target, 'SIGTERM');
   for (let waited = 0; alive.length > 0 && waited < graceMs; waited += POLL_MS) {
     await sleep(POLL_MS);

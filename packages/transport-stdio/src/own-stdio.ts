@@ -1,25 +1,29 @@
-import process from 'node:process';
 import type { Readable, Writable } from 'node:stream';
-import { type Connection, type ConnectionSink, type Log, ProxyError } from '@shadowcat/kernel';
+import { type Clock, type Connection, type ConnectionSink, type Log, ProxyError } from '@shadowcat/kernel';
 import { asLine, LineSplitter } from './line-splitter.js';
+import { ProgressPacer } from './progress-pacer.js';
 
 export interface OwnStdioOptions {
-  /** Default 10 MiB. */
-  readonly maxLineBytes?: number;
+  /** `process.stdin`. */
+  readonly input: Readable;
+  /** `process.stdout`. Nothing else may write to it. */
+  readonly output: Writable;
+  /** The longest line taken, in bytes. Default 10 MiB; a longer one is dropped and logged. */
+  readonly maxLine?: number;
 }
 
 export interface OwnStdioComponents {
+  readonly clock: Clock;
   readonly log: Log;
-  /** Default: those of this process. */
-  readonly input?: Readable;
-  readonly output?: Writable;
 }
 
-const MAX_LINE_BYTES = 10 * 1024 * 1024;
+const MAX_LINE = 10 * 1024 * 1024;
+const DONE = Promise.resolve();
 
 /**
  * The line to whoever started this process: one message a line on stdin and stdout. When stdin ends, `closed` is told, and
- * answers may still be sent until the line is disposed. Nothing else may write to stdout.
+ * answers may still be sent until the line is disposed or stdout breaks. Lines that are no JSON are delivered too, so that they
+ * can be answered. The streams belong to the process and are not destroyed.
  */
 export function ownStdio(options: OwnStdioOptions, components: OwnStdioComponents): Connection {
   return new OwnStdio(options, components);
@@ -29,32 +33,39 @@ class OwnStdio implements Connection {
   readonly name = 'stdio';
   readonly #input: Readable;
   readonly #output: Writable;
-  readonly #log: Log;
+  readonly #components: OwnStdioComponents;
   readonly #splitter: LineSplitter;
+  readonly #pacer: ProgressPacer;
+  /** Answers that are held back for the pacer's sake. */
+  readonly #held = new Set<() => void>();
   #sink: ConnectionSink | undefined;
   #told = false;
+  #ending: Promise<void> | undefined;
   /** Why nothing can be sent any more. */
   #over: ProxyError | undefined;
-  #drain: { readonly promise: Promise<void>; settle: (error?: ProxyError) => void } | undefined;
+  #drain: PromiseWithResolvers<void> | undefined;
 
   constructor(options: OwnStdioOptions, components: OwnStdioComponents) {
-    this.#input = components.input ?? process.stdin;
-    this.#output = components.output ?? process.stdout;
-    this.#log = components.log;
-    const limit = options.maxLineBytes ?? MAX_LINE_BYTES;
+    this.#input = options.input;
+    this.#output = options.output;
+    this.#components = components;
+    this.#pacer = new ProgressPacer(components.clock);
+    const limit = options.maxLine ?? MAX_LINE;
     this.#splitter = new LineSplitter(limit, {
       line: (text) => this.#sink?.message(text),
       tooLong: (start) => this.#tooLong(start, limit),
     });
+    // This listener stays for good: an error that comes late must not end the process.
     this.#output.on('error', this.#onOutputError);
+    this.#output.on('close', this.#onOutputClose);
     this.#output.on('drain', this.#onDrain);
   }
 
   send(text: string): Promise<void> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
-    if (this.#output.write(asLine(text)) && this.#drain === undefined) return DONE;
-    this.#drain ??= gate();
-    return this.#drain.promise;
+    if (this.#ending !== undefined) return Promise.reject(closedError());
+    const wait = this.#pacer.delayOf(text);
+    return wait === 0 ? this.#write(text) : this.#later(text, wait);
   }
 
   listen(sink: ConnectionSink): void {
@@ -71,24 +82,55 @@ class OwnStdio implements Connection {
     this.#tellClosed(reason);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
     if (this.#over !== undefined) return;
+    for (const write of [...this.#held]) write();
     await this.#drain?.promise.catch(() => {});
-    this.#finish(new ProxyError('upstream_closed', 'stdio: the line was closed'));
+    this.#finish(closedError());
     this.#tellClosed(undefined);
   }
 
-  /** Lets go of both streams; they belong to the process and are not destroyed. */
+  #write(text: string): Promise<void> {
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    if (this.#output.write(asLine(text)) && this.#drain === undefined) return DONE;
+    if (this.#drain === undefined) {
+      this.#drain = Promise.withResolvers();
+      // A sender that does not wait must not become an unhandled rejection when the line ends.
+      this.#drain.promise.catch(() => {});
+    }
+    return this.#drain.promise;
+  }
+
+  /** Others may overtake: JSON-RPC answers come in any order. */
+  #later(text: string, ms: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const write = (): void => {
+        timer.cancel();
+        this.#held.delete(write);
+        this.#write(text).then(resolve, reject);
+      };
+      const timer = this.#components.clock.timer(ms, write);
+      this.#held.add(write);
+    });
+  }
+
   #finish(reason: ProxyError): void {
     if (this.#over !== undefined) return;
     this.#over = reason;
     this.#input.off('data', this.#onData);
     this.#input.off('end', this.#onEnd);
     this.#input.off('close', this.#onEnd);
-    this.#input.off('error', this.#onInputError);
     this.#input.pause();
     this.#output.off('drain', this.#onDrain);
-    this.#drain?.settle(reason);
+    this.#output.off('close', this.#onOutputClose);
+    // Rejects them, now that the line is over.
+    for (const write of [...this.#held]) write();
+    this.#drain?.reject(reason);
     this.#drain = undefined;
   }
 
@@ -99,7 +141,7 @@ class OwnStdio implements Connection {
   }
 
   #tooLong(start: string, limit: number): void {
-    this.#log.warn({ start }, `a line on stdin is longer than ${limit} bytes and was dropped`);
+    this.#components.log.warn({ start }, `a line on stdin is longer than ${limit} bytes and was dropped`);
   }
 
   readonly #onData = (chunk: Buffer): void => this.#splitter.push(chunk);
@@ -114,22 +156,22 @@ class OwnStdio implements Connection {
     this.#tellClosed(new ProxyError('upstream_closed', `stdin failed: ${error.message}`, { cause: error }));
   };
 
-  readonly #onOutputError = (error: Error): void => {
-    const reason = new ProxyError('upstream_closed', `stdout failed: ${error.message}`, { cause: error });
-    this.#finish(reason);
-    this.#tellClosed(reason);
+  readonly #onOutputError = (error: NodeJS.ErrnoException): void => {
+    const gone = error.code === 'EPIPE' || error.code === 'ECONNRESET';
+    const words = gone ? 'the client that started this process is gone' : `stdout failed: ${error.message}`;
+    this.destroy(new ProxyError('upstream_closed', words, { cause: error }));
+  };
+
+  readonly #onOutputClose = (): void => {
+    this.destroy(new ProxyError('upstream_closed', 'stdout was closed'));
   };
 
   readonly #onDrain = (): void => {
-    this.#drain?.settle();
+    this.#drain?.resolve();
     this.#drain = undefined;
   };
 }
 
-const DONE = Promise.resolve();
-
-function gate(): { promise: Promise<void>; settle: (error?: ProxyError) => void } {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  promise.catch(() => {});
-  return { promise, settle: (error) => (error === undefined ? resolve() : reject(error)) };
+function closedError(): ProxyError {
+  return new ProxyError('upstream_closed', 'the line on stdin and stdout was closed');
 }

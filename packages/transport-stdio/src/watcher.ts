@@ -57,7 +57,8 @@ class WatcherHost implements Watcher {
 
   #close(): Promise<void> {
     const watcher = this.#process;
-    if (watcher?.pid === undefined || watcher.exitCode !== null || watcher.signalCode !== null) return Promise.resolve();
+    if (watcher?.pid === undefined || watcher.exitCode !== null || watcher.signalCode !== null)
+      return Promise.resolve();
     return new Promise((resolve) => {
       const late = setTimeout(() => watcher.kill('SIGKILL'), END_MS);
       watcher.ref();

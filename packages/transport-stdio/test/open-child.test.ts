@@ -37,7 +37,7 @@ describe('a child', () => {
     const heard = new Listener(line);
     await line[Symbol.asyncDispose]();
     expect(await heard.closed()).toBeUndefined();
-    expect(line.exit).toEqual({ code: 0, signal: null });
+    expect(await line.exit).toEqual({ code: 0, signal: null });
     await expect(line.send('{}')).rejects.toMatchObject({ code: 'upstream_closed' });
     expect(await processesNaming(script)).toEqual([]);
   });
@@ -56,7 +56,7 @@ describe('a child', () => {
       const line = await open(script, { grace: { stdinMs: 50, termMs: 50 } });
       await new Listener(line).received(1);
       await line[Symbol.asyncDispose]();
-      expect(line.exit).toEqual({ code: null, signal });
+      expect(await line.exit).toEqual({ code: null, signal });
     }
   });
 
@@ -72,7 +72,7 @@ describe('a child', () => {
     const reason = await heard.closed();
     expect(reason).toMatchObject({
       code: 'child_exited',
-      message: 'the server process exited with code 3; its last line on stderr: boom: no config',
+      message: 'the server command (node) exited with code 3; its last words: boom: no config',
       data: { exitCode: 3, stderr: ['reading config', 'boom: no config'] },
     });
     await expect(line.send('{}')).rejects.toBe(reason);
@@ -85,7 +85,7 @@ describe('a child', () => {
     process.kill(line.pid, 'SIGKILL');
     expect(await heard.closed()).toMatchObject({
       code: 'child_exited',
-      message: 'the server process was ended by SIGKILL; it wrote nothing to stderr',
+      message: 'the server command (node) was ended by SIGKILL; it wrote nothing to stderr',
     });
   });
 
@@ -103,6 +103,34 @@ describe('a child', () => {
     expect(heard.messages.at(-1)).toBe('{"last":true}');
   });
 
+  it('that ended before anybody listened has lost nothing', async () => {
+    using dir = scripts();
+    await using line = await open(
+      dir.write('brief.mjs', `process.stdout.write('{"id":1}\\n{"id":2}'); process.exitCode = 4;`),
+    );
+    expect(await line.exit).toEqual({ code: 4, signal: null });
+    await new Promise((resolve) => setImmediate(resolve));
+    const heard = new Listener(line);
+    expect(await heard.closed()).toMatchObject({ code: 'child_exited', data: { exitCode: 4 } });
+    expect(heard.messages).toEqual(['{"id":1}', '{"id":2}']);
+  });
+
+  it('that closes its stdin and lives on is ended, and its writers are told', async () => {
+    using dir = scripts();
+    const script = dir.write(
+      'shut.mjs',
+      `import { closeSync } from 'node:fs'; closeSync(0); process.stdout.write('{"up":1}\\n'); setInterval(() => {}, 1000);`,
+    );
+    await using line = await open(script, { grace: { stdinMs: 10, termMs: 1000 } });
+    const heard = new Listener(line);
+    await heard.received(1);
+    await line.send('{"id":1}').catch(() => {});
+    expect(await heard.closed()).toMatchObject({ code: 'upstream_closed' });
+    await expect(line.send('{"id":2}')).rejects.toMatchObject({ code: 'upstream_closed' });
+    await line[Symbol.asyncDispose]();
+    expect(await processesNaming(script)).toEqual([]);
+  });
+
   it('may write other things than messages: they are reported and never fatal', async () => {
     using dir = scripts();
     const stray: string[] = [];
@@ -110,7 +138,7 @@ describe('a child', () => {
       'chatty.mjs',
       `console.log('listening on stdio'); console.log('  {"id":1} '); console.log('{');`,
     );
-    await using line = await open(script, {}, { onStray: (text) => stray.push(text) });
+    await using line = await open(script, {}, { onGarbage: (text) => stray.push(text) });
     const heard = new Listener(line);
     await heard.closed();
     expect(heard.messages).toEqual(['{"id":1}']);
@@ -125,7 +153,7 @@ describe('a child', () => {
       `console.log('x'.repeat(5000)); console.log('{"id":1}');
        process.stdin.once('data', () => console.log(JSON.stringify({ pad: 'x'.repeat(5000) }))); `,
     );
-    await using line = await open(script, { maxLineBytes: 1000 }, { onStray: (text) => stray.push(text) });
+    await using line = await open(script, { maxLine: 1000 }, { onGarbage: (text) => stray.push(text) });
     const heard = new Listener(line);
     await heard.received(1);
     expect(stray).toHaveLength(1);
@@ -154,6 +182,36 @@ describe('a child', () => {
     await expect(waiting).rejects.toBe(gone);
   });
 
+  it('that does not read is still ended gently, and so is the wait for it', async () => {
+    using dir = scripts();
+    const script = dir.write('blind.mjs', `process.stdout.write('{"up":1}\\n'); setInterval(() => {}, 1000);`);
+    const line = await open(script, { grace: { stdinMs: 50, termMs: 1000 } });
+    await new Listener(line).received(1);
+    const waiting = expect(line.send('x'.repeat(1024 * 1024))).rejects.toMatchObject({ code: 'upstream_closed' });
+    const ending = line[Symbol.asyncDispose]();
+    await expect(line.send('{}')).rejects.toMatchObject({ code: 'upstream_closed' });
+    await Promise.all([ending, waiting, line[Symbol.asyncDispose]()]);
+    expect(await line.exit).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  it('may write messages up to 10 MiB, and loses the line beyond', async () => {
+    using dir = scripts();
+    const script = dir.write(
+      'large.mjs',
+      `const message = (size) => JSON.stringify({ pad: 'x'.repeat(size - 10) }) + '\\n';
+       const limit = 10 * 1024 * 1024;
+       process.stdout.write(message(limit), () => process.stdout.write(message(limit + 1)));
+       process.stdin.resume();`,
+    );
+    await using line = await open(script);
+    const heard = new Listener(line);
+    expect(await heard.closed()).toMatchObject({
+      code: 'upstream_protocol',
+      message: 'the server command (node) wrote a message of more than 10485760 bytes, which is the limit',
+    });
+    expect(heard.messages.map(({ length }) => length)).toEqual([10 * 1024 * 1024]);
+  });
+
   it('never blocks on stderr; its tail is kept and its lines are handed on', async () => {
     using dir = scripts();
     const lines: string[] = [];
@@ -166,7 +224,7 @@ describe('a child', () => {
     await new Listener(line).received(1);
     await line[Symbol.asyncDispose]();
     expect(lines).toHaveLength(20_000);
-    expect(line.stderrTail.length).toBe(64 * 1024);
+    expect(line.stderrTail().length).toBe(64 * 1024);
   });
 
   it('sees only the environment that is on the list, and its working directory', async () => {
@@ -256,7 +314,7 @@ describe.runIf(existsSync('/proc/self/environ'))('what a child started', () => {
     expect(await processesNaming(script)).toEqual([]);
   });
 
-  it('leaves no descriptor of ours behind', async () => {
+  it('leaves no descriptor, timer or handle of ours behind', async () => {
     using dir = scripts();
     const script = dir.write('echo.mjs', ECHO);
     const count = async (): Promise<number> => (await readdir('/proc/self/fd')).length;

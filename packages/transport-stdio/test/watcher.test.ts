@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { silentLog } from '@shadowcat/kernel';
 import { describe, expect, it } from 'vitest';
-import { openChild, watchChildren } from '../src/index.js';
+import { openChild, openWatcher } from '../src/index.js';
 import { allGone, Listener, processesNaming, realClock, scripts } from './support.js';
 
 const SOURCE = new URL('../src/', import.meta.url).href;
@@ -25,13 +26,13 @@ const LOADER = `
 `;
 
 const PARENT = `
-  const { openChild, watchChildren } = await import(${JSON.stringify(SOURCE)} + 'index.ts');
+  const { openChild, openWatcher } = await import(${JSON.stringify(SOURCE)} + 'index.ts');
   const silentLog = { debug() {}, info() {}, warn() {}, error() {} };
   const clock = { now: () => performance.now(), wall: () => Date.now(), timer: (ms, fire) => {
     const timer = setTimeout(fire, ms);
     return { cancel: () => clearTimeout(timer) };
   } };
-  const watcher = watchChildren({ log: silentLog });
+  const watcher = openWatcher({ log: silentLog });
   const line = await openChild({ command: process.execPath, args: [process.argv[2]] }, { clock, log: silentLog, watcher });
   line.listen({ message: (text) => console.log(text), closed() {} });
   setInterval(() => {}, 1000);
@@ -52,7 +53,10 @@ const FAMILY = `
 `;
 
 describe.runIf(existsSync('/proc/self/environ'))('when the parent is killed', () => {
-  it('no descendant lives, whatever it ignores', async () => {
+  it.each([
+    ['it alone', (pid: number) => process.kill(pid, 'SIGKILL')],
+    ['with its process group', (pid: number) => process.kill(-pid, 'SIGKILL')],
+  ])('no descendant lives, whatever it ignores (%s)', async (_what, kill) => {
     using dir = scripts();
     const family = dir.write('family.mjs', FAMILY);
     const args = [
@@ -62,7 +66,7 @@ describe.runIf(existsSync('/proc/self/environ'))('when the parent is killed', ()
       dir.write('parent.mjs', PARENT),
       family,
     ];
-    const parent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const parent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
     const lines = createInterface({ input: parent.stdout });
     const up: string[] = [];
     for await (const line of lines) {
@@ -71,17 +75,25 @@ describe.runIf(existsSync('/proc/self/environ'))('when the parent is killed', ()
     }
     expect(up.sort()).toEqual(['{"up":"grandchild"}', '{"up":"runaway"}']);
     expect(await processesNaming(family)).toHaveLength(4);
-    parent.kill('SIGKILL');
-    await once(parent, 'exit');
+    const exited = once(parent, 'exit');
+    kill(parent.pid ?? 0);
+    await exited;
     await allGone(family);
   });
 });
+
+/** Resolves when the command line of a process no longer names us; the test's own timeout bounds it. */
+async function titled(pid: number): Promise<void> {
+  while ((await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes('lineage')) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
 
 describe('a watcher', () => {
   it('starts with the first child, is told of the end of each, and ends with its owner', async () => {
     using dir = scripts();
     const script = dir.write('echo.mjs', `process.stdin.resume(); process.stdout.write('{"up":1}\\n');`);
-    const watcher = watchChildren({ log: silentLog });
+    const watcher = openWatcher({ log: silentLog });
     expect(watcher.pid).toBeUndefined();
     const line = await openChild(
       { command: process.execPath, args: [script] },
@@ -90,6 +102,7 @@ describe('a watcher', () => {
     await new Listener(line).received(1);
     const { pid } = watcher;
     expect(pid).toBeGreaterThan(0);
+    if (existsSync('/proc/self/cmdline')) await titled(pid ?? 0);
     await line[Symbol.asyncDispose]();
     await watcher[Symbol.asyncDispose]();
     expect(() => process.kill(pid ?? 0, 0)).toThrow('ESRCH');
@@ -99,7 +112,7 @@ describe('a watcher', () => {
     using dir = scripts();
     const script = dir.write('deaf.mjs', `setInterval(() => {}, 1000); process.stdout.write('{"up":1}\\n');`);
     const again = Promise.withResolvers<void>();
-    const watcher = watchChildren({ log: { ...silentLog, warn: () => setImmediate(() => again.resolve()) } });
+    const watcher = openWatcher({ log: { ...silentLog, warn: () => setImmediate(again.resolve) } });
     const line = await openChild(
       { command: process.execPath, args: [script] },
       { clock: realClock, log: silentLog, watcher },

@@ -7,3 +7,13 @@ export {
   type TargetCondition,
   type TargetState,
 } from './balance.js';
+export {
+  type Isolation,
+  isSharedKey,
+  type LineLease,
+  type LineUpstream,
+  type LineUpstreamComponents,
+  type LineUpstreamOptions,
+  lineUpstream,
+  sessionOfKey,
+} from './line-upstream.js';

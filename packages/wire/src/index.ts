@@ -1,13 +1,13 @@
 export type { Call, Era } from './call.js';
 export { claimedVersion, classify, isModern, targetOf } from './classify.js';
 export { framingOf, mediaType } from './framings.js';
-export { Correlator, type Flying, type Inbound, type Sender } from './correlator.js';
 export { decodeHeaderValue, encodeHeaderValue } from './header-values.js';
 export { hopByHop } from './hop-by-hop.js';
 export { jsonFraming } from './json-framing.js';
 export type { Json, JsonObject, Message, MessageKind, RpcError, RpcId } from './jsonrpc.js';
 export { checkModernHeaders, modernHeaders } from './modern-headers.js';
 export { LineClient, type LineClientComponents, type LineClientOptions, type LineStats } from './line-client.js';
+export { type LineServer, type LineServerComponents, type LineServerOptions, serveLine } from './line-server.js';
 export { ndjson, ndjsonFraming } from './ndjson-framing.js';
 export { oneLine } from './one-line.js';
 export * from './protocol.js';

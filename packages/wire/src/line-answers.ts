@@ -1,5 +1,5 @@
 import { ProxyError, type Reply } from '@shadowcat/kernel';
-import type { Message } from './jsonrpc.js';
+import type { Message, RpcId } from './jsonrpc.js';
 import { readLine } from './read-messages.js';
 import { errorText } from './replies.js';
 import { spanOf, spliceMessage } from './splice.js';
@@ -17,6 +17,11 @@ export class LineAnswers {
 
   get owed(): boolean {
     return this.#owed.size > 0;
+  }
+
+  /** The client wants no answer to this request any more. */
+  forgive(id: RpcId): void {
+    this.#owed.delete(id);
   }
 
   /** What to send for a text out of the reply, with the messages in it. Errors that name no request are given to those that wait. */

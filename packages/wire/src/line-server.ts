@@ -13,12 +13,15 @@ import {
 } from '@shadowcat/kernel';
 import { claimedVersion, isModern } from './classify.js';
 import { jsonFraming } from './json-framing.js';
-import type { JsonObject, Message } from './jsonrpc.js';
+import type { JsonObject, Message, RpcId } from './jsonrpc.js';
 import { LineAnswers, unanswered } from './line-answers.js';
 import { LineSession } from './line-session.js';
 import { LineStream } from './line-stream.js';
+import { SESSION_HEADER } from './protocol.js';
 import { readLine } from './read-messages.js';
+import { errorText, REPLIES } from './replies.js';
 import { notificationText } from './texts.js';
+import { disposeOnAbort, untilAborted } from './until-aborted.js';
 
 export interface LineServerOptions {
   /** Of all requests that are made from the line. Default `/mcp`. */
@@ -64,6 +67,7 @@ const encoder = new TextEncoder();
 
 interface Running {
   readonly requests: readonly Message[];
+  readonly answers: LineAnswers;
   readonly abort: AbortController;
   readonly modern: boolean;
 }
@@ -82,8 +86,7 @@ class Serving implements LineServer {
   readonly #finished = Promise.withResolvers<void>();
   #finishing = false;
   #idle: PromiseWithResolvers<void> | undefined;
-  /** When the last progress notification was sent. */
-  #progressAt = Number.NEGATIVE_INFINITY;
+  #reopening: Promise<boolean> | undefined;
 
   constructor(connection: Connection, handler: Handler, components: LineServerComponents) {
     this.#connection = connection;
@@ -118,13 +121,15 @@ class Serving implements LineServer {
   /** One line. Resolves when the next one may be taken up; never rejects. */
   async #take(text: string): Promise<void> {
     while (this.#running.size >= (this.#options.maxInFlight ?? MAX_IN_FLIGHT)) await this.#anyEnds();
+    await this.#reopening?.catch(ignore);
     const messages = readLine(text);
-    if (messages.length === 1 && this.#cancelsModern(messages[0])) return;
-    const requests = messages.filter((message) => message.kind === 'request');
     const [first] = messages;
+    if (messages.length === 1 && first?.method === 'notifications/cancelled' && this.#cancels(first)) return;
+    const requests = messages.filter((message) => message.kind === 'request');
     const version = claimedVersion(first);
     const running: Running = {
       requests,
+      answers: new LineAnswers(requests),
       abort: new AbortController(),
       modern: version !== undefined && isModern(version),
     };
@@ -133,7 +138,9 @@ class Serving implements LineServer {
     const over = this.#run(running, { text, messages, began: () => began.resolve() }).finally(() => {
       began.resolve();
       this.#running.delete(running);
-      this.#idle?.resolve();
+      const idle = this.#idle;
+      this.#idle = undefined;
+      idle?.resolve();
     });
     // Later messages carry the session id that `initialize` brings; and notifications and answers stay in order.
     if (first?.method === 'initialize') await began.promise;
@@ -141,12 +148,16 @@ class Serving implements LineServer {
     if (first?.method === 'notifications/initialized' && this.#session.id !== undefined) this.#stream.start();
   }
 
-  /** A cancelled modern request is one whose client has left (2026-07-28: `notifications/cancelled` is for lines only). */
-  #cancelsModern(message: Message | undefined): boolean {
-    if (message?.method !== 'notifications/cancelled') return false;
+  /**
+   * The client gives a request up, which is therefore owed no answer. A modern one is thereby over (`true`: on HTTP that is
+   * done by leaving, and the notification exists on lines only); of a legacy one the server is told by a POST.
+   */
+  #cancels(message: Message): boolean {
     const id = (message.value['params'] as JsonObject | undefined)?.['requestId'];
-    for (const { modern, requests, abort } of this.#running) {
-      if (!modern || !requests.some((request) => request.id === id)) continue;
+    for (const { modern, requests, answers, abort } of this.#running) {
+      if (!requests.some((request) => request.id === id)) continue;
+      answers.forgive(id as RpcId);
+      if (!modern) continue;
       abort.abort(new ProxyError('cancelled', 'the client cancelled the request'));
       return true;
     }
@@ -154,68 +165,90 @@ class Serving implements LineServer {
   }
 
   async #run(running: Running, line: Line): Promise<void> {
-    const answers = new LineAnswers(line.messages);
+    const { answers, abort } = running;
     try {
-      const lost = await this.#attempt(running, line, answers);
-      if (lost && (await this.#reopen(running.abort.signal))) await this.#attempt(running, line, answers);
+      const before = this.#session.id;
+      const lost = await this.#attempt(running, line, true);
+      if (!lost) return;
+      if (this.#reopening !== undefined || this.#session.id === before) await this.#reopen(abort.signal);
+      await this.#attempt(running, line, false);
     } catch (thrown) {
       const error = ProxyError.from(thrown);
       if (error.code === 'internal') this.#components.log.error({ err: thrown }, 'a message could not be served');
-      if (running.abort.signal.aborted) return;
-      for (const text of answers.failed(error)) await this.#send(text, false).catch(ignore);
+      if (abort.signal.aborted) return;
+      const texts = line.messages.length === 0 ? [errorText(error, null)] : answers.failed(error);
+      for (const text of texts) await this.#connection.send(text).catch(ignore);
     }
   }
 
-  /** Posts a line and sends what comes of it. `true`: the session is unknown, and nothing was done. */
-  async #attempt(running: Running, line: Line, answers: LineAnswers): Promise<boolean> {
+  /** Posts a line and sends what comes of it. `true`: the session is unknown, and nothing was done, if that `mayBeLost`. */
+  async #attempt(running: Running, line: Line, mayBeLost: boolean): Promise<boolean> {
     const { signal } = running.abort;
-    await using answer = await this.#handler(this.#exchange(this.#session.post(line.messages), line.text, signal));
+    const head = this.#session.post(line.messages);
     const opens = line.messages[0]?.method === 'initialize';
-    const { status } = answer.head;
+    await using answer = await untilAborted(this.#handler(this.#exchange(head, line.text, signal)), signal);
     if (opens) this.#session.opened(answer.head);
-    else if (status === 404 && !running.modern && this.#session.id !== undefined) return true;
     line.began();
-    if (status === 202) return false;
-    for await (const { text } of answer.body.frames()) {
-      if (text === undefined || signal.aborted) continue;
-      const taken = answers.take(text);
-      if (opens) for (const message of taken.messages) this.#session.negotiated(message);
-      const isAnswer = taken.messages.some((message) => message.kind === 'response');
-      for (const one of taken.texts) await this.#send(one, isAnswer);
-      if (taken.messages.some((message) => message.method === 'notifications/progress')) this.#progressed();
+    const { status } = answer.head;
+    const mayRecover = mayBeLost && status === 404 && head.headers[SESSION_HEADER] !== undefined;
+    const forget = disposeOnAbort(answer, signal);
+    try {
+      const lost = await this.#forward(answer, running, { opens, mayRecover });
+      if (lost) return true;
+    } finally {
+      forget();
     }
-    if (answers.owed && !signal.aborted) throw unanswered(answer);
+    if (running.answers.owed && !signal.aborted) throw unanswered(answer);
     return false;
   }
 
-  #progressed(): void {
-    this.#progressAt = this.#components.clock.now();
+  /** Sends the messages of a reply. `true`: it says that the session is unknown. */
+  async #forward(answer: Reply, running: Running, how: { opens: boolean; mayRecover: boolean }): Promise<boolean> {
+    const { clock } = this.#components;
+    let progressAt = Number.NEGATIVE_INFINITY;
+    for await (const { text } of answer.body.frames()) {
+      if (text === undefined || text === '' || running.abort.signal.aborted) continue;
+      if (how.mayRecover && readLine(text).some(isSessionUnknown)) return true;
+      const { texts, messages } = running.answers.take(text);
+      if (how.opens) for (const message of messages) this.#session.negotiated(message);
+      if (messages.some((message) => message.kind === 'response')) await this.#pauseAfter(progressAt);
+      for (const one of texts) await this.#connection.send(one);
+      if (messages.some((message) => message.method === 'notifications/progress')) progressAt = clock.now();
+    }
+    return false;
   }
 
   /**
    * Clients of SDK v1 drop a progress notification when they read it together with the answer that it belongs to; a short
    * pause makes them two reads.
    */
-  async #send(text: string, isAnswer: boolean): Promise<void> {
+  async #pauseAfter(progressAt: number): Promise<void> {
     const { clock } = this.#components;
-    const gap = this.#options.progressGapMs ?? PROGRESS_GAP_MS;
-    const rest = this.#progressAt + gap - clock.now();
-    if (isAnswer && rest > 0) await new Promise<void>((resolve) => void clock.timer(rest, resolve));
-    await this.#connection.send(text);
+    const rest = progressAt + (this.#options.progressGapMs ?? PROGRESS_GAP_MS) - clock.now();
+    if (rest > 0) await new Promise<void>((resolve) => void clock.timer(rest, resolve));
   }
 
-  /** Opens the session again with the client's own `initialize`; the client does not notice. */
-  async #reopen(signal: AbortSignal): Promise<boolean> {
+  /** Opens the session again, once for all who lost it. */
+  async #reopen(signal: AbortSignal): Promise<void> {
+    this.#reopening ??= this.#initializeAgain(signal).finally(() => {
+      this.#reopening = undefined;
+    });
+    await this.#reopening;
+  }
+
+  /** With the client's own `initialize`, as a client of Streamable HTTP does; this one does not notice. */
+  async #initializeAgain(signal: AbortSignal): Promise<boolean> {
     const text = this.#session.initializeText;
-    const messages = text === undefined ? [] : readLine(text);
-    if (text === undefined || messages.length === 0) return false;
+    if (text === undefined) return false;
     this.#components.log.warn({}, 'the session was lost and is opened again');
-    const answer = await this.#handler(this.#exchange(this.#session.post(messages), text, signal));
+    const head = this.#session.post(readLine(text));
+    const answer = await untilAborted(this.#handler(this.#exchange(head, text, signal)), signal);
     this.#session.opened(answer.head);
     await drain(answer, (message) => this.#session.negotiated(message));
     if (this.#session.id === undefined) return false;
     const initialized = notificationText('notifications/initialized');
-    await drain(await this.#handler(this.#exchange(this.#session.post(readLine(initialized)), initialized, signal)));
+    const next = this.#exchange(this.#session.post(readLine(initialized)), initialized, signal);
+    await drain(await untilAborted(this.#handler(next), signal));
     this.#stream.start();
     return true;
   }
@@ -232,11 +265,7 @@ class Serving implements LineServer {
 
   #anyEnds(): Promise<void> {
     this.#idle ??= Promise.withResolvers();
-    const { promise } = this.#idle;
-    void promise.then(() => {
-      this.#idle = undefined;
-    });
-    return promise;
+    return this.#idle.promise;
   }
 
   #abandon(): void {
@@ -262,7 +291,8 @@ class Serving implements LineServer {
       abort.abort(new ProxyError('upstream_timeout', 'ending the session took too long')),
     );
     try {
-      await drain(await this.#handler(this.#exchange(this.#session.end(), undefined, abort.signal)));
+      const ended = this.#handler(this.#exchange(this.#session.end(), undefined, abort.signal));
+      await drain(await untilAborted(ended, abort.signal));
     } catch (thrown) {
       log.debug({ err: thrown }, 'the session could not be ended in order');
     } finally {
@@ -276,6 +306,11 @@ interface Line {
   readonly messages: readonly Message[];
   /** The reply has begun: what it says about the session is known. */
   readonly began: () => void;
+}
+
+/** -32001 is what clients of Streamable HTTP open a new session for. */
+function isSessionUnknown(message: Message): boolean {
+  return (message.value['error'] as JsonObject | undefined)?.['code'] === REPLIES.session_not_found.rpc;
 }
 
 /** Reads a reply that is not for the client. */

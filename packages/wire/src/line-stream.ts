@@ -1,4 +1,5 @@
 import { type Clock, ProxyError, type Reply } from '@shadowcat/kernel';
+import { disposeOnAbort } from './until-aborted.js';
 
 export interface LineStreamParts {
   readonly clock: Clock;
@@ -59,18 +60,16 @@ export class LineStream {
     try {
       await using answer = await this.#parts.open(lastEventId, signal);
       if (answer.head.status !== 200 || answer.body.framing.name !== 'sse') return 'refused';
-      const frames = answer.body.frames();
-      const onAbort = (): void => void answer[Symbol.asyncDispose]();
-      signal.addEventListener('abort', onAbort, { once: true });
+      const forget = disposeOnAbort(answer, signal);
       try {
-        for await (const { text, sse } of frames) {
+        for await (const { text, sse } of answer.body.frames()) {
           seen.frames += 1;
           if (sse?.id !== undefined) seen.lastEventId = sse.id;
           if (sse?.retry !== undefined) seen.retry = sse.retry;
           if (text !== undefined && text !== '') await this.#parts.send(text);
         }
       } finally {
-        signal.removeEventListener('abort', onAbort);
+        forget();
       }
     } catch (thrown) {
       // What the client is to blame for stays so; an upstream may come back.

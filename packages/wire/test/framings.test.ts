@@ -173,6 +173,16 @@ describe('the SSE framing', () => {
     expect(frame?.bytes).toEqual(bytes);
   });
 
+  it('does not take the beginning of a byte order mark for one, wherever it is cut', () => {
+    const bytes = new Uint8Array([0xef, 0xbb, ...bytesOf(':no comment\ndata: 1\n\n')]);
+    for (const chunks of cuts(bytes)) {
+      const frames = decode(sseFraming, chunks);
+      expect(meaning(frames)).toEqual([['1', {}]]);
+      expect(frames).toHaveLength(1);
+      expect(Buffer.concat(frames.map((frame) => frame.bytes ?? new Uint8Array(0)))).toEqual(Buffer.from(bytes));
+    }
+  });
+
   it('keeps every byte of any stream, however it is cut', () => {
     const piece = fc.oneof(
       fc.constantFrom(

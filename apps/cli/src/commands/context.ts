@@ -35,7 +35,8 @@ export class CommandContext {
     const specs = specsOf(name);
     const flags = readFlags(command, specs, operands);
     this.debug = command.opts()['logLevel'] === 'debug' || env['SHADOWCAT_LOG_LEVEL'] === 'debug';
-    const file = loadConfig({ config: configFlag(command), env, cwd });
+    // What is wrong with a configuration is no reason not to look at a tape.
+    const file = name === 'tape' ? undefined : loadConfig({ config: configFlag(command), env, cwd });
     const { settings, problems } = resolveSettings(specs, { flags, env, file });
     if (problems.length > 0) throw problemsError(problems);
     this.debug = settings.get('log-level') === 'debug';

@@ -7,9 +7,15 @@ import { GENERAL } from './define.js';
 
 const NEGATIVE = 'no-';
 
-/** Adds the flags of `specs` to a command, and `--config`. Values stay texts: they are parsed where all sources meet. */
-export function addFlags(command: Command, specs: readonly OptionSpec[]): Command {
+/** Adds the flags of `specs` to a command. Values stay texts: they are parsed where all sources meet. */
+export function addPlainFlags(command: Command, specs: readonly OptionSpec[]): Command {
   for (const spec of specs) if (spec.place === 'flag') addFlag(command, spec);
+  return command;
+}
+
+/** {@link addPlainFlags}, and `--config`. */
+export function addFlags(command: Command, specs: readonly OptionSpec[]): Command {
+  addPlainFlags(command, specs);
   const config = new Option(
     `${flagOf('config')} <file>`,
     'configuration file (default: shadowcat.yaml, if it is there)',

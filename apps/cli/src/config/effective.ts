@@ -73,8 +73,8 @@ function targetsOf(build: Build, command: string): Targets {
   if (targets !== undefined) return targets;
   if (build.problems.length === 0) {
     build.problem(
-      `no server to talk to: give --upstream, or a command after --\n  shadowcat ${command} --upstream http://localhost:3000/mcp\n` +
-        `  shadowcat ${command} -- npx -y @modelcontextprotocol/server-everything stdio`,
+      'no server to talk to: give --upstream <url>, or a command after --\n' +
+        `for example: shadowcat ${command} --upstream http://localhost:3000/mcp`,
     );
   }
   // Never used: the problem is thrown before the configuration leaves.

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { textTable } from '../text-table.js';
 import type { Setting, Settings } from './settings.js';
 
 export type ShowFormat = 'table' | 'json' | 'yaml';
@@ -10,7 +11,11 @@ export function showSettings(settings: Settings, format: ShowFormat): string {
     value: shownValue(setting),
     origin: setting.origin.source === 'default' ? 'default' : `${setting.origin.source} ${setting.origin.where}`,
   }));
-  if (format === 'table') return tableOf(shown.map(({ name, value, origin }) => [name, textOf(value), origin]));
+  if (format === 'table')
+    return textTable(
+      ['OPTION', 'VALUE', 'FROM'],
+      shown.map(({ name, value, origin }) => [name, textOf(value), origin]),
+    );
   if (format === 'json') {
     const values = shown.map(({ name, value, origin }) => [name, { value, origin }]);
     return `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`;
@@ -31,19 +36,4 @@ function shownValue({ spec, value }: Setting): unknown {
 function textOf(value: unknown): string {
   if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
   return Array.isArray(value) ? value.join(' ') : String(value);
-}
-
-function tableOf(rows: readonly (readonly string[])[]): string {
-  const all = [['OPTION', 'VALUE', 'FROM'], ...rows];
-  const width = (column: number): number => Math.min(60, Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const widths = [width(0), width(1)];
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }

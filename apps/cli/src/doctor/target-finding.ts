@@ -28,7 +28,7 @@ export async function targetFinding(options: TargetOptions): Promise<Finding> {
   try {
     dialogue = await dial(options, late.signal);
     const facts = await orLate(shakeHands(dialogue), late.signal);
-    const tools = facts.tools === undefined ? 'no tools' : `${facts.tools} tools`;
+    const tools = facts.tools === undefined ? 'no tools' : `${facts.tools} ${facts.tools === 1 ? 'tool' : 'tools'}`;
     const text = `${name} is ${facts.name} ${facts.version}, protocol ${facts.protocolVersion}, ${tools}`;
     return { subject, verdict: 'ok', text };
   } catch (error) {

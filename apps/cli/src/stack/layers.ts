@@ -1,5 +1,5 @@
 import type { Clock, Layer, Log } from '@shadowcat/kernel';
-import { type Meter, measure } from '@shadowcat/metrics';
+import { INSTRUMENTS, type MeasureLayer, type Meter } from '@shadowcat/metrics';
 import { classifyLayer, compose, edgeGuard, type Interceptor, intercept, rescue } from '@shadowcat/pipeline';
 import type { SessionLayer } from '@shadowcat/session';
 import { identify } from './access.js';
@@ -10,6 +10,7 @@ import { knownHosts, knownOrigins } from './edge.js';
 /** What the stack is made of; each part is opened and closed by whoever runs it. */
 export interface StackParts {
   readonly meter: Meter;
+  readonly measure: MeasureLayer;
   readonly sessions: SessionLayer;
   readonly interceptors: readonly Interceptor[];
   /** The recorder; absent when nothing is recorded. */
@@ -23,21 +24,22 @@ export interface StackParts {
 export interface NetworkParts {
   readonly paths: readonly string[];
   readonly access: AccessConfig;
+  /** What is listened on. */
   readonly host: string;
   readonly admin: AdminSources;
 }
 
 /** The stack behind an HTTP listener, outermost first. The innermost handler comes from the caller. */
 export function networkStack(parts: StackParts, network: NetworkParts): Layer {
-  const { log } = parts;
   const { access } = network;
   return compose(
     // Outermost, so that whatever is thrown anywhere below becomes one well-formed answer.
-    rescue({ log }),
-    // Outside of everything that can refuse, so that refusals are counted too; inside of rescue, so that it sees the error.
-    measure({ meter: parts.meter, clock: parts.clock }),
-    // Before the edge guard: probes and scrapers send Host values and paths that are none of the endpoint's business.
+    rescue({ log: parts.log }),
+    // Before everything that counts or refuses: probes and scrapers are no traffic, and send Host values and paths that
+    // are none of the endpoint's business.
     admin(access.admin, network.admin),
+    // Outside of everything that refuses, so that refusals are counted; inside of rescue, so that it sees the error itself.
+    parts.measure,
     // Before a byte of the body is read: foreign pages and wrong paths cost next to nothing.
     edgeGuard(
       {
@@ -45,7 +47,7 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
         allowedHosts: knownHosts(network.host, access.allowHosts),
         allowedOrigins: knownOrigins(access.allowOrigins),
       },
-      { log },
+      { log: parts.log },
     ),
     // Before the body as well: who has no token has no right to make us parse.
     identify(access.token),
@@ -53,18 +55,15 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
   );
 }
 
-/** The stack behind a line of our own (stdin and stdout): there is no Host, no Origin and no path to guard. */
+/** The stack behind a line: our own stdin and stdout, or a WebSocket whose handshake was judged already. */
 export function lineStack(parts: StackParts): Layer {
-  return compose(
-    // As above.
-    rescue({ log: parts.log }),
-    measure({ meter: parts.meter, clock: parts.clock }),
-    innerStack(parts),
-  );
+  // No Host, Origin or path to guard on a line, and nobody to ask for health.
+  return compose(rescue({ log: parts.log }), parts.measure, innerStack(parts));
 }
 
 function innerStack(parts: StackParts): Layer {
-  const { limits, clock, log } = parts;
+  const { limits, clock, log, meter } = parts;
+  const verdicts = INSTRUMENTS.interceptorVerdicts;
   return compose(
     // The one place where a body is read and parsed; everything inside works with the Call.
     classifyLayer({
@@ -76,7 +75,11 @@ function innerStack(parts: StackParts): Layer {
     // After classify, because only legacy exchanges have sessions; before rules and tape, which want to know whose it is.
     parts.sessions,
     // Inside of sessions, so that rules never see a request of a session that does not exist.
-    intercept(parts.interceptors, {}, { clock, log, onVerdict: (name, action) => parts.meter.verdict(name, action) }),
+    intercept(
+      parts.interceptors,
+      {},
+      { clock, log, onVerdict: (name, action) => meter.counter(verdicts, name, action)() },
+    ),
     // Innermost of the judging layers: the tape holds what really left and what really came back.
     ...(parts.recorder === undefined ? [] : [parts.recorder]),
   );

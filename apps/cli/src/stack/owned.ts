@@ -3,7 +3,7 @@ import type { Log } from '@shadowcat/kernel';
 /** Everything that one run has opened, closed in the reverse order of its opening. */
 export class Owned implements AsyncDisposable {
   readonly #log: Log;
-  readonly #closers: { readonly name: string; readonly close: () => void | Promise<void> }[] = [];
+  readonly #closers: { readonly name: string; readonly close: () => void | PromiseLike<void> }[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(log: Log) {
@@ -11,7 +11,7 @@ export class Owned implements AsyncDisposable {
   }
 
   /** `close` is called once; what it throws is logged and does not keep the others from being closed. */
-  add(name: string, close: () => void | Promise<void>): void {
+  add(name: string, close: () => void | PromiseLike<void>): void {
     this.#closers.push({ name, close });
   }
 

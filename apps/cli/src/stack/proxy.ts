@@ -1,0 +1,101 @@
+import type { Clock, Handler } from '@shadowcat/kernel';
+import { measure } from '@shadowcat/metrics';
+import type { StoreHealth } from '@shadowcat/store';
+import type { RecorderState } from '@shadowcat/tape';
+import type { ListenerStats } from '@shadowcat/transport-http';
+import { VERSION } from '../version.js';
+import type { AdminSources, PartHealth } from './admin.js';
+import type { Io, ProxyConfig } from './contract.js';
+import { readGauges } from './gauges.js';
+import { loadInterceptors } from './interceptors.js';
+import type { StackParts } from './layers.js';
+import { openMeter } from './meter.js';
+import type { Owned } from './owned.js';
+import { openRecorder } from './recording.js';
+import { openSessions } from './sessions.js';
+import { openUpstreams } from './upstreams.js';
+
+export interface ProxyComponents {
+  readonly io: Io;
+  readonly clock: Clock;
+  /** Takes everything that is opened here; what is added later is closed earlier. */
+  readonly owned: Owned;
+}
+
+/** All parts of a proxy except for what clients connect to. */
+export interface Proxy {
+  readonly parts: StackParts;
+  /** The innermost handler. */
+  readonly upstream: Handler;
+  readonly admin: AdminSources;
+  /** For the log: what is behind the proxy. */
+  readonly describe: string;
+  /** Says where the listener's figures are, once there is one. */
+  serving(stats: () => ListenerStats): void;
+}
+
+/**
+ * Opens store, recorder, upstreams and sessions, in that order: at the end sessions are closed before the upstreams that they
+ * live on, and the recorder after all that it may still have to record.
+ */
+export async function openProxy(config: ProxyConfig, components: ProxyComponents): Promise<Proxy> {
+  const { io, clock, owned } = components;
+  const { log } = io;
+  const interceptors = await loadInterceptors(config.interceptors);
+  const meter = openMeter(VERSION, owned);
+  const { store, sessions } = await openSessions(config.sessions, { clock, log, owned });
+  const recorder =
+    config.recording === undefined ? undefined : await openRecorder(config.recording, { io, clock, owned });
+  const upstreams = await openUpstreams(config, { log, clock, owned, meter, note: recorder?.note });
+  let storeHealth: StoreHealth | undefined;
+  let listener: (() => ListenerStats) | undefined;
+  const measuring = measure({ meter, clock });
+  readGauges(meter, {
+    measure: measuring,
+    sessions,
+    listener: () => listener?.(),
+    upstreams: () => upstreams.stats(),
+    store: () => storeHealth,
+    ...(recorder === undefined ? {} : { recorder: () => recorder.state() }),
+  });
+  const health = async (): Promise<Record<string, PartHealth>> => {
+    const [upstreamHealth, storeNow] = await Promise.all([upstreams.health(), store.health()]);
+    storeHealth = storeNow;
+    return {
+      upstreams: upstreamHealth,
+      store: partOf(storeNow, storeNow.problem),
+      recorder: recorder === undefined ? { ok: true, detail: 'not recording' } : recorderHealth(recorder.state()),
+    };
+  };
+  return {
+    parts: { meter, measure: measuring, sessions, interceptors, recorder, limits: config.limits, clock, log },
+    upstream: upstreams.handler,
+    admin: {
+      health,
+      metrics: async () => {
+        storeHealth = await store.health();
+        return { text: await meter.render(), contentType: meter.contentType };
+      },
+    },
+    describe: config.targets.map(({ name }) => name).join(', '),
+    serving: (stats) => {
+      listener = stats;
+    },
+  };
+}
+
+function partOf(health: StoreHealth, problem: string | undefined): PartHealth {
+  const { ok, kind, where, pending } = health;
+  return {
+    ok,
+    kind,
+    ...(where === '' ? {} : { where }),
+    pending,
+    ...(problem === undefined ? {} : { detail: problem }),
+  };
+}
+
+function recorderHealth({ status, open, records, lost, error }: RecorderState): PartHealth {
+  const ok = status !== 'failing' && lost === 0;
+  return { ok, status, tapes: open, records, lost, ...(error === undefined ? {} : { detail: error }) };
+}

@@ -1,0 +1,30 @@
+import type { Clock } from '@shadowcat/kernel';
+import { createRedactor, type Recorder, type Redactor, recorder } from '@shadowcat/tape';
+import { loadTapeKey, tapeOpener } from '@shadowcat/tape-file';
+import { VERSION } from '../version.js';
+import type { Io, RecordingConfig } from './contract.js';
+import type { Owned } from './owned.js';
+
+/** The project's redaction, found the same way by record and replay. */
+export async function openRedactor(io: Io): Promise<{ readonly redactor: Redactor; readonly keyId: string }> {
+  const key = await loadTapeKey({ directory: io.cwd, value: io.env['SHADOWCAT_TAPE_KEY'] });
+  if (key.warning !== undefined) io.log.warn({}, key.warning);
+  return { redactor: createRedactor({}, key.hmac), keyId: key.id };
+}
+
+/** Opens the recorder; its tapes are finished when `owned` closes. */
+export async function openRecorder(
+  config: RecordingConfig,
+  components: { readonly io: Io; readonly clock: Clock; readonly owned: Owned },
+): Promise<Recorder> {
+  const { io, clock, owned } = components;
+  const { log } = io;
+  const { redactor, keyId } = await openRedactor(io);
+  const open = tapeOpener(config.path, { durable: config.durable }, { clock, log });
+  const recording = recorder(
+    { layout: config.kind, required: config.required, by: `shadowcat ${VERSION}` },
+    { open, redactor, keyId, clock, log },
+  );
+  owned.add('the recorder', () => recording.close());
+  return recording;
+}

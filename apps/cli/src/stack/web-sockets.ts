@@ -1,0 +1,73 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Clock, Connection, Handler, Log } from '@shadowcat/kernel';
+import { hostRule, originRule } from '@shadowcat/pipeline';
+import { acceptSockets } from '@shadowcat/transport-ws';
+import { type LineServer, serveLine } from '@shadowcat/wire';
+import type { ReverseConfig } from './contract.js';
+import { knownHosts, knownOrigins } from './edge.js';
+import { lineStack, type StackParts } from './layers.js';
+import { counter, fingerprint } from './system.js';
+
+export interface LineComponents {
+  readonly parts: StackParts;
+  readonly upstream: Handler;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Serves WebSocket clients on the listener's port, each as a line through the same stack. */
+export function acceptLines(
+  server: Server,
+  config: ReverseConfig,
+  components: LineComponents,
+): { close(): Promise<void> } {
+  const { parts, upstream, clock, log } = components;
+  const handler = lineStack(parts)(upstream);
+  const newId = counter('w');
+  const open = new Set<LineServer>();
+  const serve = (connection: Connection, request: IncomingMessage): void => {
+    const authorization = request.headers.authorization;
+    const headers = { host: 'localhost', ...(authorization === undefined ? {} : { authorization }) };
+    const line = serveLine(connection, handler, {
+      clock,
+      log,
+      newId,
+      options: { target: config.path, headers, afterEnd: 'abandon' },
+    });
+    open.add(line);
+    void line.done.then(() => open.delete(line));
+  };
+  const sockets = acceptSockets(
+    server,
+    { path: config.path, maxMessage: config.limits.maxBody, verify: handshakeRule(config) },
+    { clock, log, onConnection: serve },
+  );
+  return {
+    close: async () => {
+      await Promise.all([...open].map((line) => line[Symbol.asyncDispose]()));
+      await sockets.close();
+    },
+  };
+}
+
+/** What the edge guard and the token check are for HTTP. */
+function handshakeRule(
+  config: ReverseConfig,
+): (request: IncomingMessage) => true | { status: number; message: string } {
+  const { access, listen } = config;
+  const hostProblem = hostRule(knownHosts(listen.host, access.allowHosts));
+  const originProblem = originRule(knownOrigins(access.allowOrigins));
+  const expected = access.token === undefined ? undefined : fingerprint(access.token);
+  return ({ headers }) => {
+    const problem = hostProblem(headers) ?? (headers.origin === undefined ? undefined : originProblem(headers.origin));
+    if (problem !== undefined) return { status: 403, message: problem.message };
+    const token = headers.authorization?.replace(/^bearer /i, '') ?? '';
+    if (expected !== undefined && fingerprint(token) !== expected) {
+      return {
+        status: 401,
+        message: 'this endpoint wants a bearer token: send the header "Authorization: Bearer <token>"',
+      };
+    }
+    return true;
+  };
+}

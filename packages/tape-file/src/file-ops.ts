@@ -1,0 +1,59 @@
+import { close, fdatasync, ftruncate, open, type PathLike, write } from 'node:fs';
+import { mkdir, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+
+/** What a tape's writer asks of the file system. Its own interface, so that tests can make each step fail. */
+export interface FileOps {
+  /** Makes a file that must not exist, readable by its owner only, and the directories above it. */
+  create(path: string): Promise<number>;
+  /** Writes all of `bytes` at `position`. */
+  write(fd: number, bytes: Uint8Array, position: number): Promise<void>;
+  truncate(fd: number, length: number): Promise<void>;
+  sync(fd: number): Promise<void>;
+  close(fd: number): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  exists(path: string): Promise<boolean>;
+}
+
+const openFile = promisify(open) as (path: PathLike, flags: string, mode: number) => Promise<number>;
+
+export const nodeFiles: FileOps = {
+  async create(path) {
+    await mkdir(dirname(path), { recursive: true });
+    return openFile(path, 'wx', 0o600);
+  },
+  write(fd, bytes, position) {
+    return new Promise((resolve, reject) =>
+      writeRest({ fd, bytes, position }, 0, (error) => (error ? reject(error) : resolve())),
+    );
+  },
+  truncate: promisify(ftruncate),
+  sync: promisify(fdatasync),
+  close: promisify(close),
+  rename,
+  async exists(path) {
+    try {
+      await stat(path);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+};
+
+interface Piece {
+  readonly fd: number;
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
+
+/** The system may take less than it was given, at a full disk for one. */
+function writeRest(piece: Piece, done: number, settle: (error: Error | null) => void): void {
+  const { fd, bytes, position } = piece;
+  write(fd, bytes, done, bytes.length - done, position + done, (error, count) => {
+    if (error !== null) settle(error);
+    else if (done + count >= bytes.length) settle(null);
+    else writeRest(piece, done + count, settle);
+  });
+}

@@ -1,0 +1,67 @@
+import { readFile, stat } from 'node:fs/promises';
+import { ProxyError } from '@shadowcat/kernel';
+import { createOffload, type Offload } from '@shadowcat/offload';
+import { readTape, soundTape, type Tape } from '@shadowcat/tape';
+import { newDigest } from './digest.js';
+
+/** The largest tape that is read, in bytes. */
+const MAX_TAPE = 1_073_741_824;
+/** From this size on a tape is read and verified on a worker. */
+const LARGE_TAPE = 4_194_304;
+
+/** The module whose `inspect` reads a tape on a worker. */
+export const TAPE_WORKER = new URL('./tape-worker.js', import.meta.url);
+
+export interface ReadFileOptions {
+  /** Workers to read large tapes on, of {@link TAPE_WORKER}. Without them each large tape gets one that ends with it. */
+  readonly offload?: Offload;
+  /** From how many bytes on a tape is large. Default 4 MiB. */
+  readonly large?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A tape that can be used as it is. Throws `tape_invalid` naming file, line and what to do: for what is no tape, was cut
+ * short, was changed after it was written, or is beyond the limits for hostile input.
+ */
+export async function readTapeFile(path: string, options: ReadFileOptions = {}): Promise<Tape> {
+  return soundTape(await inspectTapeFile(path, options));
+}
+
+/** A tape as far as it makes sense, with what is wrong in `problems`. Throws `tape_invalid` when it has no head. */
+export async function inspectTapeFile(path: string, options: ReadFileOptions = {}): Promise<Tape> {
+  const size = await sizeOf(path);
+  if (size < (options.large ?? LARGE_TAPE)) return inspectHere(path);
+  if (options.offload !== undefined) return inspectThere(options.offload, path, options.signal);
+  await using offload = createOffload({ module: TAPE_WORKER });
+  return await inspectThere(offload, path, options.signal);
+}
+
+/** Reads a tape on this thread. */
+export async function inspectHere(path: string): Promise<Tape> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+  return readTape(bytes, { name: path, newDigest });
+}
+
+function inspectThere(offload: Offload, path: string, signal: AbortSignal | undefined): Promise<Tape> {
+  return offload.run<Tape>('inspect', path, signal === undefined ? {} : { signal });
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const file = await stat(path).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+  if (file.isDirectory()) throw new ProxyError('tape_invalid', `${path}: this is a directory; name the tapes in it`);
+  if (file.size > MAX_TAPE) throw new ProxyError('tape_invalid', `${path}: the tape is larger than ${MAX_TAPE} bytes`);
+  return file.size;
+}
+
+function unreadable(path: string, error: unknown): ProxyError {
+  const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  const why = missing
+    ? 'there is no such file'
+    : `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  return new ProxyError('tape_invalid', `${path}: ${why}`, { cause: error });
+}

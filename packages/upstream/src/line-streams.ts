@@ -1,0 +1,53 @@
+import { type LineClient, type SessionHandle, StandingStream, streamConflict } from '@shadowcat/wire';
+import type { LineLease } from './line-upstream.js';
+
+interface Attached {
+  readonly stream: StandingStream;
+  line: LineClient | undefined;
+  lease: LineLease | undefined;
+}
+
+/**
+ * The GET streams of sessions. A stream belongs to its client: it stays open when the line behind it dies, and joins the
+ * next one. While it is open it holds a lease, so that a line is not closed as idle under a client that listens.
+ */
+export class LineStreams {
+  readonly #acquire: (session: SessionHandle) => Promise<LineLease>;
+  readonly #streams = new Map<string, Attached>();
+
+  constructor(acquire: (session: SessionHandle) => Promise<LineLease>) {
+    this.#acquire = acquire;
+  }
+
+  /** Throws `stream_conflict` while the session has one. */
+  open(session: SessionHandle): StandingStream {
+    if (this.#streams.get(session.id)?.stream.open === true) throw streamConflict();
+    const stream = new StandingStream({ session });
+    const attached: Attached = { stream, line: undefined, lease: undefined };
+    this.#streams.set(session.id, attached);
+    stream.onClose(() => {
+      if (this.#streams.get(session.id) === attached) this.#streams.delete(session.id);
+      attached.lease?.release();
+      attached.lease = undefined;
+    });
+    return stream;
+  }
+
+  /** Lets the session's stream, if it has one, listen to this line. */
+  async attach(session: SessionHandle, line: LineClient): Promise<void> {
+    const attached = this.#streams.get(session.id);
+    if (attached === undefined || attached.line === line) return;
+    attached.line = line;
+    attached.lease?.release();
+    attached.lease = undefined;
+    line.attach(attached.stream);
+    // The caller leases the line at this moment, so this one comes at once.
+    const lease = await this.#acquire(session);
+    if (attached.stream.open && attached.line === lease.value) attached.lease = lease;
+    else lease.release();
+  }
+
+  close(session: SessionHandle): void {
+    this.#streams.get(session.id)?.stream.end();
+  }
+}

@@ -1,0 +1,264 @@
+import {
+  Body,
+  type Clock,
+  type Exchange,
+  type Handler,
+  type Log,
+  ProxyError,
+  type Reply,
+  reply,
+  withHeaders,
+  withReply,
+} from '@shadowcat/kernel';
+import {
+  type Call,
+  callSlot,
+  jsonFraming,
+  type LineClient,
+  responseText,
+  SESSION_HEADER,
+  type SessionHandle,
+  sessionSlot,
+} from '@shadowcat/wire';
+import { openShared, reopen } from './line-handshake.js';
+import { LineStreams } from './line-streams.js';
+
+/** How lines are shared: one a session, one for everybody, or one for each exchange. */
+export type Isolation = 'session' | 'shared' | 'request';
+
+/** The right to use a line until it is given back; what `@shadowcat/pool` calls a lease fits. */
+export interface LineLease {
+  readonly value: LineClient;
+  release(): void;
+}
+
+export interface LineUpstreamOptions {
+  /** The target's name; sessions are bound to it. */
+  readonly target: string;
+  readonly isolation: Isolation;
+}
+
+export interface LineUpstreamComponents {
+  /** A line for this key, opened when there is none. Lines of keys for which {@link isSharedKey} is true are shared ones. */
+  acquire(key: string, waiting: { readonly signal?: AbortSignal }): Promise<LineLease>;
+  /** Closes what is open for this key. */
+  evict(key: string, reason: ProxyError): Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface LineUpstream extends Handler {
+  /** How often a fresh line was opened again for a session that had lost its own. */
+  recoveries(): number;
+}
+
+const MODERN_KEY = 'all:modern';
+const SHARED_KEY = 'all:legacy';
+const SESSION_PREFIX = 'session:';
+const REQUEST_PREFIX = 'request:';
+
+/** Whether clients that must not see each other's messages use the line of this key. */
+export const isSharedKey = (key: string): boolean => key === MODERN_KEY || key === SHARED_KEY;
+
+/** The session whose line this key is for. */
+export const sessionOfKey = (key: string): string | undefined =>
+  key.startsWith(SESSION_PREFIX) ? key.slice(SESSION_PREFIX.length) : undefined;
+
+const encoder = new TextEncoder();
+const ACCEPTED = { status: 202, headers: {} } as const;
+
+/**
+ * The innermost handler for servers at the end of a line: commands, WebSockets, legacy HTTP+SSE pairs. A session's line is
+ * opened with its `initialize`, lives as long as the session, and when it dies the next request opens another one, which is
+ * initialised again before it is used. Modern requests are multiplexed over one line, which needs no opening.
+ */
+export function lineUpstream(options: LineUpstreamOptions, components: LineUpstreamComponents): LineUpstream {
+  const upstream = new Upstream(options, components);
+  return Object.assign((exchange: Exchange) => upstream.handle(exchange), { recoveries: () => upstream.recoveries });
+}
+
+class Upstream {
+  recoveries = 0;
+  readonly #options: LineUpstreamOptions;
+  readonly #components: LineUpstreamComponents;
+  readonly #streams: LineStreams;
+  /** Lines that are initialised, or about to be. A shared line's promise has the result that its clients are given. */
+  readonly #opened = new WeakMap<LineClient, Promise<string | undefined>>();
+  /** Sessions whose end is watched. */
+  readonly #watched = new WeakSet<SessionHandle>();
+  #requests = 0;
+
+  constructor(options: LineUpstreamOptions, components: LineUpstreamComponents) {
+    this.#options = options;
+    this.#components = components;
+    this.#streams = new LineStreams((session) => components.acquire(this.#keyOf(session), {}));
+  }
+
+  async handle(exchange: Exchange): Promise<Reply> {
+    const call = exchange.context.get(callSlot);
+    if (call === undefined) throw new ProxyError('internal', 'the exchange was not classified');
+    if (call.era === 'modern') return this.#leased(MODERN_KEY, exchange, (line) => line.exchange(exchange));
+    const session = exchange.context.get(sessionSlot);
+    if (session === undefined) return this.#withoutSession(exchange, call);
+    if (call.verb === 'end') return this.#end(session);
+    if (this.#options.isolation === 'request') return this.#single(exchange, call, session);
+    if (call.method === 'initialize') return this.#initialize(exchange, call, session);
+    if (call.verb === 'stream') return this.#stream(session);
+    return this.#pass(exchange, call, session);
+  }
+
+  async #initialize(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
+    this.#watch(session);
+    const key = this.#keyOf(session);
+    const answer = await this.#leased(key, exchange, async (line) => {
+      if (this.#options.isolation === 'shared') return this.#sharedResult(line, call);
+      const opening = line.exchange(exchange);
+      this.#opened.set(line, opening.then(() => undefined));
+      return opening;
+    });
+    return named(answer);
+  }
+
+  /** A line of many sessions is initialised once, by the proxy; its clients get the remembered result. */
+  async #sharedResult(line: LineClient, call: Call): Promise<Reply> {
+    const result = (await this.#open(line, undefined)) ?? '{}';
+    const text = responseText(call.message?.idText ?? 'null', result);
+    return jsonReply(text);
+  }
+
+  async #pass(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
+    // Every session of a shared line says that it is initialised; the server has heard it from the proxy.
+    if (this.#options.isolation === 'shared' && call.method === 'notifications/initialized') return reply(ACCEPTED);
+    this.#watch(session);
+    return this.#leased(this.#keyOf(session), exchange, async (line) => {
+      await this.#open(line, session);
+      await this.#streams.attach(session, line);
+      return line.exchange(exchange);
+    });
+  }
+
+  async #stream(session: SessionHandle): Promise<Reply> {
+    this.#watch(session);
+    const stream = this.#streams.open(session);
+    try {
+      const lease = await this.#components.acquire(this.#keyOf(session), {});
+      try {
+        await this.#open(lease.value, session);
+        await this.#streams.attach(session, lease.value);
+      } finally {
+        lease.release();
+      }
+    } catch (error) {
+      stream.end();
+      throw error;
+    }
+    return stream.reply;
+  }
+
+  /** One line for one exchange, for commands that end after an answer. */
+  async #single(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
+    if (call.verb === 'stream') throw noStream();
+    if (!call.expectsAnswer) return reply(ACCEPTED);
+    const key = `${REQUEST_PREFIX}${this.#requests++}`;
+    const answer = await this.#leased(key, exchange, async (line) => {
+      if (call.method !== 'initialize') await reopen(line, session, this.#components.clock);
+      return line.exchange(exchange);
+    }).catch(async (error: unknown) => {
+      await this.#evict(key);
+      throw error;
+    });
+    const closing = withReply(answer, { dispose: () => this.#evict(key) });
+    return call.method === 'initialize' ? named(closing) : closing;
+  }
+
+  async #withoutSession(exchange: Exchange, call: Call): Promise<Reply> {
+    if (this.#options.isolation === 'session' || call.verb !== 'post') {
+      const message = 'this request needs a session: send initialize first, then its Mcp-Session-Id with every request';
+      throw new ProxyError('session_required', message);
+    }
+    if (!call.expectsAnswer) return reply(ACCEPTED);
+    const shared = this.#options.isolation === 'shared';
+    const key = shared ? SHARED_KEY : `${REQUEST_PREFIX}${this.#requests++}`;
+    const answer = await this.#leased(key, exchange, async (line) => {
+      await this.#open(line, undefined);
+      return line.exchange(exchange);
+    });
+    return shared ? answer : withReply(answer, { dispose: () => this.#evict(key) });
+  }
+
+  async #end(session: SessionHandle): Promise<Reply> {
+    this.#streams.close(session);
+    if (this.#options.isolation === 'session') void this.#evict(this.#keyOf(session));
+    return reply({ status: 200, headers: {} });
+  }
+
+  /** Leases a line for as long as the answer borrows it. */
+  async #leased(key: string, exchange: Exchange, ask: (line: LineClient) => Promise<Reply>): Promise<Reply> {
+    const lease = await this.#components.acquire(key, exchange);
+    try {
+      const answer = await ask(lease.value);
+      return withReply(answer, { dispose: () => lease.release() });
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
+  }
+
+  /** Makes sure that a line is initialised, once; whoever comes meanwhile waits for the same. */
+  #open(line: LineClient, session: SessionHandle | undefined): Promise<string | undefined> {
+    const opened = this.#opened.get(line);
+    if (opened !== undefined) return opened;
+    const { clock, log } = this.#components;
+    const shared = this.#options.isolation === 'shared' || session === undefined;
+    const opening = shared ? openShared(line, clock) : this.#recover(line, session);
+    this.#opened.set(line, opening);
+    opening.catch((error: unknown) => {
+      this.#opened.delete(line);
+      log.warn({ target: this.#options.target, line: line.name }, `a line could not be initialised: ${String(error)}`);
+      line.destroy(ProxyError.from(error, 'upstream_protocol'));
+    });
+    return opening;
+  }
+
+  async #recover(line: LineClient, session: SessionHandle): Promise<undefined> {
+    await reopen(line, session, this.#components.clock);
+    this.recoveries += 1;
+    const details = { target: this.#options.target, line: line.name };
+    this.#components.log.warn(details, 'a session lost its server process; it was opened again on a fresh one');
+  }
+
+  #watch(session: SessionHandle): void {
+    if (this.#watched.has(session)) return;
+    this.#watched.add(session);
+    session.onEnd(() => void this.#end(session));
+  }
+
+  #keyOf(session: SessionHandle): string {
+    return this.#options.isolation === 'shared' ? SHARED_KEY : `${SESSION_PREFIX}${session.id}`;
+  }
+
+  async #evict(key: string): Promise<void> {
+    try {
+      await this.#components.evict(key, new ProxyError('upstream_closed', 'the session ended'));
+    } catch (error) {
+      this.#components.log.warn({ err: error }, 'a line could not be closed in good order');
+    }
+  }
+}
+
+function jsonReply(text: string): Reply {
+  const bytes = encoder.encode(text);
+  const headers = { 'content-type': 'application/json', 'content-length': String(bytes.length) };
+  return reply({ status: 200, headers }, Body.whole(bytes, jsonFraming));
+}
+
+/** Says to the session layer that there is a session behind this answer; clients see the layer's own id instead. */
+function named(answer: Reply): Reply {
+  const { status, headers } = answer.head;
+  return withReply(answer, { head: { status, headers: withHeaders(headers, { [SESSION_HEADER]: 'line' }) } });
+}
+
+function noStream(): ProxyError {
+  const message = 'a command that is started for each request has no stream of its own';
+  return new ProxyError('method_not_allowed', message, { data: { allow: ['POST', 'DELETE'] } });
+}
