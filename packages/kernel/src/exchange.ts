@@ -22,14 +22,27 @@ export interface Exchange {
 
 /** The same exchange with another head or body; signal and context stay shared. */
 export function withExchange(exchange: Exchange, changes: { head?: RequestHead; body?: Body }): Exchange {
-  return {
-    id: exchange.id,
-    head: changes.head ?? exchange.head,
-    body: changes.body ?? exchange.body,
-    // A getter, because listeners make the signal on first use.
-    get signal() {
-      return exchange.signal;
-    },
-    context: exchange.context,
-  };
+  return new ChangedExchange(exchange, changes);
+}
+
+/** A class, because each object literal with a getter gets a hidden class of its own, which outlives the object. */
+class ChangedExchange implements Exchange {
+  readonly id: string;
+  readonly head: RequestHead;
+  readonly body: Body;
+  readonly context: Context;
+  readonly #original: Exchange;
+
+  constructor(original: Exchange, changes: { head?: RequestHead; body?: Body }) {
+    this.id = original.id;
+    this.head = changes.head ?? original.head;
+    this.body = changes.body ?? original.body;
+    this.context = original.context;
+    this.#original = original;
+  }
+
+  /** Asked for late, because listeners make the signal on first use. */
+  get signal(): AbortSignal {
+    return this.#original.signal;
+  }
 }

@@ -18,15 +18,26 @@ export interface Reply extends AsyncDisposable {
 
 /** Makes a reply; `dispose` runs once. */
 export function reply(head: ReplyHead, body: Body = Body.empty, dispose?: () => void | Promise<void>): Reply {
-  let pending: Promise<void> | undefined;
-  return {
-    head,
-    body,
-    [Symbol.asyncDispose]() {
-      pending ??= dispose === undefined ? DONE : (async () => dispose())();
-      return pending;
-    },
-  };
+  return new OwnedReply(head, body, dispose);
+}
+
+class OwnedReply implements Reply {
+  readonly head: ReplyHead;
+  readonly body: Body;
+  readonly #dispose: (() => void | Promise<void>) | undefined;
+  #pending: Promise<void> | undefined;
+
+  constructor(head: ReplyHead, body: Body, dispose: (() => void | Promise<void>) | undefined) {
+    this.head = head;
+    this.body = body;
+    this.#dispose = dispose;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    const dispose = this.#dispose;
+    this.#pending ??= dispose === undefined ? DONE : (async () => dispose())();
+    return this.#pending;
+  }
 }
 
 /**

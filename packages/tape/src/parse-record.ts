@@ -25,7 +25,7 @@ export function parseRecord(text: string, line: number): TapeRecord {
 /** The members of a record, with `m` apart as text. `m` is cut out, not parsed: it is the last member. */
 function split(text: string): { fields: JsonObject; m: string | undefined } {
   const at = text.indexOf(',"m":');
-  if (at < 0) {
+  if (at < 0 && !text.includes('"m"')) {
     check(text, MESSAGE_LIMITS);
     return { fields: objectOf(text), m: undefined };
   }

@@ -32,8 +32,6 @@ export interface LineServerOptions {
   readonly afterEnd?: 'finish' | 'abandon';
   /** Requests in flight; the line is not read on beyond that. Default 1000. */
   readonly maxInFlight?: number;
-  /** The pause between a progress notification and the answer after it. Default 5 ms. */
-  readonly progressGapMs?: number;
 }
 
 export interface LineServerComponents {
@@ -59,7 +57,6 @@ export function serveLine(connection: Connection, handler: Handler, components: 
 }
 
 const MAX_IN_FLIGHT = 1000;
-const PROGRESS_GAP_MS = 5;
 /** How long ending the session may take. */
 const END_MS = 2000;
 
@@ -204,28 +201,14 @@ class Serving implements LineServer {
 
   /** Sends the messages of a reply. `true`: it says that the session is unknown. */
   async #forward(answer: Reply, running: Running, how: { opens: boolean; mayRecover: boolean }): Promise<boolean> {
-    const { clock } = this.#components;
-    let progressAt = Number.NEGATIVE_INFINITY;
     for await (const { text } of answer.body.frames()) {
       if (text === undefined || text === '' || running.abort.signal.aborted) continue;
       if (how.mayRecover && readLine(text).some(isSessionUnknown)) return true;
       const { texts, messages } = running.answers.take(text);
       if (how.opens) for (const message of messages) this.#session.negotiated(message);
-      if (messages.some((message) => message.kind === 'response')) await this.#pauseAfter(progressAt);
       for (const one of texts) await this.#connection.send(one);
-      if (messages.some((message) => message.method === 'notifications/progress')) progressAt = clock.now();
     }
     return false;
-  }
-
-  /**
-   * Clients of SDK v1 drop a progress notification when they read it together with the answer that it belongs to; a short
-   * pause makes them two reads.
-   */
-  async #pauseAfter(progressAt: number): Promise<void> {
-    const { clock } = this.#components;
-    const rest = progressAt + (this.#options.progressGapMs ?? PROGRESS_GAP_MS) - clock.now();
-    if (rest > 0) await new Promise<void>((resolve) => void clock.timer(rest, resolve));
   }
 
   /** Opens the session again, once for all who lost it. */

@@ -4,7 +4,7 @@ import { SPECS } from '../options/table.js';
 
 const HEAD = `# Configuration
 
-<!-- Generated from apps/cli/src/options/table.ts: \`pnpm --filter shadowcat generate\`. -->
+<!-- Generated from the options in apps/cli/src/options/: \`pnpm --filter shadowcat generate\`. -->
 
 Every option is a flag, a variable in the environment, and a key of the configuration file. All three have the same name:
 \`--session-idle 1h\`, \`SHADOWCAT_SESSION_IDLE=1h\`, \`session-idle: 1h\`. The flag wins over the variable, the variable over the

@@ -102,6 +102,8 @@ async function overHttp(replay: Replay, running: RunningHttp): Promise<void> {
       limits: {
         body: limits.maxBody,
         headerSize: limits.maxHeaderSize,
+        headerCount: limits.maxHeaders,
+        connections: limits.maxConnections,
         headersTimeout: limits.headersTimeoutMs,
         requestTimeout: limits.requestTimeoutMs,
       },

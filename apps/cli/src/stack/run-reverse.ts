@@ -25,6 +25,8 @@ export async function runReverse(config: ReverseConfig, io: Io): Promise<number>
       limits: {
         body: limits.maxBody,
         headerSize: limits.maxHeaderSize,
+        headerCount: limits.maxHeaders,
+        connections: limits.maxConnections,
         headersTimeout: limits.headersTimeoutMs,
         requestTimeout: limits.requestTimeoutMs,
       },

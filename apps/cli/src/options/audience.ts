@@ -1,0 +1,9 @@
+import type { CommandName } from './option.js';
+
+/** The commands with a server behind them. */
+export const PROXY: readonly CommandName[] = ['reverse', 'record'];
+/** The commands that clients connect to. */
+export const SERVE: readonly CommandName[] = ['reverse', 'record', 'replay'];
+/** The commands that talk to a server. */
+export const TARGET: readonly CommandName[] = ['reverse', 'record', 'doctor'];
+export const EVERY: readonly CommandName[] = ['reverse', 'record', 'replay', 'doctor', 'tape'];

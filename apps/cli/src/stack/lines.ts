@@ -1,0 +1,97 @@
+import { type Clock, type Connection, type Log, ProxyError } from '@shadowcat/kernel';
+import { createPool, type Pool, type PoolStats } from '@shadowcat/pool';
+import { isSharedKey, type LineUpstream, lineUpstream, sessionOfKey } from '@shadowcat/upstream';
+import { LineClient } from '@shadowcat/wire';
+import type { PartHealth } from './admin.js';
+import type { ChildrenConfig, LimitsConfig } from './contract.js';
+import { counter } from './system.js';
+
+/** How long an idle line that no session owns is kept. */
+const UNOWNED_IDLE_MS = 300_000;
+
+/** One server at the end of lines, and how it is. */
+export interface LineTarget {
+  readonly name: string;
+  readonly handler: LineUpstream;
+  stats(): PoolStats;
+  lateAnswers(): number;
+  health(): Promise<PartHealth>;
+  close(): Promise<void>;
+}
+
+export interface LineTargetOptions {
+  readonly name: string;
+  readonly children: ChildrenConfig;
+  readonly limits: LimitsConfig;
+  /** A session that is idle for longer is over anyway; so is its line. */
+  readonly sessionIdleMs: number;
+  readonly drainMs: number;
+  /** Opens one line, for a session if it is known for which. */
+  readonly open: (session: string | undefined, signal: AbortSignal) => Promise<Connection>;
+  readonly transient?: (error: ProxyError) => boolean;
+}
+
+/** A pool of lines to one server, and the handler that leases them. Opens nothing by itself. */
+export function lineTarget(options: LineTargetOptions, components: { clock: Clock; log: Log }): LineTarget {
+  const { name, children, limits } = options;
+  const { clock, log } = components;
+  const newId = counter('l');
+  const lines = new Set<LineClient>();
+  let late = 0;
+  const count = (line: LineClient): void => {
+    if (lines.delete(line)) late += line.stats.late;
+  };
+  const pool: Pool<string, LineClient> = createPool(
+    {
+      max: children.max,
+      queueLimit: children.maxQueue,
+      acquireTimeoutMs: children.queueTimeoutMs,
+      idleTtlMs: Math.max(options.sessionIdleMs, UNOWNED_IDLE_MS),
+      sharing: 'shared',
+    },
+    {
+      clock,
+      log,
+      open: async (key, signal) => {
+        const connection = await options.open(sessionOfKey(key), signal);
+        const line = new LineClient(
+          connection,
+          { shared: isSharedKey(key), streamQueue: limits.maxStreamQueue },
+          { clock, log, newId },
+        );
+        lines.add(line);
+        return line;
+      },
+      close: async (line) => {
+        await line[Symbol.asyncDispose]();
+        count(line);
+      },
+      watch: (line, gone) => line.onClosed(gone),
+      transient: options.transient ?? (() => false),
+    },
+  );
+  const handler = lineUpstream(
+    { target: name, isolation: children.isolation },
+    { acquire: (key, waiting) => pool.acquire(key, waiting), evict: (key, reason) => pool.evict(key, reason), clock, log },
+  );
+  return {
+    name,
+    handler,
+    stats: () => pool.stats,
+    lateAnswers: () => [...lines].reduce((sum, line) => sum + line.stats.late, late),
+    health: async () => healthOf(pool.stats),
+    close: async () => {
+      const timer = clock.timer(options.drainMs, () => {
+        void pool.destroy(new ProxyError('draining', 'the proxy is shutting down'));
+      });
+      await pool.close();
+      timer.cancel();
+    },
+  };
+}
+
+function healthOf(stats: PoolStats): PartHealth {
+  const { open, idle, leased, waiting, trouble } = stats;
+  const figures = { open, idle, leased, waiting };
+  return trouble === undefined ? { ok: true, ...figures } : { ok: false, ...figures, detail: trouble.message };
+}

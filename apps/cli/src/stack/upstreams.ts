@@ -1,0 +1,135 @@
+import type { Clock, Handler, Log } from '@shadowcat/kernel';
+import { type Meter, measureUpstream } from '@shadowcat/metrics';
+import type { PoolStats } from '@shadowcat/pool';
+import { openSocket } from '@shadowcat/transport-ws';
+import { type Balance, balance, type TargetState } from '@shadowcat/upstream';
+import type { PartHealth } from './admin.js';
+import { commandTarget, type Note } from './commands.js';
+import type { ProxyConfig, UrlTarget } from './contract.js';
+import { httpTarget } from './http-targets.js';
+import { type LineTarget, lineTarget } from './lines.js';
+import type { Owned } from './owned.js';
+
+/** Figures of everything behind the proxy, for metrics. */
+export interface UpstreamStats {
+  readonly targets: readonly TargetState[];
+  readonly pools: readonly { readonly name: string; readonly stats: PoolStats }[];
+  readonly children: number;
+  readonly spawns: { readonly started: number; readonly failed: number };
+  readonly exits: Readonly<Record<string, number>>;
+  readonly recoveries: number;
+  readonly lateAnswers: number;
+}
+
+export interface Upstreams {
+  /** The innermost handler: chooses a target and sends. */
+  readonly handler: Handler;
+  stats(): UpstreamStats;
+  health(): Promise<PartHealth>;
+}
+
+export interface UpstreamComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly owned: Owned;
+  readonly meter: Meter;
+  readonly note: Note | undefined;
+}
+
+/** What every kind of target has. */
+interface Target {
+  readonly name: string;
+  readonly handler: Handler;
+  health(): Promise<PartHealth>;
+  close(): Promise<void>;
+  readonly lines: LineTarget | undefined;
+  recoveries(): number;
+}
+
+/** How many exit reasons are told apart. */
+const MAX_REASONS = 50;
+
+/** Makes the targets of the configuration ready; connections and children are opened when they are needed. */
+export async function openUpstreams(config: ProxyConfig, components: UpstreamComponents): Promise<Upstreams> {
+  const { clock, log, owned, meter, note } = components;
+  const exits: Record<string, number> = {};
+  const exited = (reason: string): void => {
+    const label = reason in exits || Object.keys(exits).length < MAX_REASONS ? reason : 'other';
+    exits[label] = (exits[label] ?? 0) + 1;
+  };
+  const [first] = config.targets;
+  const targets: Target[] = [];
+  if (first.kind === 'command') targets.push(ofLines(await commandTarget(first, config, { clock, log, owned, note, exited })));
+  for (const target of config.targets) if (target.kind === 'url') targets.push(urlTarget(target, config, { clock, log }));
+  for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
+  const measured = measureUpstream({ meter, clock });
+  const chosen: Balance = balance(
+    targets.map(({ name, handler }) => ({ name, handler })),
+    {},
+    { clock, log, random: Math.random },
+  );
+  const pools = (): UpstreamStats['pools'] =>
+    targets.flatMap(({ name, lines }) => (lines === undefined ? [] : [{ name, stats: lines.stats() }]));
+  return {
+    handler: measured(chosen),
+    stats: () => {
+      const all = pools();
+      const sum = (pick: (stats: PoolStats) => number): number => all.reduce((total, { stats }) => total + pick(stats), 0);
+      const commands = first.kind === 'command';
+      return {
+        targets: chosen.states(),
+        pools: all,
+        children: commands ? sum(({ open, opening }) => open - opening) : 0,
+        spawns: commands ? { started: sum(({ spawned }) => spawned), failed: sum(({ failed }) => failed) } : NO_SPAWNS,
+        exits,
+        recoveries: targets.reduce((total, target) => total + target.recoveries(), 0),
+        lateAnswers: targets.reduce((total, { lines }) => total + (lines?.lateAnswers() ?? 0), 0),
+      };
+    },
+    health: () => healthOf(targets, chosen),
+  };
+}
+
+const NO_SPAWNS = { started: 0, failed: 0 };
+
+function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: Clock; log: Log }): Target {
+  if (target.transport === 'http') {
+    const http = httpTarget(target, config.upstream, components);
+    return { ...http, lines: undefined, recoveries: () => http.handler.stats().recoveries };
+  }
+  const { headers, connectTimeoutMs } = config.upstream;
+  const { maxLine } = config.children;
+  return ofLines(
+    lineTarget(
+      {
+        name: target.name,
+        children: config.children,
+        limits: config.limits,
+        sessionIdleMs: config.sessions.idleMs,
+        drainMs: config.drainMs,
+        open: (_session, signal) =>
+          openSocket({ url: target.url, headers, connectTimeoutMs, maxMessage: maxLine }, components, signal),
+      },
+      components,
+    ),
+  );
+}
+
+function ofLines(lines: LineTarget): Target {
+  const { name, handler } = lines;
+  return { name, handler, lines, recoveries: () => handler.recoveries(), health: () => lines.health(), close: () => lines.close() };
+}
+
+/** Ready while at least one target is: that is what decides whether a new client can be served. */
+async function healthOf(targets: readonly Target[], chosen: Balance): Promise<PartHealth> {
+  const states = new Map(chosen.states().map((state) => [state.name, state]));
+  const parts = await Promise.all(
+    targets.map(async (target) => {
+      const health = await target.health();
+      const { condition, lastError } = states.get(target.name) ?? {};
+      const detail = health.detail ?? lastError;
+      return { name: target.name, ...health, condition, ...(detail === undefined ? {} : { detail }) };
+    }),
+  );
+  return { ok: parts.some(({ ok }) => ok), targets: parts };
+}
