@@ -39,6 +39,9 @@ export interface MissContext {
   readonly keyId: string;
 }
 
+/** Reasons whose nearest recording is not in the client's own session. */
+const ELSEWHERE: ReadonlySet<MissReason> = new Set(['wrong-session', 'era-mismatch']);
+
 /** Finds out why nothing on the tape answers this request, and what is nearest to it. */
 export function missOf(shape: RequestShape, context: MissContext): Miss {
   const { method, target } = shape;
@@ -46,7 +49,8 @@ export function missOf(shape: RequestShape, context: MissContext): Miss {
   const differences = near === undefined ? [] : differencesFrom(near, shape);
   const reason = reasonOf(shape, context, { near, differences });
   const overlay = reason === 'arguments-differ' && near !== undefined ? overlayLine(near, differences) : undefined;
-  const place = near?.place ?? elsewhere(shape, context)?.place;
+  const other = elsewhere(shape, context);
+  const place = (ELSEWHERE.has(reason) ? (other ?? near) : (near ?? other))?.place;
   const message = messageOf({ reason, method, target, place, differences });
   return { reason, method, target, place, differences, overlay, message };
 }

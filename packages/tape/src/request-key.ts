@@ -31,13 +31,9 @@ export function shapeOf(method: string, text: string): RequestShape {
   const meta = without(memberOf(params, '_meta'), (key) => VOLATILE_META.has(key));
   const kept = without(withMember(params, '_meta', meta), () => false);
   const target = targetOf(method, text, params);
-  return {
-    method,
-    target,
-    params: kept,
-    text,
-    key: keyOf(method, target, kept === undefined ? '' : canonicalOf(text, kept)),
-  };
+  // Who opens a session is looked at when it is bound to a recorded one; the answer is the same for everyone.
+  const compared = method === 'initialize' || kept === undefined ? '' : canonicalOf(text, kept);
+  return { method, target, params: kept, text, key: keyOf(method, target, compared) };
 }
 
 /** The key of a retry without the answers it brings: method, target, the rest of the parameters, and which were answered. */

@@ -19,7 +19,10 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * reader, because web streams and node streams cost as much as all the rest. A reader that stops reading pauses the
  * socket; one that leaves ({@link ClientCall.cancel}) closes it at once.
  */
-export class ClientCall extends Linked implements Dispatcher.DispatchHandler, ByteSource, AsyncIterator<Uint8Array, undefined> {
+export class ClientCall
+  extends Linked
+  implements Dispatcher.DispatchHandler, ByteSource, AsyncIterator<Uint8Array, undefined>
+{
   /** Resolves with the head, rejects with a `ProxyError`. */
   readonly head: Promise<void>;
   status = 0;
@@ -36,7 +39,10 @@ export class ClientCall extends Linked implements Dispatcher.DispatchHandler, By
   #waiting: Waiting | undefined;
 
   /** `ended` is called once, when the upstream has nothing more to say or will not be listened to. */
-  constructor(context: { readonly name: string; readonly firstByteTimeout: number }, ended: (call: ClientCall) => void) {
+  constructor(
+    context: { readonly name: string; readonly firstByteTimeout: number },
+    ended: (call: ClientCall) => void,
+  ) {
     super();
     this.#context = context;
     this.#ended = ended;
@@ -66,6 +72,12 @@ export class ClientCall extends Linked implements Dispatcher.DispatchHandler, By
     else this.#controller.abort(reason);
   }
 
+  /** The reader has what it wants, or wants no more. */
+  leave(): void {
+    if (this.#phase !== 'over') this.cancel(new ProxyError('cancelled', 'the answer was not read to its end'));
+    this.#chunks = [];
+  }
+
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const value = this.#chunks.shift();
     if (value !== undefined) {
@@ -81,8 +93,7 @@ export class ClientCall extends Linked implements Dispatcher.DispatchHandler, By
   }
 
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    this.cancel(new ProxyError('cancelled', 'the answer was not read to its end'));
-    this.#chunks = [];
+    this.leave();
     return Promise.resolve(DONE);
   }
 
@@ -92,7 +103,8 @@ export class ClientCall extends Linked implements Dispatcher.DispatchHandler, By
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#phase === 'over') controller.abort(this.#error ?? new ProxyError('cancelled', 'the request was given up'));
+    if (this.#phase === 'over')
+      controller.abort(this.#error ?? new ProxyError('cancelled', 'the request was given up'));
     else this.#phase = 'sent';
   }
 

@@ -40,7 +40,10 @@ export function clientError(thrown: unknown, context: ClientErrorContext): Proxy
   }
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     const seconds = context.firstByteTimeout / 1000;
-    return fail('upstream_timeout', `did not begin to answer within ${seconds} s; it may still be working on the request`);
+    return fail(
+      'upstream_timeout',
+      `did not begin to answer within ${seconds} s; it may still be working on the request`,
+    );
   }
   if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
     return fail('upstream_protocol', `answered with something that is not proper HTTP (${cause.message})`);

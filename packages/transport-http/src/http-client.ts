@@ -105,8 +105,7 @@ export class HttpClient {
     // The whole of a small answer often came with its head, in the same turn of the event loop.
     const whole = call.takeWhole();
     if (whole === undefined) {
-      const left = (): void => call.cancel(new ProxyError('cancelled', 'the answer was given up'));
-      return reply({ status, headers: fields }, Body.stream(call, framing), left);
+      return reply({ status, headers: fields }, Body.stream(call, framing), () => call.leave());
     }
     fields['content-length'] = String(whole.length);
     return reply({ status, headers: fields }, Body.whole(whole, framing));

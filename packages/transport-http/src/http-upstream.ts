@@ -1,4 +1,12 @@
-import { type Clock, type Exchange, type Handler, type HeaderMap, headerOf, type Log, type Reply } from '@shadowcat/kernel';
+import {
+  type Clock,
+  type Exchange,
+  type Handler,
+  type HeaderMap,
+  headerOf,
+  type Log,
+  type Reply,
+} from '@shadowcat/kernel';
 import { type BackoffOptions, resumable } from '@shadowcat/transport-sse';
 import { type Call, callSlot, LAST_EVENT_ID, SESSION_HEADER, type SessionHandle, sessionSlot } from '@shadowcat/wire';
 import { HttpClient } from './http-client.js';
@@ -120,7 +128,8 @@ class Upstream {
     if (session !== undefined && this.#recovery.busy) await this.#recovery.settled(session);
     const used = session?.upstream?.sessionId;
     const reply = await this.#send(asked);
-    if (session === undefined || used === undefined || reply.head.status < 400 || asked.method === 'DELETE') return reply;
+    if (session === undefined || used === undefined || reply.head.status < 400 || asked.method === 'DELETE')
+      return reply;
     const { lost, answer } = await lostSession(reply);
     if (!lost || this.#options.onUpstreamLoss === 'fail') return answer;
     await answer[Symbol.asyncDispose]();

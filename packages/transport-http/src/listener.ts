@@ -40,7 +40,11 @@ export interface Listener extends AsyncDisposable {
  * it is proper HTTP within the limits, that the reply is written as fast as the client reads, and that nothing outlives
  * its connection. Rejects with a `ProxyError` in plain words when the address cannot be listened on.
  */
-export async function listen(options: ListenOptions, handler: Handler, components: ListenComponents): Promise<Listener> {
+export async function listen(
+  options: ListenOptions,
+  handler: Handler,
+  components: ListenComponents,
+): Promise<Listener> {
   const listener = new HttpListener(options, handler, components);
   await listener.open();
   return listener;
@@ -200,7 +204,8 @@ class HttpListener implements Listener, ServingHost {
     this.#connections.set(socket, servings);
     socket.on('close', () => {
       this.#connections.delete(socket);
-      for (const serving of servings.all()) serving.abandon(new ProxyError('cancelled', 'the client closed its connection'));
+      for (const serving of servings.all())
+        serving.abandon(new ProxyError('cancelled', 'the client closed its connection'));
     });
   }
 

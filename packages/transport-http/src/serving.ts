@@ -37,7 +37,10 @@ export class Serving extends Linked {
   #events: { readonly boundary: EventBoundary; readonly watched: Watched } | undefined;
   #drained: (() => void) | undefined;
 
-  constructor(exchange: HttpExchange, parts: { request: IncomingMessage; response: ServerResponse; host: ServingHost }) {
+  constructor(
+    exchange: HttpExchange,
+    parts: { request: IncomingMessage; response: ServerResponse; host: ServingHost },
+  ) {
     super();
     this.exchange = exchange;
     this.request = parts.request;

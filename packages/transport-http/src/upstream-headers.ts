@@ -24,7 +24,14 @@ const FORWARDED: readonly string[] = [
   'x-request-id',
 ];
 
-const NEVER: ReadonlySet<string> = new Set(['cookie', 'host', 'content-length', 'expect', 'accept-encoding', SESSION_HEADER]);
+const NEVER: ReadonlySet<string> = new Set([
+  'cookie',
+  'host',
+  'content-length',
+  'expect',
+  'accept-encoding',
+  SESSION_HEADER,
+]);
 
 /** Makes the header fields of requests to one upstream, names and values in turn. */
 export class UpstreamHeaders {

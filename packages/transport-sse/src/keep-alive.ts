@@ -22,6 +22,8 @@ export interface KeepAlive {
 interface Entry {
   readonly ping: () => void;
   quiet: boolean;
+  /** Its place among the entries; -1 once it is out. */
+  at: number;
 }
 
 /**
@@ -32,44 +34,55 @@ interface Entry {
 export function keepAlive(options: { readonly interval: number }, components: { readonly clock: Clock }): KeepAlive {
   const { clock } = components;
   const half = options.interval / 2;
-  const entries = new Set<Entry>();
+  const entries: Entry[] = [];
   let timer: Timer | undefined;
 
   const tick = (): void => {
-    timer = entries.size === 0 ? undefined : clock.timer(half, tick);
-    for (const entry of entries) {
-      if (entry.quiet) entry.ping();
+    timer = entries.length === 0 ? undefined : clock.timer(half, tick);
+    for (const entry of [...entries]) {
+      if (entry.quiet && entry.at >= 0) entry.ping();
       entry.quiet = true;
     }
   };
 
   return {
     get streams() {
-      return entries.size;
+      return entries.length;
     },
     watch(ping) {
       if (half <= 0) return UNWATCHED;
-      const entry: Entry = { ping, quiet: false };
-      entries.add(entry);
+      const entry: Entry = { ping, quiet: false, at: entries.length };
+      entries.push(entry);
       timer ??= clock.timer(half, tick);
       return {
         touch() {
           entry.quiet = false;
         },
         stop() {
-          entries.delete(entry);
-          if (entries.size > 0) return;
+          remove(entries, entry);
+          if (entries.length > 0) return;
           timer?.cancel();
           timer = undefined;
         },
       };
     },
     close() {
-      entries.clear();
+      for (const entry of entries.splice(0)) entry.at = -1;
       timer?.cancel();
       timer = undefined;
     },
   };
+}
+
+/** The last entry takes the place of one that leaves. */
+function remove(entries: Entry[], entry: Entry): void {
+  if (entry.at < 0) return;
+  const last = entries.pop();
+  if (last !== undefined && last !== entry) {
+    entries[entry.at] = last;
+    last.at = entry.at;
+  }
+  entry.at = -1;
 }
 
 const UNWATCHED: Watched = { touch() {}, stop() {} };

@@ -1,5 +1,5 @@
 import type { Frame } from '@shadowcat/kernel';
-import type { JsonObject, Message, RpcId } from '@shadowcat/wire';
+import { type JsonObject, type Message, type RpcId, sseFraming } from '@shadowcat/wire';
 
 /** The answers a stream still owes: one for each request of its exchange. */
 export class OwedAnswers {
@@ -19,6 +19,12 @@ export class OwedAnswers {
   /** The ids of the requests without an answer, as the client wrote them. */
   get idTexts(): readonly string[] {
     return [...this.#idTexts.values()];
+  }
+
+  /** Whether `bytes`, a whole SSE stream, has all that is owed. Strikes out what it has. */
+  settledBy(bytes: Uint8Array): boolean {
+    for (const frame of sseFraming.decoder().push(bytes)) this.note(frame);
+    return this.settled;
   }
 
   /** Strikes out the request that `frame` answers, if it answers one. Parses nothing once all is settled. */

@@ -34,6 +34,9 @@ export interface ResumableComponents {
  * with a JSON-RPC error for each request that has no answer, so that no client waits for what will never come.
  */
 export function resumable(first: Reply, options: ResumableOptions, components: ResumableComponents): Reply {
+  // A short answer is often all there: nothing is left to watch over.
+  const whole = first.body.ready;
+  if (whole !== undefined && !options.standing && new OwedAnswers(options.messages).settledBy(whole)) return first;
   const stream = new ResumableStream(first, options, components);
   const body = Body.stream({ [Symbol.asyncIterator]: () => stream.bytes() }, sseFraming);
   return withReply(first, { body, dispose: () => stream.stop() });
@@ -49,7 +52,8 @@ class ResumableStream {
   readonly #components: ResumableComponents;
   readonly #backoff: BackoffOptions & { readonly random: () => number };
   readonly #owed: OwedAnswers;
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
+  #stopped = false;
   #current: Reply;
   #lastEventId: string | undefined;
   #retry: number | undefined;
@@ -67,45 +71,41 @@ class ResumableStream {
   }
 
   async stop(): Promise<void> {
-    this.#controller.abort();
+    this.#stopped = true;
+    this.#controller?.abort();
     this.#wake?.();
     await this.#current[Symbol.asyncDispose]();
   }
 
+  /** Chunks that end with an event. What a stream left incomplete is not passed on. */
   async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
     for (;;) {
-      let reason: ProxyError | undefined;
+      const decoder = sseFraming.decoder();
+      let broken: ProxyError | undefined;
       this.#progressed = false;
       try {
-        yield* this.#events(this.#current);
+        for await (const chunk of this.#current.body.bytes()) {
+          const frames = decoder.push(chunk);
+          if (frames.length === 0) continue;
+          for (const frame of frames) this.#note(frame);
+          yield joined(frames, chunk);
+        }
       } catch (error) {
-        reason = ProxyError.from(error, 'upstream_closed');
+        broken = ProxyError.from(error, 'upstream_closed');
       }
-      if (this.#stopped) return;
+      if (this.#stopped || (!this.#options.standing && this.#owed.settled)) return;
       await this.#current[Symbol.asyncDispose]();
-      if (!this.#options.standing && this.#owed.settled) return;
-      const next = await this.#resume(reason);
-      if (next === undefined || this.#stopped) return;
+      const next = await this.#resume(broken);
+      if (next === undefined) return;
       if (next instanceof ProxyError) {
         yield* this.#lastWords(next);
         return;
       }
       this.#current = next;
-    }
-  }
-
-  get #stopped(): boolean {
-    return this.#controller.signal.aborted;
-  }
-
-  /** The events of one of the streams, as chunks that end with an event. What it left incomplete is not passed on. */
-  async *#events(reply: Reply): AsyncGenerator<Uint8Array, void, undefined> {
-    const decoder = sseFraming.decoder();
-    for await (const chunk of reply.body.bytes()) {
-      const frames = decoder.push(chunk);
-      if (frames.length === 0) continue;
-      for (const frame of frames) this.#note(frame);
-      yield joined(frames, chunk);
+      if (this.#stopped) {
+        await next[Symbol.asyncDispose]();
+        return;
+      }
     }
   }
 
@@ -151,8 +151,10 @@ class ResumableStream {
   }
 
   async #open(open: NonNullable<ResumableComponents['open']>): Promise<Attempt> {
+    const controller = new AbortController();
+    this.#controller = controller;
     try {
-      const next = await open(this.#lastEventId, this.#controller.signal);
+      const next = await open(this.#lastEventId, controller.signal);
       const { status } = next.head;
       if (status === 200 && next.body.framing.name === 'sse') return { next };
       await next[Symbol.asyncDispose]();

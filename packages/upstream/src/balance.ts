@@ -210,7 +210,10 @@ class Member {
     const spread = random === undefined ? 1 : 0.8 + 0.4 * random();
     this.#ejectedUntil = clock.now() + this.#ejectFor * spread;
     this.#ejections += 1;
-    log.warn({ target: this.name, failures: this.#failures }, `${this.name} gets nothing new for a while: ${error.message}`);
+    log.warn(
+      { target: this.name, failures: this.#failures },
+      `${this.name} gets nothing new for a while: ${error.message}`,
+    );
   }
 }
 

@@ -223,18 +223,14 @@ export class LineClient implements AsyncDisposable {
     }
   }
 
-  /**
-   * A modern client that leaves has cancelled its request (2026-07-28, Streamable HTTP, "Cancellation"). After the reply has
-   * begun its disposal tells.
-   */
+  /** A modern client that leaves has cancelled its request (2026-07-28, Streamable HTTP, "Cancellation"). */
   #watch(flight: Flight, signal: AbortSignal): void {
     const onAbort = (): void => {
       this.#abandon(flight);
       flight.breakOff(ProxyError.from(signal.reason, 'cancelled'));
     };
-    const forget = (): void => signal.removeEventListener('abort', onAbort);
     signal.addEventListener('abort', onAbort, { once: true });
-    flight.reply.then(forget, forget);
+    flight.whenOver(() => signal.removeEventListener('abort', onAbort));
   }
 
   /** Nobody waits for this flight's answers any more. */

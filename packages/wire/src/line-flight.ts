@@ -57,6 +57,7 @@ export class Flight {
   #answers: string[] = [];
   #queue: FrameQueue | undefined;
   #over = false;
+  #whenOver: (() => void) | undefined;
 
   constructor(options: FlightOptions) {
     this.scope = options.scope;
@@ -76,6 +77,11 @@ export class Flight {
   /** Answered, failed, or its client is gone. */
   get over(): boolean {
     return this.#over;
+  }
+
+  /** Runs `done` as soon as it is over. */
+  whenOver(done: () => void): void {
+    this.#whenOver = done;
   }
 
   get unanswered(): ReadonlySet<Flying<unknown>> {
@@ -179,6 +185,7 @@ export class Flight {
   #finish(): void {
     this.#over = true;
     this.#timer.cancel();
+    this.#whenOver?.();
   }
 }
 

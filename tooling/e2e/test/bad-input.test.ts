@@ -86,9 +86,9 @@ describe('the endpoint', () => {
 
   const cases: readonly [what: string, body: string, headers: Record<string, string>, status: number, code: number][] = [
     ['invalid JSON', '{"jsonrpc":', {}, 400, -32700],
-    ['a body over the limit', request(1, 'ping', { pad: 'x'.repeat(70_000) }), {}, 413, -32600],
-    ['a foreign Origin', request(1, 'ping'), { origin: 'https://evil.example' }, 403, -32600],
-    ['a content type that is not JSON', request(1, 'ping'), { 'content-type': 'text/plain' }, 415, -32600],
+    ['a body over the limit', request(1, 'ping', { pad: 'x'.repeat(70_000) }), {}, 413, -32000],
+    ['a foreign Origin', request(1, 'ping'), { origin: 'https://evil.example' }, 403, -32000],
+    ['a content type that is not JSON', request(1, 'ping'), { 'content-type': 'text/plain' }, 415, -32000],
     ['an unknown session', request(1, 'ping'), { 'mcp-session-id': 'nope' }, 404, -32001],
     ['deep nesting', request(1, 'ping', JSON.parse(`${'['.repeat(80)}${']'.repeat(80)}`)), {}, 400, -32600],
     ['a duplicate key', '{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}', {}, 400, -32600],
