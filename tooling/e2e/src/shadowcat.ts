@@ -38,5 +38,8 @@ export function runShadowcat(args: readonly string[], cwd: string): ReturnType<t
 /** The finished tapes of a folder, oldest first. */
 export async function tapesIn(folder: string): Promise<string[]> {
   const names = await readdir(folder);
-  return names.filter((name) => name.endsWith('.tape.jsonl')).sort().map((name) => join(folder, name));
+  return names
+    .filter((name) => name.endsWith('.tape.jsonl'))
+    .sort()
+    .map((name) => join(folder, name));
 }

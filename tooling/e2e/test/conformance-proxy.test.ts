@@ -14,13 +14,16 @@ const RESUMED_BY_THE_PROXY: Readonly<Record<Requirements, readonly string[]>> = 
   '2026-07-28': [],
 };
 
-it.each(['2025-11-25', '2026-07-28'] as const)('%s: no check is worse through the proxy than direct', async (requirements) => {
-  await using folder = await workFolder();
-  await using fixture = await startFixture();
-  await using proxy = await startShadowcat(['reverse', '--upstream', fixture.url], folder.path);
-  const direct = await runConformance({ url: local(fixture.url), requirements });
-  const proxied = await runConformance({ url: local(proxy.url), requirements });
-  const worse = compareConformance(direct, proxied).map(({ scenario, check }) => `${scenario} ${check}`);
-  expect(worse.filter((name) => !RESUMED_BY_THE_PROXY[requirements].includes(name))).toEqual([]);
-  expect(proxied.failed).toBeLessThanOrEqual(direct.failed);
-});
+it.each(['2025-11-25', '2026-07-28'] as const)(
+  '%s: no check is worse through the proxy than direct',
+  async (requirements) => {
+    await using folder = await workFolder();
+    await using fixture = await startFixture();
+    await using proxy = await startShadowcat(['reverse', '--upstream', fixture.url], folder.path);
+    const direct = await runConformance({ url: local(fixture.url), requirements });
+    const proxied = await runConformance({ url: local(proxy.url), requirements });
+    const worse = compareConformance(direct, proxied).map(({ scenario, check }) => `${scenario} ${check}`);
+    expect(worse.filter((name) => !RESUMED_BY_THE_PROXY[requirements].includes(name))).toEqual([]);
+    expect(proxied.failed).toBeLessThanOrEqual(direct.failed);
+  },
+);

@@ -9,7 +9,7 @@ import {
   startEverything,
   startFixture,
 } from '../src/servers.js';
-import { startShadowcat, shadowcat, tapesIn, workFolder } from '../src/shadowcat.js';
+import { shadowcat, startShadowcat, tapesIn, workFolder } from '../src/shadowcat.js';
 import type { Target } from '../src/test-client.js';
 import type { Transcript } from '../src/transcript.js';
 

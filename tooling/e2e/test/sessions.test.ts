@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { drive } from '../src/clients.js';
+import { freePort, OwnedProcess } from '../src/processes.js';
 import { answerText, openSession, postModern } from '../src/raw-mcp.js';
 import { FIXTURE_MAIN, fixtureServer, startFixture } from '../src/servers.js';
 import { startShadowcat, workFolder } from '../src/shadowcat.js';
-import { drive } from '../src/clients.js';
-import { OwnedProcess } from '../src/processes.js';
-import { freePort } from '../src/processes.js';
 
 /** Sessions over HTTP and stdio: several at once, across restarts, after a loss, and when they are over. */
 
@@ -16,11 +15,22 @@ const tool = (id: number | string, name: string, args: unknown = {}) => ({
 });
 
 async function textOf(response: Response, id: number | string): Promise<string> {
-  const answer = JSON.parse(await answerText(response, id)) as { result?: { content?: { text?: string }[] }; error?: unknown };
+  const answer = JSON.parse(await answerText(response, id)) as {
+    result?: { content?: { text?: string }[] };
+    error?: unknown;
+  };
   return answer.result?.content?.[0]?.text ?? JSON.stringify(answer.error);
 }
 
-const stdio = (...flags: string[]): string[] => ['reverse', ...flags, '--', process.execPath, FIXTURE_MAIN, 'stdio', '--allow-crash'];
+const stdio = (...flags: string[]): string[] => [
+  'reverse',
+  ...flags,
+  '--',
+  process.execPath,
+  FIXTURE_MAIN,
+  'stdio',
+  '--allow-crash',
+];
 
 describe('in front of a command', () => {
   it('starts one process for many requests of a session, and one for each session', async () => {
@@ -71,7 +81,10 @@ describe('in front of a command', () => {
     expect((await session.delete()).ok).toBe(true);
     await expect.poll(alive, { timeout: 8000 }).toBe(false);
     const gone = await session.post(tool(2, 'pid'));
-    expect({ status: gone.status, body: await gone.json() }).toMatchObject({ status: 404, body: { id: 2, error: { code: -32001 } } });
+    expect({ status: gone.status, body: await gone.json() }).toMatchObject({
+      status: 404,
+      body: { id: 2, error: { code: -32001 } },
+    });
   });
 
   it('ends what is idle', async () => {
@@ -79,17 +92,28 @@ describe('in front of a command', () => {
     await using proxy = await startShadowcat(stdio('--session-idle', '500ms'), folder.path);
     const session = await openSession(proxy.url);
     const pid = await textOf(await session.post(tool(1, 'pid')), 1);
-    await expect.poll(() => proxy.descendants().some((row) => String(row.pid) === pid), { timeout: 10_000 }).toBe(false);
-    await expect.poll(async () => (await session.post(tool(2, 'pid'))).status, { timeout: 10_000, interval: 1500 }).toBe(404);
+    await expect
+      .poll(() => proxy.descendants().some((row) => String(row.pid) === pid), { timeout: 10_000 })
+      .toBe(false);
+    await expect
+      .poll(async () => (await session.post(tool(2, 'pid'))).status, { timeout: 10_000, interval: 1500 })
+      .toBe(404);
   });
 
   it('serves the modern era on the same endpoint', async () => {
     await using folder = await workFolder();
     await using proxy = await startShadowcat(stdio(), folder.path);
-    const response = await postModern(proxy.url, { id: 5, method: 'tools/call', params: { name: 'echo', arguments: { a: 1 } } });
+    const response = await postModern(proxy.url, {
+      id: 5,
+      method: 'tools/call',
+      params: { name: 'echo', arguments: { a: 1 } },
+    });
     expect(await textOf(response, 5)).toBe('{"a":1}');
     const unknown = await postModern(proxy.url, { id: 6, method: 'no/such' });
-    expect({ status: unknown.status, body: await unknown.json() }).toMatchObject({ status: 404, body: { id: 6, error: { code: -32601 } } });
+    expect({ status: unknown.status, body: await unknown.json() }).toMatchObject({
+      status: 404,
+      body: { id: 6, error: { code: -32601 } },
+    });
   });
 });
 
@@ -132,7 +156,7 @@ describe('in front of an HTTP server', () => {
     expect(after).not.toBe(before);
   });
 
-  it('never shows the server\'s own session id', async () => {
+  it("never shows the server's own session id", async () => {
     await using folder = await workFolder();
     await using fixture = await startFixture();
     await using proxy = await startShadowcat(['reverse', '--upstream', fixture.url], folder.path);

@@ -1,7 +1,4 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { delimiter, isAbsolute, join, resolve } from 'node:path';
-import { type Clock, type Log, ProxyError } from '@shadowcat/kernel';
+import type { Clock, Log } from '@shadowcat/kernel';
 import { isTransientSpawnError, openChild, openWatcher, type Watcher } from '@shadowcat/transport-stdio';
 import type { CommandTarget, ProxyConfig } from './contract.js';
 import { type LineTarget, lineTarget } from './lines.js';
@@ -20,14 +17,9 @@ export interface CommandComponents {
   readonly exited: (reason: string) => void;
 }
 
-/** A command whose children are pooled. Throws `spawn_failed` at once when there is no such command. */
-export async function commandTarget(
-  target: CommandTarget,
-  config: ProxyConfig,
-  components: CommandComponents,
-): Promise<LineTarget> {
+/** A command whose children are pooled; the first one is started when it is needed. */
+export function commandTarget(target: CommandTarget, config: ProxyConfig, components: CommandComponents): LineTarget {
   const { clock, log, owned, note, exited } = components;
-  await findCommand(target);
   const watcher: Watcher = openWatcher({ log });
   owned.add('the watcher of children', () => watcher[Symbol.asyncDispose]());
   const open = async (session: string | undefined, signal: AbortSignal) => {
@@ -65,31 +57,10 @@ export async function commandTarget(
       limits: config.limits,
       sessionIdleMs: config.sessions.idleMs,
       drainMs: config.drainMs,
+      onLoss: config.upstream.onLoss,
       open,
       transient: isTransientSpawnError,
     },
     { clock, log },
   );
-}
-
-/** Looks a command up as the system will, so that a misspelt one is said at once and not to the first client. */
-async function findCommand({ command, cwd, env }: CommandTarget): Promise<void> {
-  // On Windows the endings in PATHEXT decide; there the first client hears of it.
-  if (process.platform === 'win32') return;
-  const path = env['PATH'] ?? process.env['PATH'] ?? '';
-  const places = command.includes('/')
-    ? [isAbsolute(command) ? command : resolve(cwd, command)]
-    : path.split(delimiter).map((folder) => join(folder, command));
-  for (const place of places) if (await isExecutable(place)) return;
-  const where = command.includes('/') ? `no executable file at ${places[0]}` : 'not found on PATH';
-  throw new ProxyError('spawn_failed', `cannot start the server command "${command}": ${where}; check its name`);
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

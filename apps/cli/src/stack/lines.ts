@@ -4,7 +4,7 @@ import { isSharedKey, type LineUpstream, lineUpstream, sessionOfKey } from '@sha
 import { LineClient } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
 import type { ChildrenConfig, LimitsConfig } from './contract.js';
-import { counter } from './system.js';
+import { counter, unguessableId } from './system.js';
 
 /** How long an idle line that no session owns is kept. */
 const UNOWNED_IDLE_MS = 300_000;
@@ -26,6 +26,7 @@ export interface LineTargetOptions {
   /** A session that is idle for longer is over anyway; so is its line. */
   readonly sessionIdleMs: number;
   readonly drainMs: number;
+  readonly onLoss: 'recover' | 'fail';
   /** Opens one line, for a session if it is known for which. */
   readonly open: (session: string | undefined, signal: AbortSignal) => Promise<Connection>;
   readonly transient?: (error: ProxyError) => boolean;
@@ -35,7 +36,8 @@ export interface LineTargetOptions {
 export function lineTarget(options: LineTargetOptions, components: { clock: Clock; log: Log }): LineTarget {
   const { name, children, limits } = options;
   const { clock, log } = components;
-  const newId = counter('l');
+  // Ids of one run are not those of the next: a late answer to a server's question must not fit a new one.
+  const newId = counter(`l${unguessableId().slice(0, 6)}.`);
   const lines = new Set<LineClient>();
   let late = 0;
   const count = (line: LineClient): void => {
@@ -67,12 +69,19 @@ export function lineTarget(options: LineTargetOptions, components: { clock: Cloc
         count(line);
       },
       watch: (line, gone) => line.onClosed(gone),
+      // A command that dies before it said anything is backed off, also when each session has its own.
+      proved: (line) => line.stats.received > 0,
       transient: options.transient ?? (() => false),
     },
   );
   const handler = lineUpstream(
-    { target: name, isolation: children.isolation },
-    { acquire: (key, waiting) => pool.acquire(key, waiting), evict: (key, reason) => pool.evict(key, reason), clock, log },
+    { target: name, isolation: children.isolation, onLoss: options.onLoss },
+    {
+      acquire: (key, waiting) => pool.acquire(key, waiting),
+      evict: (key, reason) => pool.evict(key, reason),
+      clock,
+      log,
+    },
   );
   return {
     name,

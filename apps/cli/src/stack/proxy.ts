@@ -46,7 +46,7 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   const { store, sessions } = await openSessions(config.sessions, { clock, log, owned });
   const recorder =
     config.recording === undefined ? undefined : await openRecorder(config.recording, { io, clock, owned });
-  const upstreams = await openUpstreams(config, { log, clock, owned, meter, note: recorder?.note });
+  const upstreams = openUpstreams(config, { log, clock, owned, meter, note: recorder?.note });
   let storeHealth: StoreHealth | undefined;
   let listener: (() => ListenerStats) | undefined;
   const measuring = measure({ meter, clock });

@@ -18,5 +18,7 @@ export async function openSessions(
     { store, clock, log, newId: unguessableId },
   );
   owned.add('the sessions', () => sessions.close());
+  // What expired while no proxy ran is still in the store.
+  void sessions.sweep();
   return { store, sessions };
 }

@@ -50,7 +50,7 @@ interface Target {
 const MAX_REASONS = 50;
 
 /** Makes the targets of the configuration ready; connections and children are opened when they are needed. */
-export async function openUpstreams(config: ProxyConfig, components: UpstreamComponents): Promise<Upstreams> {
+export function openUpstreams(config: ProxyConfig, components: UpstreamComponents): Upstreams {
   const { clock, log, owned, meter, note } = components;
   const exits: Record<string, number> = {};
   const exited = (reason: string): void => {
@@ -59,8 +59,10 @@ export async function openUpstreams(config: ProxyConfig, components: UpstreamCom
   };
   const [first] = config.targets;
   const targets: Target[] = [];
-  if (first.kind === 'command') targets.push(ofLines(await commandTarget(first, config, { clock, log, owned, note, exited })));
-  for (const target of config.targets) if (target.kind === 'url') targets.push(urlTarget(target, config, { clock, log }));
+  if (first.kind === 'command')
+    targets.push(ofLines(commandTarget(first, config, { clock, log, owned, note, exited })));
+  for (const target of config.targets)
+    if (target.kind === 'url') targets.push(urlTarget(target, config, { clock, log }));
   for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
   const measured = measureUpstream({ meter, clock });
   const chosen: Balance = balance(
@@ -74,7 +76,8 @@ export async function openUpstreams(config: ProxyConfig, components: UpstreamCom
     handler: measured(chosen),
     stats: () => {
       const all = pools();
-      const sum = (pick: (stats: PoolStats) => number): number => all.reduce((total, { stats }) => total + pick(stats), 0);
+      const sum = (pick: (stats: PoolStats) => number): number =>
+        all.reduce((total, { stats }) => total + pick(stats), 0);
       const commands = first.kind === 'command';
       return {
         targets: chosen.states(),
@@ -107,6 +110,7 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: 
         limits: config.limits,
         sessionIdleMs: config.sessions.idleMs,
         drainMs: config.drainMs,
+        onLoss: config.upstream.onLoss,
         open: (_session, signal) =>
           openSocket({ url: target.url, headers, connectTimeoutMs, maxMessage: maxLine }, components, signal),
       },
@@ -117,7 +121,14 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: 
 
 function ofLines(lines: LineTarget): Target {
   const { name, handler } = lines;
-  return { name, handler, lines, recoveries: () => handler.recoveries(), health: () => lines.health(), close: () => lines.close() };
+  return {
+    name,
+    handler,
+    lines,
+    recoveries: () => handler.recoveries(),
+    health: () => lines.health(),
+    close: () => lines.close(),
+  };
 }
 
 /** Ready while at least one target is: that is what decides whether a new client can be served. */

@@ -1,0 +1,61 @@
+import type { ListedTape } from '@shadowcat/tape-file';
+import type { ExchangeSummary, TapeSummary } from '@shadowcat/tape';
+import { textTable } from '../text-table.js';
+
+/** The tapes of a directory, one a line. */
+export function tapeList(tapes: readonly ListedTape[]): string {
+  const rows = tapes.map(({ path, summary, error }) => {
+    if (summary === undefined) return [path, '-', '-', '-', '-', error ?? 'unreadable'];
+    const { sessions, exchanges, records, at } = summary;
+    return [path, `${sessions.length}`, `${exchanges.length}`, `${records}`, at?.slice(0, 19) ?? '-', stateOf(summary)];
+  });
+  return tableOf(['TAPE', 'SESSIONS', 'EXCHANGES', 'RECORDS', 'RECORDED', 'STATE'], rows);
+}
+
+/** What is on one tape: where it is from, its sessions, its exchanges with the lines they begin in. */
+export function tapeText(summary: TapeSummary): string {
+  const { name, form, version, at, records, took } = summary;
+  const head = [
+    `${name}: ${form}, format ${version}${at === undefined ? '' : `, recorded ${at}`}`,
+    `${records} records, ${summary.exchanges.length} exchanges, ${seconds(took)}; ${stateOf(summary)}`,
+  ];
+  const sessions = summary.sessions.map(
+    ({ s, era, version: revision, client, server }) =>
+      `session ${s}: ${era}${revision === undefined ? '' : ` ${revision}`}, client ${client ?? '?'}, server ${server ?? '?'}`,
+  );
+  const lines = [...head, ...sessions].map((line) => `${printable(line)}\n`);
+  const headings = ['LINE', 'SESSION', 'METHOD', 'TARGET', 'STATUS', 'MESSAGES', 'AT', 'TOOK', 'END'];
+  return `${lines.join('')}\n${tableOf(headings, summary.exchanges.map(exchangeRow))}`;
+}
+
+function tableOf(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  return textTable(headings, rows.map((row) => row.map(printable)));
+}
+
+/** What is wrong with a tape, a line each. */
+export function problemLines({ name, problems }: TapeSummary): readonly string[] {
+  return problems.map(({ line, message }) => printable(`${name}:${line}: ${message}`));
+}
+
+function exchangeRow(exchange: ExchangeSummary): string[] {
+  const { line, s, method, target, status, messages, at, took, end } = exchange;
+  const times = [`+${seconds(at)}`, seconds(took)];
+  return [`${line}`, s, method, target ?? '', `${status ?? ''}`, `${messages}`, ...times, end ?? 'cut off'];
+}
+
+function stateOf({ whole, recovered, lost, problems }: TapeSummary): string {
+  const worst = problems.find(({ kind }) => kind !== 'gap') ?? problems[0];
+  const state = recovered ? 'recovered' : whole ? 'whole' : (worst?.kind ?? 'unfinished');
+  return lost > 0 ? `${state}, ${lost} records lost` : state;
+}
+
+function seconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+const STEERING = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Tapes come from anywhere: what would steer a terminal, or look like another line, is shown instead of sent. */
+export function printable(text: string): string {
+  return text.replaceAll(STEERING, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

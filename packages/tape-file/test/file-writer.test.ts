@@ -1,0 +1,263 @@
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { soundTape } from '@shadowcat/tape';
+import { ManualClock, settled } from '@shadowcat/testkit';
+import { describe, expect, it } from 'vitest';
+import { type FileOps, inspectTapeFile, nodeFiles, openTapeFile, readTapeFile } from '../src/index.js';
+import { HEAD, keepingLog, record, scratch } from './support/rig.js';
+
+const noSpace = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+
+/** The file system, with writes that can be held and made to fail. */
+function troubledFiles(): FileOps & {
+  writes: number[];
+  fail: boolean;
+  half: boolean;
+  hold: Promise<void> | undefined;
+} {
+  const files = {
+    ...nodeFiles,
+    writes: [] as number[],
+    fail: false,
+    half: false,
+    hold: undefined as Promise<void> | undefined,
+    async write(fd: number, bytes: Uint8Array, position: number) {
+      await files.hold;
+      if (files.half) await nodeFiles.write(fd, bytes.subarray(0, bytes.length / 2), position);
+      if (files.fail || files.half) throw noSpace;
+      files.writes.push(bytes.length);
+      await nodeFiles.write(fd, bytes, position);
+    },
+  };
+  return files;
+}
+
+/** Waits until the writer has nothing under way. */
+async function idle(writer: ReturnType<typeof openTapeFile>, written: number): Promise<void> {
+  while (writer.state().written + writer.state().lost < written) await settled();
+}
+
+describe('a tape file', () => {
+  it('is written beside its name, readable by its owner only, and renamed when it is finished', async () => {
+    const path = join(await scratch(), 'deep', 'x.tape.jsonl');
+    const writer = openTapeFile(path, { head: HEAD }, { clock: new ManualClock(), log: keepingLog() });
+    writer.append(record(1));
+    await idle(writer, 1);
+    expect(await readFile(`${path}.part`, 'utf8')).toBe(`${HEAD}\n${record(1)}\n`);
+    expect((await stat(`${path}.part`)).mode & 0o777).toBe(0o600);
+    await Promise.all([writer.finish(), writer.finish()]);
+    expect(await readdir(join(path, '..'))).toEqual(['x.tape.jsonl']);
+    expect((await readTapeFile(path)).end).toMatchObject({ lines: 2, lost: 0 });
+    expect(writer.state()).toMatchObject({ status: 'closed', written: 1, lost: 0, queued: 0 });
+  });
+
+  it('that nothing was recorded on is a tape', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    await openTapeFile(path, { head: HEAD }, { clock: new ManualClock(), log: keepingLog() }).finish();
+    expect((await readTapeFile(path)).records).toHaveLength(2);
+  });
+
+  it('gets what comes in one turn in one write, and what comes meanwhile in the next', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const files = troubledFiles();
+    const writer = openTapeFile(path, { head: HEAD }, { clock: new ManualClock(), log: keepingLog(), files });
+    for (let n = 1; n <= 3; n += 1) writer.append(record(n));
+    while (files.writes.length === 0) await settled();
+    await idle(writer, 3);
+    for (let n = 4; n <= 50; n += 1) writer.append(record(n));
+    await idle(writer, 50);
+    expect(files.writes).toHaveLength(2);
+    await writer.finish();
+    expect((await readTapeFile(path)).records).toHaveLength(52);
+  });
+
+  it('has a checkpoint after 256 lines, after a mebibyte and after a second', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const clock = new ManualClock();
+    const writer = openTapeFile(path, { head: HEAD }, { clock, log: keepingLog() });
+    const kinds = async (): Promise<string[]> => (await inspectTapeFile(`${path}.part`)).records.map(({ k }) => k);
+    for (let n = 1; n <= 255; n += 1) writer.append(record(n));
+    await idle(writer, 255);
+    writer.append(record(256));
+    await idle(writer, 256);
+    expect((await kinds()).slice(-2)).toEqual(['ckpt', 'msg']);
+    writer.append(record(257, 1_100_000));
+    await idle(writer, 257);
+    writer.append(record(258));
+    await idle(writer, 258);
+    expect((await kinds()).slice(-2)).toEqual(['ckpt', 'msg']);
+    clock.advance(2000);
+    while ((await kinds()).at(-1) !== 'ckpt') await settled();
+    const { size } = await stat(`${path}.part`);
+    clock.advance(5000);
+    await settled();
+    expect((await stat(`${path}.part`)).size).toBe(size);
+    expect(clock.pending).toBe(0);
+    writer.append(record(259));
+    await writer.finish();
+    expect(clock.pending).toBe(0);
+    soundTape(await inspectTapeFile(path));
+  });
+
+  it('keeps what an earlier recording left under its name', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    await writeFile(`${path}.part`, 'earlier');
+    await writeFile(`${path}.part.1`, 'much earlier');
+    const log = keepingLog();
+    const writer = openTapeFile(path, { head: HEAD }, { clock: new ManualClock(), log });
+    writer.append(record(1));
+    await writer.finish();
+    expect(await readFile(`${path}.part.1`, 'utf8')).toBe('much earlier');
+    expect(await readFile(`${path}.part.2`, 'utf8')).toBe('earlier');
+    expect(log.said).toEqual([
+      { level: 'warn', message: expect.stringContaining(`shadowcat tape recover ${path}.part.2`) },
+    ]);
+    soundTape(await inspectTapeFile(path));
+  });
+});
+
+describe('a queue that is full', () => {
+  it('asks callers to wait until half of it is written', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const files = troubledFiles();
+    let release: () => void = () => undefined;
+    files.hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const writer = openTapeFile(
+      path,
+      { head: HEAD, queue: 1000 },
+      { clock: new ManualClock(), log: keepingLog(), files },
+    );
+    writer.append(record(1));
+    await settled();
+    expect(writer.room()).toBeUndefined();
+    for (let n = 2; n <= 30; n += 1) writer.append(record(n));
+    const room = writer.room();
+    expect(room).toBeInstanceOf(Promise);
+    release();
+    await room;
+    expect(writer.room()).toBeUndefined();
+    await writer.finish();
+    expect((await readTapeFile(path)).end).toMatchObject({ lost: 0, lines: 31 });
+  });
+
+  it('drops records and says so in a gap, when it was opened that way', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const files = troubledFiles();
+    let release: () => void = () => undefined;
+    files.hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const writer = openTapeFile(
+      path,
+      { head: HEAD, queue: 1000, onFull: 'drop' },
+      { clock: new ManualClock(), log: keepingLog(), files },
+    );
+    for (let n = 1; n <= 30; n += 1) writer.append(record(n));
+    expect(writer.room()).toBeUndefined();
+    release();
+    await writer.finish();
+    const tape = soundTape(await inspectTapeFile(path));
+    const { lost } = writer.state();
+    expect(lost).toBeGreaterThan(10);
+    expect(tape.end).toMatchObject({ lost });
+    expect(tape.problems).toEqual([
+      { kind: 'gap', line: expect.any(Number), message: expect.stringContaining(`${lost} records are missing`) },
+    ]);
+    expect(tape.records.filter(({ k }) => k === 'msg')).toHaveLength(30 - lost);
+  });
+});
+
+describe('a disk that is full', () => {
+  it('is reported once, tried again each second, and leaves a gap instead of half a line', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const files = troubledFiles();
+    const clock = new ManualClock();
+    const log = keepingLog();
+    const writer = openTapeFile(path, { head: HEAD }, { clock, log, files });
+    writer.append(record(1));
+    await idle(writer, 1);
+    files.half = true;
+    for (let n = 2; n <= 4; n += 1) {
+      writer.append(record(n));
+      await idle(writer, n);
+    }
+    expect(writer.state()).toMatchObject({ status: 'failing', written: 1, lost: 3, error: noSpace.message });
+    expect(writer.room()).toBeUndefined();
+    expect(log.said.map(({ level }) => level)).toEqual(['error']);
+    expect(log.said[0]?.message).toContain('no space left on device');
+    files.half = false;
+    clock.advance(1000);
+    writer.append(record(5));
+    await idle(writer, 5);
+    expect(writer.state()).toMatchObject({ status: 'ok', written: 2, lost: 3 });
+    expect(log.said.map(({ level }) => level)).toEqual(['error', 'info']);
+    await writer.finish();
+    const tape = soundTape(await inspectTapeFile(path));
+    expect(tape.records.map(({ k }) => k)).toEqual(expect.arrayContaining(['head', 'msg', 'gap', 'end']));
+    expect(tape.problems).toMatchObject([
+      { kind: 'gap', message: expect.stringContaining('3 records are missing here (ENOSPC') },
+    ]);
+  });
+
+  it('from the first byte on loses no head: what is written later is a tape', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const files = troubledFiles();
+    const clock = new ManualClock();
+    files.half = true;
+    const writer = openTapeFile(path, { head: HEAD }, { clock, log: keepingLog(), files });
+    writer.append(record(1));
+    await idle(writer, 1);
+    files.half = false;
+    clock.advance(1000);
+    writer.append(record(2));
+    await writer.finish();
+    const tape = soundTape(await inspectTapeFile(path));
+    expect(tape.records.map(({ k }) => k)).toEqual(['head', 'gap', 'msg', 'end']);
+  });
+
+  it('until the end leaves the part, and says so', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const files = troubledFiles();
+    const log = keepingLog();
+    const writer = openTapeFile(path, { head: HEAD }, { clock: new ManualClock(), log, files });
+    writer.append(record(1));
+    await idle(writer, 1);
+    files.fail = true;
+    await writer.finish();
+    expect(await readdir(join(path, '..'))).toEqual(['x.tape.jsonl.part']);
+    expect(writer.state()).toMatchObject({ status: 'closed', error: noSpace.message });
+    expect(log.said.at(-1)).toMatchObject({
+      level: 'error',
+      message: expect.stringContaining('could not be finished'),
+    });
+  });
+});
+
+describe('a place that cannot be written', () => {
+  it('is reported, and written once it can be', async () => {
+    const directory = await scratch();
+    const path = join(directory, 'tapes', 'x.tape.jsonl');
+    await writeFile(join(directory, 'tapes'), 'a file where a directory has to be');
+    const clock = new ManualClock();
+    const log = keepingLog();
+    const writer = openTapeFile(path, { head: HEAD }, { clock, log });
+    writer.append(record(1));
+    await idle(writer, 1);
+    expect(writer.state()).toMatchObject({
+      status: 'failing',
+      lost: 1,
+      error: expect.stringMatching(/ENOTDIR|EEXIST/),
+    });
+    expect(log.said).toHaveLength(1);
+    const { rm } = await import('node:fs/promises');
+    await rm(join(directory, 'tapes'));
+    await mkdir(join(directory, 'tapes'));
+    await chmod(join(directory, 'tapes'), 0o700);
+    clock.advance(1000);
+    writer.append(record(2));
+    await writer.finish();
+    expect((await inspectTapeFile(path)).end).toMatchObject({ lost: 1 });
+  });
+});

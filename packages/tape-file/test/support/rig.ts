@@ -1,0 +1,40 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock, Log } from '@shadowcat/kernel';
+import { onTestFinished } from 'vitest';
+
+export const HEAD = JSON.stringify({ k: 'head', v: 1, form: 'capture', requires: [] });
+
+/** A directory of this test's own, removed after it. */
+export async function scratch(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'shadowcat-tape-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export interface Said {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+}
+
+/** A log that keeps what it is told. */
+export function keepingLog(): Log & { readonly said: Said[] } {
+  const said: Said[] = [];
+  const at = (level: Said['level']) => (_: object, message: string) => void said.push({ level, message });
+  return { said, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export const realClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  timer(ms, fire) {
+    const timer = setTimeout(fire, ms).unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+/** A record with a message, about `size` characters long. */
+export function record(n: number, size = 0): string {
+  return `{"k":"msg","t":1,"s":"-","x":"${n}","from":"server","m":{"jsonrpc":"2.0","method":"n","params":{"n":${n},"p":"${'x'.repeat(size)}"}}}`;
+}

@@ -1,0 +1,377 @@
+import { Context, type Exchange, ProxyError, type Reply, silentLog } from '@shadowcat/kernel';
+import {
+  classifiedExchange,
+  ManualClock,
+  type MemoryConnection,
+  memoryLine,
+  readReply,
+  settled,
+} from '@shadowcat/testkit';
+import { LineClient, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { describe, expect, it } from 'vitest';
+import { type Isolation, isSharedKey, type LineUpstream, lineUpstream } from '../src/line-upstream.js';
+
+type Server = (message: { id?: unknown; method?: string; params?: Record<string, unknown> }, line: PlayedLine) => void;
+
+/** One line as the server sees it. */
+interface PlayedLine {
+  readonly key: string;
+  readonly heard: string[];
+  says(message: object | string): void;
+  dies(reason?: ProxyError): void;
+}
+
+const INITIALIZE = {
+  jsonrpc: '2.0',
+  id: 'i',
+  method: 'initialize',
+  params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'c', version: '1' } },
+};
+const RESULT = '{"protocolVersion":"2025-11-25","n":1.0,"capabilities":{},"serverInfo":{"name":"s","version":"1"}}';
+
+/** Answers `initialize` and `tools/call`, as most servers do. */
+const polite: Server = ({ id, method, params }, line) => {
+  if (method === 'initialize') line.says(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${RESULT}}`);
+  else if (method === 'tools/call') line.says({ id, result: { said: params?.['name'] } });
+  else if (id !== undefined && method !== undefined) line.says({ id, result: {} });
+};
+
+class Bench {
+  readonly clock = new ManualClock();
+  readonly lines: PlayedLine[] = [];
+  readonly upstream: LineUpstream;
+  readonly evicted: string[] = [];
+  leased = 0;
+  readonly #open = new Map<string, LineClient>();
+
+  constructor(server: Server = polite, options: { isolation?: Isolation; onLoss?: 'fail' } = {}) {
+    this.upstream = lineUpstream(
+      {
+        target: 't',
+        isolation: options.isolation ?? 'session',
+        ...(options.onLoss === undefined ? {} : { onLoss: 'fail' }),
+      },
+      {
+        acquire: async (key) => {
+          const line = this.#open.get(key) ?? this.#start(key, server);
+          this.leased += 1;
+          let released = false;
+          const release = (): void => {
+            if (!released) this.leased -= 1;
+            released = true;
+          };
+          return { value: line, release };
+        },
+        evict: async (key, reason) => {
+          this.evicted.push(key);
+          this.#open.get(key)?.destroy(reason);
+        },
+        clock: this.clock,
+        log: silentLog,
+      },
+    );
+  }
+
+  #start(key: string, server: Server): LineClient {
+    const { near, far }: { near: MemoryConnection; far: MemoryConnection } = memoryLine({ names: [key, 'server'] });
+    const played: PlayedLine = {
+      key,
+      heard: [],
+      says: (message) =>
+        void far
+          .send(typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message }))
+          .catch(() => {}),
+      dies: (reason = new ProxyError('child_exited', 'it exited with code 3')) => near.destroy(reason),
+    };
+    far.listen({
+      message: (text) => {
+        const message = JSON.parse(text) as Parameters<Server>[0];
+        played.heard.push(message.method ?? '(response)');
+        server(message, played);
+      },
+      closed: () => {},
+    });
+    const line = new LineClient(
+      near,
+      { shared: isSharedKey(key) },
+      { clock: this.clock, log: silentLog, newId: () => 'l' },
+    );
+    line.onClosed(() => {
+      if (this.#open.get(key) === line) this.#open.delete(key);
+    });
+    this.#open.set(key, line);
+    this.lines.push(played);
+    return line;
+  }
+
+  ask(
+    body: object | undefined,
+    session?: SessionHandle,
+    head: { method?: string; headers?: Record<string, string> } = {},
+  ): Promise<Reply> {
+    return this.upstream(asked(body, session, head));
+  }
+
+  async answer(body: object, session?: SessionHandle): Promise<Awaited<ReturnType<typeof readReply>>> {
+    return readReply(await this.ask(body, session));
+  }
+}
+
+function asked(
+  body: object | undefined,
+  session: SessionHandle | undefined,
+  head: { method?: string; headers?: Record<string, string> },
+): Exchange {
+  const context = new Context();
+  if (session !== undefined) context.set(sessionSlot, session);
+  return classifiedExchange({ context, ...head, ...(body === undefined ? {} : { body }) });
+}
+
+function sessionOf(id: string): SessionHandle & { end(): void } {
+  const done: (() => void)[] = [];
+  let ended = false;
+  return {
+    id,
+    initializeText: JSON.stringify(INITIALIZE),
+    initializeResult: undefined,
+    protocolVersion: '2025-06-18',
+    upstream: undefined,
+    bind() {},
+    restore: { logLevel: 'warning', subscriptions: ['a://b'] },
+    get ended() {
+      return ended;
+    },
+    onEnd(listener) {
+      done.push(listener);
+      return () => {};
+    },
+    end() {
+      ended = true;
+      for (const listener of done) listener();
+    },
+  };
+}
+
+const call = (name: string, id: unknown = 1) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name } });
+
+describe('a line for each session', () => {
+  it('opens one line for many requests, and says that there is a session', async () => {
+    const bench = new Bench();
+    const session = sessionOf('a');
+    const opened = await bench.answer(INITIALIZE, session);
+    expect(opened.headers['mcp-session-id']).toBeDefined();
+    expect(opened.text).toContain('"n":1.0');
+    for (const name of ['x', 'y', 'z'])
+      expect((await bench.answer(call(name), session)).messages[0]).toMatchObject({ id: 1, result: { said: name } });
+    expect(bench.lines).toHaveLength(1);
+    expect(bench.leased).toBe(0);
+  });
+
+  it('keeps two sessions with the same ids apart', async () => {
+    const bench = new Bench();
+    const [a, b] = [sessionOf('a'), sessionOf('b')];
+    await Promise.all([bench.answer(INITIALIZE, a), bench.answer(INITIALIZE, b)]);
+    const [one, other] = await Promise.all([bench.answer(call('x'), a), bench.answer(call('y'), b)]);
+    expect([one.messages[0]?.['result'], other.messages[0]?.['result']]).toEqual([{ said: 'x' }, { said: 'y' }]);
+    expect(bench.lines.map(({ key }) => key)).toEqual(['session:a', 'session:b']);
+  });
+
+  it('opens the session again on a fresh line when its own died, once for all who ask', async () => {
+    const bench = new Bench();
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    bench.lines[0]?.dies();
+    await settled();
+    const answers = await Promise.all(['x', 'y'].map((name) => bench.answer(call(name), session)));
+    expect(answers.map(({ messages }) => messages[0]?.['result'])).toEqual([{ said: 'x' }, { said: 'y' }]);
+    expect(bench.lines).toHaveLength(2);
+    const restored = ['initialize', 'notifications/initialized', 'logging/setLevel', 'resources/subscribe'];
+    expect(bench.lines[1]?.heard).toEqual([...restored, 'tools/call', 'tools/call']);
+    expect(bench.upstream.recoveries()).toBe(1);
+  });
+
+  it('does not tell a server twice that the client is initialised', async () => {
+    const bench = new Bench();
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    bench.lines[0]?.dies();
+    await settled();
+    const told = await bench.answer({ jsonrpc: '2.0', method: 'notifications/initialized' }, session);
+    expect(told.status).toBe(202);
+    expect(bench.lines[1]?.heard.filter((method) => method === 'notifications/initialized')).toHaveLength(1);
+  });
+
+  it('answers what was in flight with the reason when the server dies', async () => {
+    const bench = new Bench((message, line) => (message.method === 'tools/call' ? line.dies() : polite(message, line)));
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    await expect(bench.ask(call('x'), session)).rejects.toThrow('code 3');
+    expect(bench.leased).toBe(0);
+  });
+
+  it('survives a server that dies of initialize', async () => {
+    const bench = new Bench((_message, line) => line.dies());
+    await expect(bench.ask(INITIALIZE, sessionOf('a'))).rejects.toThrow('code 3');
+    await settled();
+    expect(bench.leased).toBe(0);
+  });
+
+  it('gives up on a server that does not answer what has to be restored', async () => {
+    let first = true;
+    const bench = new Bench((message, line) => {
+      if (first || message.method === 'initialize') polite(message, line);
+    });
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    first = false;
+    bench.lines[0]?.dies();
+    await settled();
+    const late = bench.ask(call('x'), session);
+    late.catch(() => {});
+    await settled();
+    bench.clock.advance(30_000);
+    await expect(late).rejects.toThrow('30 s');
+  });
+
+  it('closes the line with the session, and after DELETE', async () => {
+    const bench = new Bench();
+    const [a, b] = [sessionOf('a'), sessionOf('b')];
+    await bench.answer(INITIALIZE, a);
+    await bench.answer(INITIALIZE, b);
+    a.end();
+    expect((await bench.ask(undefined, b, { method: 'DELETE' })).head.status).toBe(200);
+    await settled();
+    expect(bench.evicted).toEqual(['session:a', 'session:b']);
+  });
+
+  it('hands the loss on where that is wanted', async () => {
+    const bench = new Bench(polite, { onLoss: 'fail' });
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    bench.lines[0]?.dies();
+    await settled();
+    const lost = await bench.answer(call('x', 7), session);
+    expect(lost.status).toBe(404);
+    expect(lost.messages[0]).toMatchObject({ id: 7, error: { code: -32001 } });
+  });
+
+  it('refuses a request without a session', async () => {
+    await expect(new Bench().ask(call('x'))).rejects.toThrow('initialize first');
+  });
+});
+
+describe('the standing stream', () => {
+  it('gets what belongs to no request, also from the line after a dead one, and holds a lease', async () => {
+    const bench = new Bench();
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    const stream = await bench.ask(undefined, session);
+    expect(stream.head.headers['content-type']).toBe('text/event-stream');
+    expect(bench.leased).toBe(1);
+    const frames = stream.body.frames()[Symbol.asyncIterator]();
+    bench.lines[0]?.says({ method: 'notifications/tools/list_changed' });
+    expect((await frames.next()).value?.message).toMatchObject({ method: 'notifications/tools/list_changed' });
+    bench.lines[0]?.dies();
+    await settled();
+    await bench.answer(call('x'), session);
+    bench.lines[1]?.says({ method: 'notifications/prompts/list_changed' });
+    expect((await frames.next()).value?.message).toMatchObject({ method: 'notifications/prompts/list_changed' });
+    await stream[Symbol.asyncDispose]();
+    await settled();
+    expect(bench.leased).toBe(0);
+  });
+
+  it('is one a session', async () => {
+    const bench = new Bench();
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    const stream = await bench.ask(undefined, session);
+    await expect(bench.ask(undefined, session)).rejects.toThrow('GET stream');
+    await stream[Symbol.asyncDispose]();
+    const again = await bench.ask(undefined, session);
+    expect(again.head.status).toBe(200);
+    await again[Symbol.asyncDispose]();
+  });
+});
+
+it('multiplexes modern requests with equal ids over one line that nobody initialises', async () => {
+  const bench = new Bench();
+  const modern = (name: string) => ({
+    ...call(name),
+    params: { name, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } },
+  });
+  const answers = await Promise.all(['x', 'y'].map((name) => bench.answer(modern(name))));
+  expect(answers.map(({ messages }) => messages[0])).toEqual([
+    { jsonrpc: '2.0', id: 1, result: { said: 'x' } },
+    { jsonrpc: '2.0', id: 1, result: { said: 'y' } },
+  ]);
+  expect(bench.lines.map(({ heard }) => heard)).toEqual([['tools/call', 'tools/call']]);
+});
+
+describe('one line for everybody', () => {
+  it('is initialised once by the proxy, and its result is given to each client verbatim, in the revision asked for', async () => {
+    const bench = new Bench(polite, { isolation: 'shared' });
+    const [a, b] = [sessionOf('a'), sessionOf('b')];
+    const opened = await Promise.all([bench.answer(INITIALIZE, a), bench.answer({ ...INITIALIZE, id: 2 }, b)]);
+    const result = RESULT.replace('2025-11-25', '2025-06-18');
+    expect(opened.map(({ text }) => text)).toEqual([
+      `{"jsonrpc":"2.0","id":"i","result":${result}}`,
+      `{"jsonrpc":"2.0","id":2,"result":${result}}`,
+    ]);
+    const answers = await Promise.all([bench.answer(call('x'), a), bench.answer(call('y'), b)]);
+    expect(answers.map(({ messages }) => messages[0]?.['result'])).toEqual([{ said: 'x' }, { said: 'y' }]);
+    expect(bench.lines.map(({ heard }) => heard)).toEqual([
+      ['initialize', 'notifications/initialized', 'tools/call', 'tools/call'],
+    ]);
+  });
+});
+
+describe('a line for each request', () => {
+  it('is initialised, asked and closed', async () => {
+    const bench = new Bench(polite, { isolation: 'request' });
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    expect((await bench.answer(call('x'), session)).messages[0]).toMatchObject({ result: { said: 'x' } });
+    expect(bench.lines.map(({ heard }) => heard.filter((method) => !/subscribe|setLevel/.test(method)))).toEqual([
+      ['initialize'],
+      ['initialize', 'notifications/initialized', 'tools/call'],
+    ]);
+    expect(bench.evicted).toEqual(['request:0', 'request:1']);
+  });
+
+  it('takes a command that ends after its first answer without a handshake', async () => {
+    const bench = new Bench(
+      (message, line) => {
+        if (line.heard.length === 1) polite(message, line);
+        else line.dies(new ProxyError('child_exited', 'it exited with code 0'));
+      },
+      { isolation: 'request' },
+    );
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    for (const name of ['x', 'y'])
+      expect((await bench.answer(call(name), session)).messages[0]).toMatchObject({ result: { said: name } });
+    expect(bench.lines.at(-1)?.heard).toEqual(['tools/call']);
+  });
+
+  it("brings the client's answer to the line that asked", async () => {
+    const bench = new Bench(
+      (message, line) => {
+        if (message.method === 'tools/call') line.says({ id: 's1', method: 'sampling/createMessage', params: {} });
+        else if (message.method === undefined) line.says({ id: 'unknown', result: {} });
+        else polite(message, line);
+      },
+      { isolation: 'request' },
+    );
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    const answer = await bench.ask(call('x'), session);
+    const frames = answer.body.frames()[Symbol.asyncIterator]();
+    const question = (await frames.next()).value?.message as { id: unknown };
+    const told = await bench.answer({ jsonrpc: '2.0', id: question.id, result: {} }, session);
+    expect(told.status).toBe(202);
+    await settled();
+    expect(bench.lines.at(-1)?.heard.at(-1)).toBe('(response)');
+    await answer[Symbol.asyncDispose]();
+  });
+});
