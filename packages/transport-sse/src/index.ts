@@ -1,5 +1,16 @@
 export { type BackoffOptions, DEFAULT_BACKOFF } from './backoff.js';
 export { EventBoundary } from './event-boundary.js';
 export { KEEP_ALIVE_COMMENT, type KeepAlive, keepAlive, type Watched } from './keep-alive.js';
-export { OwedAnswers } from './owed-answers.js';
 export { type ResumableComponents, type ResumableOptions, resumable } from './resumable.js';
+export {
+  type PairRequest,
+  type SsePairComponents,
+  type SsePairOptions,
+  ssePairConnection,
+} from './sse-pair-connection.js';
+export {
+  type SsePairServer,
+  type SsePairServerComponents,
+  type SsePairServerOptions,
+  ssePairServer,
+} from './sse-pair-server.js';

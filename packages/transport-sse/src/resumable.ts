@@ -1,4 +1,14 @@
-import { Body, type Clock, concat, type Frame, type Log, ProxyError, type Reply, withHeaders, withReply } from '@shadowcat/kernel';
+import {
+  Body,
+  type Clock,
+  concat,
+  type Frame,
+  type Log,
+  ProxyError,
+  type Reply,
+  withHeaders,
+  withReply,
+} from '@shadowcat/kernel';
 import { errorText, type Message, sseFraming } from '@shadowcat/wire';
 import { type BackoffOptions, backoffDelay, DEFAULT_BACKOFF } from './backoff.js';
 import { OwedAnswers } from './owed-answers.js';

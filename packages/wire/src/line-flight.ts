@@ -33,7 +33,7 @@ export interface FlightOptions {
 
 const encoder = new TextEncoder();
 
-export const JSON_HEADERS: HeaderMap = { 'content-type': 'application/json' };
+const JSON_HEADERS: HeaderMap = { 'content-type': 'application/json' };
 
 /** Streams are passed on as they come by every hop that reads these. */
 export const SSE_HEADERS: HeaderMap = {

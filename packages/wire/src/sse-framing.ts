@@ -8,11 +8,14 @@ const BOM = [0xef, 0xbb, 0xbf];
 
 /** Bounds on one stream, in bytes. */
 export interface SseLimits {
-  /** Default 4 MiB. */
+  /** Default 32 MiB. */
   readonly event?: number;
-  /** Default 1 MiB. */
+  /** Default 32 MiB. */
   readonly line?: number;
 }
+
+/** That of a JSON body, so that an answer passes or not whatever it is framed in, and whether it is looked into or not. */
+const LIMIT = 32 * 1024 * 1024;
 
 /**
  * Server-sent events (WHATWG HTML, section 9.2). A frame is an event with its closing blank line, or a comment line outside
@@ -22,8 +25,8 @@ export interface SseLimits {
  * Beyond a limit the decoder throws `upstream_protocol`.
  */
 export function sse(limits: SseLimits = {}): Framing {
-  const event = limits.event ?? 4 * 1024 * 1024;
-  const line = limits.line ?? 1024 * 1024;
+  const event = limits.event ?? LIMIT;
+  const line = limits.line ?? LIMIT;
   return { name: 'sse', decoder: () => new SseDecoder(event, line), encode: sseBytes };
 }
 

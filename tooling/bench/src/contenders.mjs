@@ -28,7 +28,8 @@ function start(command, args, options = {}) {
   const waiters = [];
   child.stdout.on('data', (chunk) => {
     output += chunk;
-    if (waiters.length > 0 && output.includes('\n')) for (const waiter of waiters.splice(0)) waiter(output.split('\n')[0]);
+    if (waiters.length > 0 && output.includes('\n'))
+      for (const waiter of waiters.splice(0)) waiter(output.split('\n')[0]);
   });
   child.stderr.on('data', (chunk) => {
     lines.push(String(chunk));
@@ -118,9 +119,13 @@ proxy_buffering off; } } }`;
 
 async function startShadowcat(args) {
   const folder = mkdtempSync(join(tmpdir(), 'shadowcat-bench-'));
-  const proxy = start(process.execPath, [shadowcat, 'reverse', '--listen', '127.0.0.1:0', '--log-level', 'warn', ...args(folder)], {
-    cwd: folder,
-  });
+  const proxy = start(
+    process.execPath,
+    [shadowcat, 'reverse', '--listen', '127.0.0.1:0', '--log-level', 'warn', ...args(folder)],
+    {
+      cwd: folder,
+    },
+  );
   return {
     ...proxy,
     url: await proxy.firstLine(),
@@ -149,12 +154,28 @@ export const httpContenders = [
   { name: 'floor (node:http + undici)', start: startFloor },
   { name: 'nginx', start: startNginx, needs: 'nginx' },
   { name: 'shadowcat', start: (url) => startShadowcat(() => ['--upstream', url]) },
-  { name: 'shadowcat, recording', start: (url) => startShadowcat((dir) => ['--upstream', url, '--record', join(dir, 'tapes')]) },
+  {
+    name: 'shadowcat, recording',
+    start: (url) => startShadowcat((dir) => ['--upstream', url, '--record', join(dir, 'tapes')]),
+  },
 ];
 
 /** HTTP in front of a stdio command. */
 export const stdioContenders = [
-  { name: 'mcp-proxy 6.7.19', start: () => startOnPort(process.execPath, (port) => [packageFile('mcp-proxy', 'dist/bin/mcp-proxy.mjs'), '--host', '127.0.0.1', '--port', String(port), '--server', 'stream', ...stdioServer]) },
+  {
+    name: 'mcp-proxy 6.7.19',
+    start: () =>
+      startOnPort(process.execPath, (port) => [
+        packageFile('mcp-proxy', 'dist/bin/mcp-proxy.mjs'),
+        '--host',
+        '127.0.0.1',
+        '--port',
+        String(port),
+        '--server',
+        'stream',
+        ...stdioServer,
+      ]),
+  },
   {
     name: 'supergateway 4.0.0',
     start: () =>
@@ -172,7 +193,10 @@ export const stdioContenders = [
       ]),
   },
   { name: 'shadowcat', start: () => startShadowcat(() => stdioServer) },
-  { name: 'shadowcat, recording', start: () => startShadowcat((dir) => ['--record', join(dir, 'tapes'), ...stdioServer]) },
+  {
+    name: 'shadowcat, recording',
+    start: () => startShadowcat((dir) => ['--record', join(dir, 'tapes'), ...stdioServer]),
+  },
 ];
 
 const TICKS = 100;

@@ -8,7 +8,11 @@ async function open(pool, path) {
   const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } };
   const first = await post(pool, path, ACCEPT, { jsonrpc: '2.0', id: 0, method: 'initialize', params });
   const session = first.headers['mcp-session-id'];
-  const headers = { ...ACCEPT, 'mcp-protocol-version': '2025-11-25', ...(session ? { 'mcp-session-id': session } : {}) };
+  const headers = {
+    ...ACCEPT,
+    'mcp-protocol-version': '2025-11-25',
+    ...(session ? { 'mcp-session-id': session } : {}),
+  };
   await post(pool, path, headers, { jsonrpc: '2.0', method: 'notifications/initialized' });
   return headers;
 }
@@ -21,7 +25,12 @@ async function post(pool, path, headers, message) {
 }
 
 function checkAnswer(text, expected) {
-  const json = text.startsWith('{') ? text : text.split('\n').findLast((line) => line.startsWith('data: {'))?.slice(6);
+  const json = text.startsWith('{')
+    ? text
+    : text
+        .split('\n')
+        .findLast((line) => line.startsWith('data: {'))
+        ?.slice(6);
   const answer = JSON.parse(json ?? 'null');
   if (answer?.result?.content?.[0]?.text !== expected) throw new Error(`wrong answer: ${text.slice(0, 200)}`);
 }
@@ -39,7 +48,12 @@ export async function makeLoad(url, clients) {
   const call = async (headers, latencies) => {
     const message = `m${id}`;
     const started = process.hrtime.bigint();
-    const request = { jsonrpc: '2.0', id: id++, method: 'tools/call', params: { name: 'echo', arguments: { message } } };
+    const request = {
+      jsonrpc: '2.0',
+      id: id++,
+      method: 'tools/call',
+      params: { name: 'echo', arguments: { message } },
+    };
     const { text } = await post(pool, pathname, headers, request);
     latencies.push(Number(process.hrtime.bigint() - started) / 1e6);
     checkAnswer(text, `echo ${message}`);
@@ -61,7 +75,10 @@ export async function makeLoad(url, clients) {
     },
     async close() {
       for (const headers of sessions) {
-        await pool.request({ path: pathname, method: 'DELETE', headers }).then((r) => r.body.dump(), () => {});
+        await pool.request({ path: pathname, method: 'DELETE', headers }).then(
+          (r) => r.body.dump(),
+          () => {},
+        );
       }
       await pool.close();
     },

@@ -6,7 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { cpuSeconds, httpContenders, memoryMiB, openDescriptors, startUpstream, stdioContenders } from './contenders.mjs';
+import {
+  cpuSeconds,
+  httpContenders,
+  memoryMiB,
+  openDescriptors,
+  startUpstream,
+  stdioContenders,
+} from './contenders.mjs';
 import { makeLoad } from './load.mjs';
 
 const { values: options } = parseArgs({
@@ -45,7 +52,9 @@ async function measure(name, list, upstreamUrl) {
         const row = await entry.load.run(requests);
         const cpu = cpuSeconds(entry.proxy.cpuPid) - before;
         entry.rows.push({ ...row, cpuMicros: (cpu / requests) * 1e6 });
-        say(`${name} round ${round}/${rounds}: ${entry.contender.name}: ${((cpu / requests) * 1e6).toFixed(0)} us CPU a request, ${row.perSecond.toFixed(0)}/s`);
+        say(
+          `${name} round ${round}/${rounds}: ${entry.contender.name}: ${((cpu / requests) * 1e6).toFixed(0)} us CPU a request, ${row.perSecond.toFixed(0)}/s`,
+        );
       }
     }
     return running.map(({ contender, proxy, rows }) => ({
@@ -84,13 +93,17 @@ const sections = [];
 if (options.only !== 'stdio') {
   const upstream = await startUpstream();
   try {
-    sections.push(`### HTTP in front of HTTP\n\n${table(await measure('http', httpContenders, upstream.url), 'floor')}`);
+    sections.push(
+      `### HTTP in front of HTTP\n\n${table(await measure('http', httpContenders, upstream.url), 'floor')}`,
+    );
   } finally {
     await upstream.stop();
   }
 }
 if (options.only !== 'http') {
-  sections.push(`### HTTP in front of a stdio command\n\n${table(await measure('stdio', stdioContenders), 'mcp-proxy')}`);
+  sections.push(
+    `### HTTP in front of a stdio command\n\n${table(await measure('stdio', stdioContenders), 'mcp-proxy')}`,
+  );
 }
 const head = `${clients} clients, ${requests} small \`tools/call\` a round, median of ${rounds} rounds in turns, on ${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.version}.`;
 const report = `${head}\n\n${sections.join('\n\n')}\n`;
@@ -101,6 +114,9 @@ if (options.write) {
   const page = readFileSync(file, 'utf8');
   const marked = /(<!-- figures -->\n)[\s\S]*(<!-- \/figures -->)/;
   if (!marked.test(page)) throw new Error(`${file} has no <!-- figures --> markers`);
-  writeFileSync(file, page.replace(marked, (_all, open, close) => `${open}\n${report}\n${close}`));
+  writeFileSync(
+    file,
+    page.replace(marked, (_all, open, close) => `${open}\n${report}\n${close}`),
+  );
   say(`written to docs/performance.md`);
 }

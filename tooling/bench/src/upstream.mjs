@@ -8,7 +8,11 @@ const INITIALIZE = {
   capabilities: { tools: {} },
   serverInfo: { name: 'bench-upstream', version: '1.0.0' },
 };
-const ECHO_TOOL = { name: 'echo', description: 'Echoes', inputSchema: { type: 'object', properties: { message: { type: 'string' } } } };
+const ECHO_TOOL = {
+  name: 'echo',
+  description: 'Echoes',
+  inputSchema: { type: 'object', properties: { message: { type: 'string' } } },
+};
 
 function answer(message) {
   const result =

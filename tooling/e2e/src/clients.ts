@@ -12,7 +12,7 @@ export interface DriveOptions extends ConnectOptions {
 }
 
 /** Connects SDK v1, makes the tour, ends the session, and tells what came back. */
-export async function driveV1(target: Target, { tour, ...options }: DriveOptions): Promise<Transcript> {
+async function driveV1(target: Target, { tour, ...options }: DriveOptions): Promise<Transcript> {
   await using client = await connectV1(target, options);
   const scribe = new Scribe(client);
   await tour(scribe);
@@ -20,7 +20,7 @@ export async function driveV1(target: Target, { tour, ...options }: DriveOptions
 }
 
 /** Connects client v2 in a mode, makes the tour, ends the session, and tells what came back. */
-export async function driveV2(
+async function driveV2(
   target: Target,
   { tour, ...options }: DriveOptions & { readonly mode: V2Mode },
 ): Promise<Transcript> {

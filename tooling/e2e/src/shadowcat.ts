@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { type OwnedProcess, run, startWithUrl } from './processes.js';
 
 /** The entry of the command line, which must have been built. */
-export const SHADOWCAT_MAIN = join(
+const SHADOWCAT_MAIN = join(
   dirname(createRequire(import.meta.url).resolve('shadowcat/package.json')),
   'dist',
   'main.js',

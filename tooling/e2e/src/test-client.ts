@@ -59,4 +59,4 @@ export const REQUEST_MS = 20_000;
 
 export const CLIENT_CAPABILITIES = { sampling: {}, elicitation: {}, roots: { listChanged: true } };
 
-export const DEFAULT_ROOTS: readonly Root[] = [{ uri: 'file:///tmp/e2e-root', name: 'e2e' }];
+export const DEFAULT_ROOTS: readonly Root[] = [{ uri: 'file:///srv/e2e-root', name: 'e2e' }];

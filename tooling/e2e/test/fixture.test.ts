@@ -94,7 +94,7 @@ describe.each(kinds)('tour of the fixture with %s', (kind) => {
     expect(stepOf(transcript, 'test_sampling')?.asked?.map(({ method }) => method)).toEqual(['sampling/createMessage']);
     expect(stepOf(transcript, 'test_elicitation')?.asked?.map(({ method }) => method)).toEqual(['elicitation/create']);
     expect(stepOf(transcript, 'list_roots')?.answer).toMatchObject({
-      structuredContent: { roots: [{ uri: 'file:///tmp/e2e-root', name: 'e2e' }] },
+      structuredContent: { roots: [{ uri: 'file:///srv/e2e-root', name: 'e2e' }] },
     });
   });
 });

@@ -1,5 +1,5 @@
-import type { ListedTape } from '@shadowcat/tape-file';
 import type { ExchangeSummary, TapeSummary } from '@shadowcat/tape';
+import type { ListedTape } from '@shadowcat/tape-file';
 import { textTable } from '../text-table.js';
 
 /** The tapes of a directory, one a line. */
@@ -29,7 +29,10 @@ export function tapeText(summary: TapeSummary): string {
 }
 
 function tableOf(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  return textTable(headings, rows.map((row) => row.map(printable)));
+  return textTable(
+    headings,
+    rows.map((row) => row.map(printable)),
+  );
 }
 
 /** What is wrong with a tape, a line each. */
