@@ -1,4 +1,4 @@
-import { close, fdatasync, ftruncate, open, type PathLike, write } from 'node:fs';
+import { close, fdatasync, ftruncate, open, type PathLike, write, writeSync } from 'node:fs';
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,6 +9,8 @@ export interface FileOps {
   create(path: string): Promise<number>;
   /** Writes all of `bytes` at `position`. */
   write(fd: number, bytes: Uint8Array, position: number): Promise<void>;
+  /** The same before it returns; the caller waits. `false`, or an error: not all is written. Absent: not offered. */
+  writeNow?(fd: number, bytes: Uint8Array, position: number): boolean;
   truncate(fd: number, length: number): Promise<void>;
   sync(fd: number): Promise<void>;
   close(fd: number): Promise<void>;
@@ -28,6 +30,7 @@ export const nodeFiles: FileOps = {
       writeRest({ fd, bytes, position }, 0, (error) => (error ? reject(error) : resolve())),
     );
   },
+  writeNow: (fd, bytes, position) => writeSync(fd, bytes, 0, bytes.length, position) === bytes.length,
   truncate: promisify(ftruncate),
   sync: promisify(fdatasync),
   close: promisify(close),

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { soundTape } from '@shadowcat/tape';
@@ -8,6 +9,9 @@ import { HEAD, keepingLog, record, scratch } from './support/rig.js';
 
 const noSpace = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
 
+/** The file system without writes that the caller waits for. */
+const { writeNow: _, ...backgroundFiles } = nodeFiles;
+
 /** The file system, with writes that can be held and made to fail. */
 function troubledFiles(): FileOps & {
   writes: number[];
@@ -16,7 +20,7 @@ function troubledFiles(): FileOps & {
   hold: Promise<void> | undefined;
 } {
   const files = {
-    ...nodeFiles,
+    ...backgroundFiles,
     writes: [] as number[],
     fail: false,
     half: false,
@@ -113,6 +117,79 @@ describe('a tape file', () => {
       { level: 'warn', message: expect.stringContaining(`shadowcat tape recover ${path}.part.2`) },
     ]);
     soundTape(await inspectTapeFile(path));
+  });
+});
+
+describe('a tape file on a disk that keeps up', () => {
+  it('has what came in one turn before the next turn begins', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const writer = openTapeFile(path, { head: HEAD }, { clock: new ManualClock(), log: keepingLog() });
+    writer.append(record(1));
+    await idle(writer, 1);
+    writer.append(record(2));
+    writer.append(record(3));
+    await Promise.resolve();
+    expect(readFileSync(`${path}.part`, 'utf8').split('\n').slice(-3)).toEqual([record(2), record(3), '']);
+    expect(writer.state()).toMatchObject({ written: 3, queued: 0 });
+    await writer.finish();
+  });
+
+  it('is written in the background for a second after a write that took long, and where a batch is large', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const clock = new ManualClock();
+    const took = { next: 0 };
+    const prompt: number[] = [];
+    const files: FileOps = {
+      ...backgroundFiles,
+      writeNow(fd, bytes, position) {
+        prompt.push(bytes.length);
+        clock.advance(took.next);
+        return nodeFiles.writeNow?.(fd, bytes, position) ?? false;
+      },
+    };
+    const writer = openTapeFile(path, { head: HEAD }, { clock, log: keepingLog(), files });
+    let made = 0;
+    const write = async (size = 0): Promise<number> => {
+      made += 1;
+      writer.append(record(made, size));
+      await idle(writer, made);
+      return prompt.length;
+    };
+    await write();
+    expect(await write()).toBe(1);
+    expect(await write(70_000)).toBe(1);
+    took.next = 20;
+    expect(await write()).toBe(2);
+    took.next = 0;
+    expect(await write()).toBe(2);
+    clock.advance(1000);
+    expect(await write()).toBe(3);
+    await writer.finish();
+    soundTape(await inspectTapeFile(path));
+    expect((await readTapeFile(path)).records.filter(({ k }) => k === 'msg')).toHaveLength(made);
+  });
+
+  it('is written whole in the background when the system took only a part, or nothing', async () => {
+    const path = join(await scratch(), 'x.tape.jsonl');
+    let tries = 0;
+    const files: FileOps = {
+      ...backgroundFiles,
+      writeNow(fd, bytes, position) {
+        tries += 1;
+        if (tries > 1) throw noSpace;
+        nodeFiles.writeNow?.(fd, bytes.subarray(0, bytes.length / 2), position);
+        return false;
+      },
+    };
+    const writer = openTapeFile(path, { head: HEAD }, { clock: new ManualClock(), log: keepingLog(), files });
+    for (let n = 1; n <= 3; n += 1) {
+      writer.append(record(n));
+      await idle(writer, n);
+    }
+    expect(tries).toBe(2);
+    expect(writer.state()).toMatchObject({ status: 'ok', written: 3, lost: 0 });
+    await writer.finish();
+    expect((await readTapeFile(path)).end).toMatchObject({ lines: 4, lost: 0 });
   });
 });
 

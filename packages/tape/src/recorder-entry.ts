@@ -128,7 +128,7 @@ export class RecorderEntry {
   failed(thrown: unknown): void {
     const error = ProxyError.from(thrown);
     if (error.code === 'cancelled') this.#finish(this.#left());
-    else this.#finish('error', { code: error.code, message: this.#parts.redactor.text(error.message, this.#known()) });
+    else this.#finish('error', { code: error.code, message: this.#parts.redactor.text(error.message) });
   }
 
   bodyEnded(end: BodyEnd): void {
@@ -207,7 +207,7 @@ export class RecorderEntry {
     const message = frame.message;
     const trouble = message === undefined ? 'no JSON' : troubleWith(text);
     if (trouble !== undefined) {
-      this.#put('raw', textFields(this.#parts.redactor.text(text, this.#known()), { from, why: trouble }));
+      this.#put('raw', textFields(this.#parts.redactor.text(text), { from, why: trouble }));
     } else if (Array.isArray(message)) {
       this.#batch(text, from);
     } else {
@@ -249,7 +249,7 @@ export class RecorderEntry {
   #infoFields(name: string, value: unknown): string {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return '';
     const text = JSON.stringify(value);
-    return text.length > MAX_RAW ? '' : `,"${name}":${this.#parts.redactor.json(text, this.#known())}`;
+    return text.length > MAX_RAW ? '' : `,"${name}":${this.#parts.redactor.json(text)}`;
   }
 
   #followCancellations(messages: readonly Message[]): void {
@@ -266,7 +266,7 @@ export class RecorderEntry {
     const { batch, sse } = about;
     const redacted = this.#redacted(text);
     if (redacted === undefined) {
-      const shown = this.#parts.redactor.text(text, this.#known());
+      const shown = this.#parts.redactor.text(text);
       this.#put('raw', textFields(shown, { from, why: 'too deep to redact' }));
       return;
     }
@@ -278,14 +278,10 @@ export class RecorderEntry {
 
   #redacted(text: string): string | undefined {
     try {
-      return this.#parts.redactor.json(text, this.#known());
+      return this.#parts.redactor.json(text);
     } catch {
       return undefined;
     }
-  }
-
-  #known(): readonly string[] | undefined {
-    return this.#lane?.known ?? (this.#session === undefined ? undefined : [this.#session.id]);
   }
 
   #keepRaw(bytes: Uint8Array): void {
@@ -298,7 +294,7 @@ export class RecorderEntry {
     const why = this.#rawSize > MAX_RAW ? `${this.#rawSize} bytes, cut` : undefined;
     this.#put(
       'raw',
-      textFields(this.#parts.redactor.text(text, this.#known()), {
+      textFields(this.#parts.redactor.text(text), {
         from: 'server',
         ...(why === undefined ? {} : { why }),
       }),

@@ -2,6 +2,7 @@ import type { Clock } from '@shadowcat/kernel';
 import type { SessionHandle } from '@shadowcat/wire';
 import type { RecorderEntry } from './recorder-entry.js';
 import { NO_SESSION, type Sender, type TapeScope } from './records.js';
+import type { Redactor } from './redact.js';
 import type { TapeWriter } from './writer.js';
 
 /** One tape being written: stamps the records with the time since the one before. */
@@ -36,51 +37,72 @@ export class Deck {
   }
 }
 
+/** How many ids of one session are remembered; a session gets another one when its upstream lost it. */
+const MAX_KNOWN = 8;
+
+/** Takes values out of a record's text: {@link Redactor.known}. */
+export type Scrub = Redactor['known'];
+
 /** The traffic of one session, or all that belongs to none, on its tape. */
 export class Lane {
   readonly name: string;
   readonly deck: Deck;
+  readonly #scrub: Scrub;
   readonly entries = new Set<RecorderEntry>();
-  /** Values that are secrets wherever they occur: the session's ids. */
-  readonly known: string[] = [];
+  /** Values that are in no record: the session's ids. */
+  readonly #known: string[] = [];
   /** Whether the tape says that modern requests are in this lane. */
   modern = false;
   /** Who ended the session, once it has ended. */
   endedBy: Sender | 'proxy' | undefined;
   ended = false;
 
-  constructor(name: string, deck: Deck) {
+  constructor(name: string, deck: Deck, scrub: Scrub) {
     this.name = name;
     this.deck = deck;
+    this.#scrub = scrub;
   }
 
   put(kind: string, fields: string, at?: number): void {
-    this.deck.put(kind, `"s":"${this.name}",${fields}`, at);
+    this.deck.put(kind, `"s":"${this.name}",${this.#scrub(fields, this.#known)}`, at);
   }
 
   /** Remembers the ids of the session, also the one that a recovery gave it. */
   learnIds(session: SessionHandle, upstreamId: string | undefined = session.upstream?.sessionId): void {
-    for (const id of [session.id, upstreamId]) if (id !== undefined && !this.known.includes(id)) this.known.push(id);
+    for (const id of [session.id, upstreamId]) {
+      if (id === undefined || this.#known.includes(id)) continue;
+      this.#known.push(id);
+      if (this.#known.length > MAX_KNOWN) this.#known.shift();
+    }
   }
 }
 
 /** How the tapes of a recorder are laid out: everything in one, or one a session and one for what has none. */
 export type TapeLayout = 'file' | 'directory';
 
+/** What lanes are made with: how a tape is opened, and what happens to its writer in the end. */
+export interface LaneParts {
+  readonly open: (scope: TapeScope) => Deck;
+  readonly finished: (writer: TapeWriter) => void;
+  readonly scrub: Scrub;
+}
+
 /** The lanes of a recorder. Lanes come with their first record and go with their session. */
 export class Lanes {
   readonly #layout: TapeLayout;
   readonly #open: (scope: TapeScope) => Deck;
   readonly #finished: (writer: TapeWriter) => void;
+  readonly #scrub: Scrub;
   readonly #sessions = new Map<string, Lane>();
   readonly #decks = new Set<Deck>();
   #shared: Deck | undefined;
   #sessionless: Lane | undefined;
 
-  constructor(layout: TapeLayout, open: (scope: TapeScope) => Deck, finished: (writer: TapeWriter) => void) {
+  constructor(layout: TapeLayout, parts: LaneParts) {
     this.#layout = layout;
-    this.#open = open;
-    this.#finished = finished;
+    this.#open = parts.open;
+    this.#finished = parts.finished;
+    this.#scrub = parts.scrub;
     if (layout === 'file') this.#shared = this.#deck('all');
   }
 
@@ -96,7 +118,7 @@ export class Lanes {
 
   sessionless(): Lane {
     if (this.#sessionless === undefined) {
-      this.#sessionless = new Lane(NO_SESSION, this.#shared ?? this.#deck('sessionless'));
+      this.#sessionless = new Lane(NO_SESSION, this.#shared ?? this.#deck('sessionless'), this.#scrub);
       this.#sessionless.put('conn', '"event":"opened","by":"client"');
     }
     return this.#sessionless;
@@ -109,7 +131,7 @@ export class Lanes {
   /** A lane for a session that has none yet. */
   add(session: SessionHandle): Lane {
     const deck = this.#shared ?? this.#deck('session');
-    const lane = new Lane(deck.sessionName(), deck);
+    const lane = new Lane(deck.sessionName(), deck, this.#scrub);
     lane.learnIds(session);
     this.#sessions.set(session.id, lane);
     lane.put('conn', '"event":"opened","by":"client"');

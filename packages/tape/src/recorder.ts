@@ -97,11 +97,11 @@ class Recording {
     this.#options = options;
     this.#components = components;
     const { clock } = components;
-    this.#lanes = new Lanes(
-      options.layout,
-      (scope) => new Deck(components.open(scope, this.#head(scope)), clock),
-      (writer) => this.#finish(writer),
-    );
+    this.#lanes = new Lanes(options.layout, {
+      open: (scope) => new Deck(components.open(scope, this.#head(scope)), clock),
+      finished: (writer) => this.#finish(writer),
+      scrub: (text, known) => components.redactor.known(text, known),
+    });
     this.#parts = {
       lanes: this.#lanes,
       redactor: components.redactor,
@@ -154,7 +154,7 @@ class Recording {
         return;
       }
       const lane = (sessionId === undefined ? undefined : this.#lanes.find(sessionId)) ?? this.#lanes.sessionless();
-      lane.put(kind, `"text":${JSON.stringify(redactor.text(text, lane.known))}`);
+      lane.put(kind, `"text":${JSON.stringify(redactor.text(text))}`);
     });
   }
 

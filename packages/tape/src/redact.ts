@@ -18,19 +18,20 @@ export interface RedactionOptions {
 export interface Redactor {
   /** Names the rules, for the tape's head. */
   readonly policy: string;
-  /** A JSON text. `known` are values that are secrets wherever they occur, such as the ids of sessions. */
-  json(text: string, known?: readonly string[]): string;
+  json(text: string): string;
   /** Text of any other kind. */
-  text(text: string, known?: readonly string[]): string;
+  text(text: string): string;
   /** The value of a header field. */
   header(name: string, value: string): string;
+  /** Hides values that are secrets wherever they occur, such as the ids of sessions. In JSON text too. */
+  known(text: string, values: readonly string[]): string;
 }
 
 /** Strings in strings in strings: beyond this many levels the whole string is a secret. */
 const MAX_NESTING = 12;
 const PLACEHOLDER = /^~redacted\.[0-9a-f]{16}~$/;
-/** Known values shorter than this would hit ordinary text. */
-const MIN_KNOWN = 6;
+/** Known values shorter than this could be words of ordinary text. */
+const MIN_KNOWN = 12;
 
 /** Whether a text holds a placeholder; what a missing key can then explain. */
 export function hasPlaceholder(text: string): boolean {
@@ -46,8 +47,9 @@ export function createRedactor(options: RedactionOptions, hmac: Hmac): Redactor 
   const redaction: Redaction = { rules, suspicious };
   return {
     policy: options.keys === undefined || options.keys.length === 0 ? 'default@1' : 'default@1+keys',
-    json: (text, known) => hideKnown(suspicious.test(text) ? redactJson(text, redaction, 0) : text, known, hide),
-    text: (text, known) => hideKnown(suspicious.test(text) ? redactString(text, redaction, 0) : text, known, hide),
+    json: (text) => (suspicious.test(text) ? redactJson(text, redaction, 0) : text),
+    text: (text) => (suspicious.test(text) ? redactString(text, redaction, 0) : text),
+    known: (text, values) => (values.length === 0 ? text : hideKnown(text, values, hide)),
     header: (name, value) => {
       if (isSecret(name)) return hide(value);
       return suspicious.test(value) ? redactFreeText(value, rules) : value;
@@ -185,8 +187,7 @@ function looksLikeSchema(node: JsonNode): node is JsonObjectNode {
   return node.members.length === 0 || node.members.some((member) => SCHEMA_KEYS.includes(member.key));
 }
 
-function hideKnown(text: string, known: readonly string[] | undefined, hide: (value: string) => string): string {
-  if (known === undefined) return text;
+function hideKnown(text: string, known: readonly string[], hide: (value: string) => string): string {
   let result = text;
   for (const value of known) {
     if (value.length < MIN_KNOWN) continue;

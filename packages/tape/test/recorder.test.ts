@@ -431,6 +431,21 @@ describe('what is never stored', () => {
     expect(text.match(/~redacted\.[0-9a-f]{16}~/g)?.length).toBeGreaterThan(6);
   });
 
+  it('is the id of a session in the id of an event', async () => {
+    const rig = recordingRig();
+    const server = legacyServer({
+      'tools/call': (message, exchange) => {
+        const id = exchange.context.get(sessionSlot)?.upstream?.sessionId;
+        return streamReply([`id: ${id}:1\n${sse(result(message.id, 'x'))}`]);
+      },
+    });
+    const client = new TestClient(rig.layer(server));
+    await client.open();
+    await client.post(call(1, 'x'), { headers: { 'last-event-id': `${client.session?.upstream?.sessionId}:0` } });
+    expect(rig.tapes[0]?.text).not.toContain('upstream-session');
+    expect(rig.tapes[0]?.text).toMatch(/"sse":\{"id":"~redacted\.[0-9a-f]{16}~:1"/);
+  });
+
   it('is a message that cannot be searched: it is kept as text, what it hides is not', async () => {
     const rig = recordingRig();
     const deep = `${'['.repeat(150)}"x"${']'.repeat(150)}`;

@@ -171,10 +171,13 @@ describe('placeholders', () => {
 describe('values that are known to be secret', () => {
   it('are hidden wherever they occur', () => {
     const text = '{"text":"your session is 1234-5678-abcd, yes 1234-5678-abcd"}';
-    expect(redactor.json(text, ['1234-5678-abcd'])).toBe(
+    expect(redactor.known(text, ['1234-5678-abcd'])).toBe(
       `{"text":"your session is ${hidden('1234-5678-abcd')}, yes ${hidden('1234-5678-abcd')}"}`,
     );
-    expect(redactor.text('at 1234-5678-abcd', ['1234-5678-abcd', 'short'])).toBe(`at ${hidden('1234-5678-abcd')}`);
+    expect(redactor.known('{"a":"quo\\"ted and long short"}', ['quo"ted and long', 'short'])).toBe(
+      `{"a":"${hidden('quo"ted and long')} short"}`,
+    );
+    expect(redactor.known('nothing', [])).toBe('nothing');
   });
 });
 

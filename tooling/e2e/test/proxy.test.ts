@@ -76,6 +76,7 @@ describe.each(kinds.slice(0, 3))('%s through reverse and from its tape', (kind) 
   });
 });
 
+/** A client may start its command more than once, to find out the server's revision; each start makes a tape. */
 describe.each(kinds)('%s launching shadowcat itself', (kind) => {
   it('records with --stdio and replays with --stdio', async () => {
     await using folder = await workFolder();
@@ -84,8 +85,9 @@ describe.each(kinds)('%s launching shadowcat itself', (kind) => {
     const tape = `${folder.path}/s.tape.jsonl`;
     const record = shadowcat(['record', '--stdio', '--out', tape, ...words(server.target)], folder.path);
     expect(await tour(kind, record, server)).toEqual(direct);
-    expect(await tapesIn(folder.path)).toEqual([tape]);
-    expect(await tour(kind, shadowcat(['replay', '--stdio', tape], folder.path), server)).toEqual(direct);
+    const tapes = await tapesIn(folder.path);
+    expect(tapes).toContain(tape);
+    expect(await tour(kind, shadowcat(['replay', '--stdio', ...tapes], folder.path), server)).toEqual(direct);
   });
 
   it('replays over HTTP what was recorded over stdio, and the other way round', async () => {
@@ -94,7 +96,7 @@ describe.each(kinds)('%s launching shadowcat itself', (kind) => {
     const direct = await tour(kind, server.target, server);
     const tape = `${folder.path}/s.tape.jsonl`;
     await tour(kind, shadowcat(['record', '--stdio', '--out', tape, ...words(server.target)], folder.path), server);
-    await using replay = await startShadowcat(['replay', tape], folder.path);
+    await using replay = await startShadowcat(['replay', ...(await tapesIn(folder.path))], folder.path);
     expect(await tour(kind, { url: replay.url }, server)).toEqual(direct);
     const other = `${folder.path}/h.tape.jsonl`;
     await using proxy = await startShadowcat(['record', '--out', other, ...words(server.target)], folder.path);

@@ -20,6 +20,8 @@ export interface ProxyComponents {
   readonly clock: Clock;
   /** Takes everything that is opened here; what is added later is closed earlier. */
   readonly owned: Owned;
+  /** What happens to a finished tape of the same name. Default `replace`. */
+  readonly tapes?: 'replace' | 'keep';
 }
 
 /** All parts of a proxy except for what clients connect to. */
@@ -45,7 +47,9 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   const meter = openMeter(VERSION, owned);
   const { store, sessions } = await openSessions(config.sessions, { clock, log, owned });
   const recorder =
-    config.recording === undefined ? undefined : await openRecorder(config.recording, { io, clock, owned });
+    config.recording === undefined
+      ? undefined
+      : await openRecorder(config.recording, { io, clock, owned, existing: components.tapes ?? 'replace' });
   const upstreams = openUpstreams(config, { log, clock, owned, meter, note: recorder?.note });
   let storeHealth: StoreHealth | undefined;
   let listener: (() => ListenerStats) | undefined;

@@ -15,12 +15,12 @@ export async function openRedactor(io: Io): Promise<{ readonly redactor: Redacto
 /** Opens the recorder; its tapes are finished when `owned` closes. */
 export async function openRecorder(
   config: RecordingConfig,
-  components: { readonly io: Io; readonly clock: Clock; readonly owned: Owned },
+  components: { readonly io: Io; readonly clock: Clock; readonly owned: Owned; readonly existing: 'replace' | 'keep' },
 ): Promise<Recorder> {
   const { io, clock, owned } = components;
   const { log } = io;
   const { redactor, keyId } = await openRedactor(io);
-  const open = tapeOpener(config.path, { durable: config.durable }, { clock, log });
+  const open = tapeOpener(config.path, { durable: config.durable, existing: components.existing }, { clock, log });
   const recording = recorder(
     { layout: config.kind, required: config.required, by: `shadowcat ${VERSION}` },
     { open, redactor, keyId, clock, log },
