@@ -31,7 +31,7 @@ const HARD_LIMIT = 16;
 /** A batch of up to so many bytes is written before the event loop goes on. */
 const PROMPT_BYTES = 65_536;
 /** A disk that kept the event loop waiting for longer than this is written to in the background, for so long. Milliseconds. */
-const SLOW_WRITE_MS = 5;
+const SLOW_WRITE_MS = 20;
 const SLOW_FOR_MS = 1000;
 
 /** Lines that go out in one write. */

@@ -113,6 +113,7 @@ class LaneBuilder {
       file: this.#file,
       recordings: this.#recordings,
       byKey,
+      methods: new Set(this.#recordings.map(({ method }) => method)),
       notices: this.#notices,
       stream: this.#stream,
       streamStatus: this.#streamStatus,

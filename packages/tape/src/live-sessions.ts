@@ -24,6 +24,8 @@ export class LiveSessions {
   /** Sessions whose client went while the tape still waited for it. */
   readonly #waiting: LiveSession[] = [];
   #sessionless: LiveSession;
+  /** Earlier rounds of the traffic without sessions, as long as something of theirs is open. */
+  #earlier: LiveSession[] = [];
 
   constructor(library: Library, ledger: ReplayLedger, newId: () => string) {
     this.#library = library;
@@ -35,7 +37,7 @@ export class LiveSessions {
 
   /** All that may still wait for something. */
   get all(): readonly LiveSession[] {
-    return [...this.#bound.values(), this.#sessionless, ...this.#waiting];
+    return [...this.#bound.values(), this.#sessionless, ...this.#earlier, ...this.#waiting];
   }
 
   /** The session of an exchange that opens none. */
@@ -116,7 +118,7 @@ export class LiveSessions {
   #renewSessionless(): void {
     const { lane, used, spent } = this.#sessionless;
     if (used.size === 0 || !spent || lane.recordings.length === 0) return;
-    this.#sessionless.close();
+    this.#earlier = [...this.#earlier, this.#sessionless].filter(({ plays }) => plays.size > 0);
     this.#sessionless = new LiveSession(lane);
     this.#ledger.reused();
   }

@@ -169,11 +169,12 @@ export class RecorderEntry {
   /** The answer to `initialize` has come, or will not: with an id there is a session. */
   #decide(upstreamId: string | undefined): void {
     const session = this.#session;
+    const began = this.#held[0]?.at;
     if (session === undefined || upstreamId === undefined || this.#status > 299) {
-      this.#place(this.#parts.lanes.sessionless());
+      this.#place(this.#parts.lanes.sessionless(began));
       return;
     }
-    const lane = this.#parts.lanes.add(session);
+    const lane = this.#parts.lanes.add(session, began);
     lane.learnIds(session, upstreamId);
     this.#place(lane);
   }

@@ -116,10 +116,11 @@ export class Lanes {
     if (this.#sessionless !== undefined) yield this.#sessionless;
   }
 
-  sessionless(): Lane {
+  /** `at`: when the first of its records happened, if not now. */
+  sessionless(at?: number): Lane {
     if (this.#sessionless === undefined) {
       this.#sessionless = new Lane(NO_SESSION, this.#shared ?? this.#deck('sessionless'), this.#scrub);
-      this.#sessionless.put('conn', '"event":"opened","by":"client"');
+      this.#sessionless.put('conn', '"event":"opened","by":"client"', at);
     }
     return this.#sessionless;
   }
@@ -128,13 +129,13 @@ export class Lanes {
     return this.#sessions.get(sessionId);
   }
 
-  /** A lane for a session that has none yet. */
-  add(session: SessionHandle): Lane {
+  /** A lane for a session that has none yet. `at`: when the first of its records happened, if not now. */
+  add(session: SessionHandle, at?: number): Lane {
     const deck = this.#shared ?? this.#deck('session');
     const lane = new Lane(deck.sessionName(), deck, this.#scrub);
     lane.learnIds(session);
     this.#sessions.set(session.id, lane);
-    lane.put('conn', '"event":"opened","by":"client"');
+    lane.put('conn', '"event":"opened","by":"client"', at);
     session.onEnd(() => {
       lane.ended = true;
       if (this.#sessions.get(session.id) === lane) this.#sessions.delete(session.id);

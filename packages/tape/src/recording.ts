@@ -65,6 +65,8 @@ export interface RecordedLane {
   readonly file: string;
   readonly recordings: readonly Recording[];
   readonly byKey: ReadonlyMap<string, readonly Recording[]>;
+  /** The methods of the recordings. */
+  readonly methods: ReadonlySet<string>;
   readonly notices: readonly ClientNotice[];
   /** What came on standing streams (GET), in order. */
   readonly stream: readonly Step[];

@@ -175,8 +175,8 @@ class Player {
   /** Answers that need no recording: `ping`, and a question about the newer era that the tapes know nothing of. */
   #unrecorded(session: LiveSession, message: Message): { text: string; status: number } | undefined {
     const { method, idText = 'null' } = message;
-    const { recordings } = session.lane;
-    if (recordings.some((recording) => recording.method === method)) return undefined;
+    const { recordings, methods } = session.lane;
+    if (method !== undefined && methods.has(method)) return undefined;
     if (method === 'ping') return { text: `{"jsonrpc":"2.0","id":${idText},"result":{}}`, status: 200 };
     const legacyOnly = this.#library.sessions.length > 0 && recordings.every(({ modern }) => !modern);
     if (method !== 'server/discover' || !legacyOnly) return undefined;

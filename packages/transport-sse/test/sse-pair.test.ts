@@ -11,6 +11,7 @@ import {
 import { exchangeOf, handlerOf, jsonReply, ManualClock, readReply, settled, streamReply } from '@shadowcat/testkit';
 import { jsonFraming } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
+import { PairClient } from '../src/pair-client.js';
 import { type PairRequest, ssePairConnection } from '../src/sse-pair-connection.js';
 import { type SsePairServerOptions, ssePairServer } from '../src/sse-pair-server.js';
 
@@ -32,11 +33,15 @@ function exchangeFor(request: PairRequest): Exchange {
 function pair(handler: Handler, options: SsePairServerOptions = {}) {
   const clock = new ManualClock();
   let id = 0;
+  const next = (): number => {
+    id += 1;
+    return id;
+  };
   const server = ssePairServer(options, {
     clock,
     log: silentLog,
-    newId: () => `x${(id += 1)}`,
-    newSecret: () => `secret-${(id += 1)}`,
+    newId: () => `x${next()}`,
+    newSecret: () => `secret-${next()}`,
   });
   const stack = server(handler);
   const requests: PairRequest[] = [];
@@ -46,7 +51,17 @@ function pair(handler: Handler, options: SsePairServerOptions = {}) {
     return stack(exchangeFor(request));
   };
   const open = (): Promise<Connection> =>
-    ssePairConnection({ url: URL_SSE }, { http, clock, log: silentLog, ended: () => (ended += 1) });
+    ssePairConnection(
+      { url: URL_SSE },
+      {
+        http,
+        clock,
+        log: silentLog,
+        ended: () => {
+          ended += 1;
+        },
+      },
+    );
   return { clock, server, stack, requests, open, ended: () => ended };
 }
 
@@ -179,22 +194,33 @@ describe('ssePairServer', () => {
     await server.close();
   });
 
-  it('drops a client that does not read', async () => {
-    const large = JSON.stringify('x'.repeat(4_000));
-    const chatty = handlerOf(async (exchange) => {
-      if (exchange.head.method !== 'POST') return jsonReply('{}', { status: 405 });
-      const events = Array.from({ length: 50 }, () => `data: {"jsonrpc":"2.0","method":"n","params":${large}}\n\n`);
-      return streamReply(events);
+  it('makes senders wait for a client that reads slowly, and drops one that does not read', async () => {
+    let ended = 0;
+    const client = new PairClient('x1', {
+      endpoint: '/m',
+      queueLimit: 100_000,
+      ended: () => {
+        ended += 1;
+      },
     });
-    const { stack, server } = pair(chatty, { queueLimit: 100_000 });
-    const stream = await stack(exchangeOf({ target: '/sse' }));
-    const endpoint = '/message?sessionId=secret-1';
-    for (let i = 0; i < 20; i += 1) {
-      await post(stack, endpoint, `{"jsonrpc":"2.0","id":${i},"method":"x"}`).catch(() => undefined);
-    }
-    while (server.clients() > 0) await settled();
-    await stream[Symbol.asyncDispose]();
-    await server.close();
+    const heard = listening(client);
+    const text = JSON.stringify('x'.repeat(40_000));
+    await client.send(text);
+    let held = true;
+    const second = client.send(text).then(() => {
+      held = false;
+    });
+    await settled();
+    expect(held).toBe(true);
+    const reader = client.bytes();
+    for (let i = 0; i < 2; i += 1) await reader.next();
+    await second;
+    const waiting = client.send(text);
+    await expect(client.send(text)).rejects.toMatchObject({ code: 'slow_client' });
+    await waiting;
+    expect((await heard.closed)?.code).toBe('slow_client');
+    expect((await reader.next()).done).toBe(true);
+    expect(ended).toBe(1);
   });
 
   it('refuses more clients than it may have, and any while it ends', async () => {
@@ -210,7 +236,14 @@ describe('ssePairServer', () => {
 describe('ssePairConnection', () => {
   const opening = (answer: (request: PairRequest) => Promise<Reply>, clock = new ManualClock()) => {
     let ended = 0;
-    const components = { http: answer, clock, log: silentLog, ended: () => (ended += 1) };
+    const components = {
+      http: answer,
+      clock,
+      log: silentLog,
+      ended: () => {
+        ended += 1;
+      },
+    };
     return {
       clock,
       open: (signal?: AbortSignal) => ssePairConnection({ url: URL_SSE }, components, signal),

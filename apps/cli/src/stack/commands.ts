@@ -40,10 +40,8 @@ export function commandTarget(target: CommandTarget, config: ProxyConfig, compon
           log.info({ pid }, `${target.name}: ${line}`);
           note?.(session, 'err', line);
         },
-        onGarbage: (line, pid) => {
-          log.warn({ pid, line: line.slice(0, 200) }, `${target.name} wrote something to stdout that is no message`);
-          note?.(session, 'raw', line);
-        },
+        // The transport logs the first few of them.
+        onGarbage: (line) => note?.(session, 'raw', line),
       },
       signal,
     );
