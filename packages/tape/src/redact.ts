@@ -32,6 +32,8 @@ const MAX_NESTING = 12;
 const PLACEHOLDER = /^~redacted\.[0-9a-f]{16}~$/;
 /** Known values shorter than this could be words of ordinary text. */
 const MIN_KNOWN = 12;
+/** What JSON spells as it is. */
+const PLAIN = /^[\w.~-]*$/;
 
 /** Whether a text holds a placeholder; what a missing key can then explain. */
 export function hasPlaceholder(text: string): boolean {
@@ -191,7 +193,7 @@ function hideKnown(text: string, known: readonly string[], hide: (value: string)
   let result = text;
   for (const value of known) {
     if (value.length < MIN_KNOWN) continue;
-    const spelled = JSON.stringify(value).slice(1, -1);
+    const spelled = PLAIN.test(value) ? value : JSON.stringify(value).slice(1, -1);
     if (result.includes(spelled)) result = result.replaceAll(spelled, hide(value));
     if (spelled !== value && result.includes(value)) result = result.replaceAll(value, hide(value));
   }

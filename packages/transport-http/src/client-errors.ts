@@ -45,7 +45,7 @@ export function clientError(thrown: unknown, context: ClientErrorContext): Proxy
       `did not begin to answer within ${seconds} s; it may still be working on the request`,
     );
   }
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+  if (cause.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
     return fail('upstream_protocol', `answered with something that is not proper HTTP (${cause.message})`);
   }
   const when = context.phase === 'sent' ? 'before it answered' : 'in the middle of its answer';

@@ -5,10 +5,12 @@ import {
   type HeaderMap,
   headerOf,
   type Log,
+  ProxyError,
   type Reply,
 } from '@shadowcat/kernel';
 import { type BackoffOptions, resumable } from '@shadowcat/transport-sse';
 import { type Call, callSlot, LAST_EVENT_ID, SESSION_HEADER, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { answersAnother } from './answer-id.js';
 import { HttpClient } from './http-client.js';
 import { lostSession } from './lost-session.js';
 import { SessionRecovery } from './session-recovery.js';
@@ -118,8 +120,13 @@ class Upstream {
       session: context.get(sessionSlot),
     };
     const reply = await this.#ask(asked);
-    if (reply.body.framing.name !== 'sse' || reply.head.status !== 200) return reply;
-    return this.#supervised(reply, asked, context.get(callSlot));
+    if (reply.head.status !== 200) return reply;
+    const call = context.get(callSlot);
+    if (reply.body.framing.name === 'sse') return this.#supervised(reply, asked, call);
+    const whole = reply.body.ready;
+    if (call === undefined || whole === undefined || !answersAnother(call, whole)) return reply;
+    await reply[Symbol.asyncDispose]();
+    throw new ProxyError('upstream_protocol', `${this.#client.name} sent the answer to another request`);
   }
 
   /** Asks; when the session turns out to be lost upstream, opens it again and asks once more (nothing was done there). */

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { type Clock, type Handler, type Log, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
 import { type KeepAlive, keepAlive } from '@shadowcat/transport-sse';
 import { errorReply } from '@shadowcat/wire';
@@ -50,6 +49,12 @@ export async function listen(
   return listener;
 }
 
+interface Connected {
+  readonly servings: InFlight<Serving>;
+  /** Whether a request came on it. */
+  used: boolean;
+}
+
 class HttpListener implements Listener, ServingHost {
   readonly host: string;
   readonly server: Server;
@@ -62,7 +67,7 @@ class HttpListener implements Listener, ServingHost {
   readonly #limits: ListenLimits;
   readonly #handler: Handler;
   readonly #newId: () => string;
-  readonly #connections = new Map<Duplex, InFlight<Serving>>();
+  readonly #connections = new Map<Socket, Connected>();
   #port = 0;
   #exchanges = 0;
   #dropped = 0;
@@ -89,7 +94,7 @@ class HttpListener implements Listener, ServingHost {
       })
       .on('request', (request, response) => this.#serve(request, response))
       .on('checkContinue', (request, response) => this.#continue(request, response))
-      .on('clientError', (error, socket) => this.#clientError(error, socket));
+      .on('clientError', (error, socket) => this.#clientError(error, socket as Socket));
   }
 
   get port(): number {
@@ -138,14 +143,17 @@ class HttpListener implements Listener, ServingHost {
   done(serving: Serving): void {
     const { response, socket } = serving;
     this.#exchanges -= 1;
-    this.#connections.get(socket)?.delete(serving);
+    this.#connections.get(socket)?.servings.delete(serving);
     if (!this.draining) return;
-    if (!response.writableFinished && !socket.destroyed) this.#flushed((sent) => response.once('close', sent));
-    this.#checkQuiet();
+    if (response.writableFinished || socket.destroyed) this.#checkQuiet();
+    else this.#flushed(socket, (sent) => response.once('close', sent));
+    this.#closeIfIdle(socket);
   }
 
   async #close(drainMs: number): Promise<void> {
     this.draining = true;
+    // Node's own takes connections for idle whose last reply was ended but not sent yet, and cuts it short.
+    this.server.closeIdleConnections = () => this.#closeIdle();
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     const quiet = new Promise<void>((resolve) => {
       this.#quiet = resolve;
@@ -154,7 +162,7 @@ class HttpListener implements Listener, ServingHost {
     for (const serving of this.#servings()) if (serving.standing) serving.endStanding(this.retryHint);
     // The callback of an empty write comes when all before it has left, or the socket is destroyed.
     for (const socket of this.#connections.keys()) {
-      if (socket.writableLength > 0) this.#flushed((sent) => socket.write('', sent));
+      if (socket.writableLength > 0) this.#flushed(socket, (sent) => socket.write('', sent));
     }
     this.#checkQuiet();
     await quiet;
@@ -166,12 +174,26 @@ class HttpListener implements Listener, ServingHost {
     for (const socket of this.#connections.keys()) socket.destroy();
     this.keepAlive.close();
     await closed;
+    // The sockets report their end a moment after the server does.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
-  #flushed(when: (sent: () => void) => void): void {
+  #closeIdle(): void {
+    for (const socket of this.#connections.keys()) this.#closeIfIdle(socket);
+  }
+
+  /** Closes a connection on which nothing is under way. One that was upgraded at once is its new owner's. */
+  #closeIfIdle(socket: Socket): void {
+    const connected = this.#connections.get(socket);
+    const idle = connected?.used === true ? connected.servings.size === 0 : socket.bytesRead === 0;
+    if (idle && socket.writableLength === 0) socket.destroy();
+  }
+
+  #flushed(socket: Socket, when: (sent: () => void) => void): void {
     this.#flushing += 1;
     when(() => {
       this.#flushing -= 1;
+      this.#closeIfIdle(socket);
       this.#checkQuiet();
     });
   }
@@ -181,13 +203,17 @@ class HttpListener implements Listener, ServingHost {
   }
 
   #servings(): Serving[] {
-    return [...this.#connections.values()].flatMap((servings) => servings.all());
+    return [...this.#connections.values()].flatMap(({ servings }) => servings.all());
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const exchange = new HttpExchange(this.#newId(), request, this.#limits.body);
     const serving = new Serving(exchange, { request, response, host: this });
-    this.#connections.get(request.socket)?.add(serving);
+    const connected = this.#connections.get(request.socket);
+    if (connected !== undefined) {
+      connected.used = true;
+      connected.servings.add(serving);
+    }
     this.#exchanges += 1;
     const refusal = refusalOf(request, this.#limits.headerCount);
     if (refusal !== undefined) this.#malformed += 1;
@@ -203,7 +229,7 @@ class HttpListener implements Listener, ServingHost {
 
   #connected(socket: Socket): void {
     const servings = new InFlight<Serving>();
-    this.#connections.set(socket, servings);
+    this.#connections.set(socket, { servings, used: false });
     socket.on('close', () => {
       this.#connections.delete(socket);
       for (const serving of servings.all())
@@ -211,8 +237,8 @@ class HttpListener implements Listener, ServingHost {
     });
   }
 
-  #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const answered = (this.#connections.get(socket)?.all() ?? []).some(({ response }) => response.headersSent);
+  #clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const answered = (this.#connections.get(socket)?.servings.all() ?? []).some(({ response }) => response.headersSent);
     if (error.code === 'ECONNRESET' || !socket.writable || answered) {
       socket.destroy();
       return;

@@ -32,7 +32,7 @@ export function malformedAnswer(error: NodeJS.ErrnoException): string {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return rawAnswer(408, 'the request did not arrive in time');
     case 'HPE_HEADER_OVERFLOW':
-      return rawAnswer(431, 'the header fields of the request are too large');
+      return rawAnswer(431, 'the header fields of the request are too many or too large');
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return rawAnswer(413, 'the chunk extensions of the request are too large');
     default:

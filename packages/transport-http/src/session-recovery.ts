@@ -94,7 +94,8 @@ export class SessionRecovery {
       await discard(await post(notificationText('notifications/initialized'), line));
       for (const text of restoring(session)) await this.#restore(() => post(text, line));
       this.#recoveries += 1;
-      log.warn({ session: session.id, target }, `${name} had lost a session; it was opened again`);
+      // Whoever knows the whole id can use the session.
+      log.warn({ session: `${session.id.slice(0, 6)}…`, target }, `${name} had lost a session; it was opened again`);
     } finally {
       timer.cancel();
     }

@@ -1,16 +1,20 @@
 import { handlerOf, jsonReply } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
-import { serving, Wire } from './support.js';
+import { eventually, serving, Wire } from './support.js';
 
-const collecting = () =>
-  handlerOf(async (exchange) => jsonReply({ size: (await exchange.body.collect(1e9)).length }));
+const collecting = () => handlerOf(async (exchange) => jsonReply({ size: (await exchange.body.collect(1e9)).length }));
 
 function head(...lines: string[]): string {
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
 const cases: readonly { name: string; request: string; status: number; words: string }[] = [
-  { name: 'two Host fields', request: head('GET / HTTP/1.1', 'Host: a', 'Host: b'), status: 400, words: 'more than one Host' },
+  {
+    name: 'two Host fields',
+    request: head('GET / HTTP/1.1', 'Host: a', 'Host: b'),
+    status: 400,
+    words: 'more than one Host',
+  },
   { name: 'no Host field', request: head('GET / HTTP/1.1'), status: 400, words: 'no Host' },
   { name: 'no HTTP at all', request: 'hello there\r\n\r\n', status: 400, words: 'not proper HTTP' },
   {
@@ -41,6 +45,12 @@ const cases: readonly { name: string; request: string; status: number; words: st
     name: 'too many fields',
     request: head('GET / HTTP/1.1', 'Host: a', ...Array.from({ length: 150 }, (_, i) => `x-${i}: 1`)),
     status: 431,
+    words: 'too many',
+  },
+  {
+    name: 'one field too many',
+    request: head('GET / HTTP/1.1', 'Host: a', ...Array.from({ length: 100 }, (_, i) => `x-${i}: 1`)),
+    status: 431,
     words: 'more than 100 header fields',
   },
 ];
@@ -65,7 +75,9 @@ describe('a request that is no proper HTTP', () => {
   it('accepts exactly as many fields as it may have', async () => {
     const listener = await serving(collecting());
     const wire = new Wire(listener.port);
-    wire.write(head('GET / HTTP/1.1', 'Host: a', 'Connection: close', ...Array.from({ length: 98 }, (_, i) => `x-${i}: 1`)));
+    wire.write(
+      head('GET / HTTP/1.1', 'Host: a', 'Connection: close', ...Array.from({ length: 98 }, (_, i) => `x-${i}: 1`)),
+    );
     expect(await wire.end()).toMatch(/^HTTP\/1\.1 200 /);
   });
 
@@ -78,7 +90,7 @@ describe('a request that is no proper HTTP', () => {
     wire.write('zz\r\nnonsense\r\n');
     expect(await wire.end()).toMatch(/^HTTP\/1\.1 400 /);
     expect(handler.exchanges.length).toBe(1);
-    expect(listener.stats().exchanges).toBe(0);
+    await eventually(() => listener.stats().exchanges === 0);
   });
 
   it('does not disturb a reply that is under way', async () => {
@@ -152,7 +164,9 @@ describe('a request that is too large', () => {
       },
       { limits },
     );
-    expect(await (await fetch(listener.url, { method: 'POST', body: 'x'.repeat(1_000) })).json()).toEqual({ size: 1_000 });
+    expect(await (await fetch(listener.url, { method: 'POST', body: 'x'.repeat(1_000) })).json()).toEqual({
+      size: 1_000,
+    });
     expect((await fetch(listener.url, { method: 'POST', body: 'x'.repeat(1_001) })).status).toBe(413);
   });
 });

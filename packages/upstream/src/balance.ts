@@ -207,7 +207,7 @@ class Member {
     this.#lastError = error.message;
     if (this.#failures < this.#threshold || this.#condition() === 'ejected') return;
     const { clock, log, random } = this.#components;
-    const spread = random === undefined ? 1 : 0.8 + 0.4 * random();
+    const spread = random === undefined ? 1 : 1 + (random() - 0.5) * 0.4;
     this.#ejectedUntil = clock.now() + this.#ejectFor * spread;
     this.#ejections += 1;
     log.warn(

@@ -6,18 +6,18 @@ const ACCEPT = { 'content-type': 'application/json', accept: 'application/json, 
 /** Opens a session as a legacy client does; returns the headers of its later requests. */
 async function open(pool, path) {
   const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } };
-  const first = await post(pool, path, ACCEPT, { jsonrpc: '2.0', id: 0, method: 'initialize', params });
+  const first = await post({ pool, path, headers: ACCEPT }, { jsonrpc: '2.0', id: 0, method: 'initialize', params });
   const session = first.headers['mcp-session-id'];
   const headers = {
     ...ACCEPT,
     'mcp-protocol-version': '2025-11-25',
     ...(session ? { 'mcp-session-id': session } : {}),
   };
-  await post(pool, path, headers, { jsonrpc: '2.0', method: 'notifications/initialized' });
+  await post({ pool, path, headers }, { jsonrpc: '2.0', method: 'notifications/initialized' });
   return headers;
 }
 
-async function post(pool, path, headers, message) {
+async function post({ pool, path, headers }, message) {
   const response = await pool.request({ path, method: 'POST', headers, body: JSON.stringify(message) });
   const text = await response.body.text();
   if (response.statusCode >= 300) throw new Error(`HTTP ${response.statusCode}: ${text.slice(0, 200)}`);
@@ -36,51 +36,59 @@ function checkAnswer(text, expected) {
 }
 
 /**
- * Runs `requests` tools/call over `clients` sessions against `url`; every answer is checked.
- * Resolves to `run(requests)` for repeated rounds on the same sessions, and `close()`.
+ * Opens `clients` sessions at `url`. `run(requests)` makes so many calls over them, each client one after the other, checks
+ * every answer and resolves to what it measured; it may be called again and again. `close()` ends the sessions.
+ * @param {string} url
+ * @param {number} clients
  */
 export async function makeLoad(url, clients) {
   const { origin, pathname } = new URL(url);
   const pool = new Pool(origin, { connections: clients, pipelining: 1, headersTimeout: 30_000 });
   const sessions = [];
-  for (let i = 0; i < clients; i++) sessions.push(await open(pool, pathname));
-  let id = 1;
-  const call = async (headers, latencies) => {
+  const close = async () => {
+    for (const headers of sessions) {
+      // Servers may refuse to end a session.
+      const answer = await pool.request({ path: pathname, method: 'DELETE', headers }).catch(() => undefined);
+      await answer?.body.dump();
+    }
+    await pool.destroy();
+  };
+  try {
+    for (let i = 0; i < clients; i += 1) sessions.push(await open(pool, pathname));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  let id = 0;
+  const call = async (headers) => {
+    id += 1;
     const message = `m${id}`;
-    const started = process.hrtime.bigint();
-    const request = {
-      jsonrpc: '2.0',
-      id: id++,
-      method: 'tools/call',
-      params: { name: 'echo', arguments: { message } },
-    };
-    const { text } = await post(pool, pathname, headers, request);
-    latencies.push(Number(process.hrtime.bigint() - started) / 1e6);
+    const request = { jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'echo', arguments: { message } } };
+    const started = performance.now();
+    const { text } = await post({ pool, path: pathname, headers }, request);
+    const took = performance.now() - started;
     checkAnswer(text, `echo ${message}`);
+    return took;
   };
-  return {
-    async run(requests) {
-      const latencies = [];
-      let left = requests;
-      const started = process.hrtime.bigint();
-      await Promise.all(
-        sessions.map(async (headers) => {
-          while (left-- > 0) await call(headers, latencies);
-        }),
-      );
-      const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-      latencies.sort((a, b) => a - b);
-      const at = (q) => latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))];
-      return { requests, seconds, perSecond: requests / seconds, p50: at(0.5), p95: at(0.95), p99: at(0.99) };
-    },
-    async close() {
-      for (const headers of sessions) {
-        await pool.request({ path: pathname, method: 'DELETE', headers }).then(
-          (r) => r.body.dump(),
-          () => {},
-        );
-      }
-      await pool.close();
-    },
+  return { run: (requests) => run({ requests, sessions, call }), close };
+}
+
+async function run({ requests, sessions, call }) {
+  const latencies = [];
+  let left = requests;
+  const started = performance.now();
+  const client = async (headers) => {
+    try {
+      while (left-- > 0) latencies.push(await call(headers));
+    } catch (error) {
+      left = 0;
+      throw error;
+    }
   };
+  const outcomes = await Promise.allSettled(sessions.map(client));
+  for (const { reason } of outcomes) if (reason !== undefined) throw reason;
+  const seconds = (performance.now() - started) / 1000;
+  latencies.sort((a, b) => a - b);
+  const at = (quantile) => latencies[Math.min(latencies.length - 1, Math.floor(quantile * latencies.length))];
+  return { perSecond: requests / seconds, p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }

@@ -1,122 +1,97 @@
 // pnpm bench: Shadowcat side by side with the runtime's floor and its peers, in one run, in turns.
-//   node tooling/bench/src/main.mjs [--rounds 3] [--requests 6000] [--clients 16] [--only http|stdio] [--write]
+//   node tooling/bench/src/main.mjs [--rounds 5] [--requests 6000] [--clients 16] [--only http|stdio] [--write]
 // Absolute times belong to the machine; the ratios and the CPU time per request are what to compare.
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import {
-  cpuSeconds,
-  httpContenders,
-  memoryMiB,
-  openDescriptors,
-  startUpstream,
-  stdioContenders,
-} from './contenders.mjs';
-import { makeLoad } from './load.mjs';
+import { demandBuild, httpContenders, startUpstream, stdioContenders } from './contenders.mjs';
+import { measure } from './measure.mjs';
+import { Problem } from './problem.mjs';
+import { budgets, table } from './report.mjs';
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    requests: { type: 'string', default: '6000' },
-    clients: { type: 'string', default: '16' },
-    only: { type: 'string', default: '' },
-    write: { type: 'boolean', default: false },
-  },
-});
-const rounds = Number(options.rounds);
-const requests = Number(options.requests);
-const clients = Number(options.clients);
+const PAGE = fileURLToPath(new URL('../../../docs/performance.md', import.meta.url));
+const MARKED = /(<!-- figures -->\n)[\s\S]*(<!-- \/figures -->)/;
+const SECTIONS = ['http', 'stdio'];
+
 const say = (text) => process.stderr.write(`${text}\n`);
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-
-async function measure(name, list, upstreamUrl) {
-  const running = [];
+function readOptions() {
+  const text = (value) => ({ type: 'string', default: value });
+  const options = { rounds: text('5'), requests: text('6000'), clients: text('16'), only: { type: 'string' } };
+  let values;
   try {
-    for (const contender of list) {
-      if (contender.needs !== undefined && spawnSync(contender.needs, ['-v']).error !== undefined) {
-        say(`${contender.needs} is not installed: ${contender.name} is left out (Debian: apt-get install nginx-light)`);
-        continue;
-      }
-      const proxy = await contender.start(upstreamUrl);
-      running.push({ contender, proxy });
-      running.at(-1).load = await makeLoad(proxy.url, clients);
-      running.at(-1).rows = [];
-      await running.at(-1).load.run(Math.min(3000, requests));
-    }
-    for (let round = 1; round <= rounds; round++) {
-      for (const entry of running) {
-        const before = cpuSeconds(entry.proxy.cpuPid);
-        const row = await entry.load.run(requests);
-        const cpu = cpuSeconds(entry.proxy.cpuPid) - before;
-        entry.rows.push({ ...row, cpuMicros: (cpu / requests) * 1e6 });
-        say(
-          `${name} round ${round}/${rounds}: ${entry.contender.name}: ${((cpu / requests) * 1e6).toFixed(0)} us CPU a request, ${row.perSecond.toFixed(0)}/s`,
-        );
-      }
-    }
-    return running.map(({ contender, proxy, rows }) => ({
-      name: contender.name,
-      cpu: median(rows.map((row) => row.cpuMicros)),
-      perSecond: median(rows.map((row) => row.perSecond)),
-      p50: median(rows.map((row) => row.p50)),
-      p95: median(rows.map((row) => row.p95)),
-      p99: median(rows.map((row) => row.p99)),
-      memory: memoryMiB(proxy.cpuPid),
-      descriptors: openDescriptors(proxy.cpuPid),
-    }));
-  } finally {
-    for (const entry of running) {
-      await entry.load?.close();
-      await entry.proxy.stop();
-    }
+    ({ values } = parseArgs({ options: { ...options, write: { type: 'boolean', default: false } } }));
+  } catch (error) {
+    throw new Problem(error.message);
   }
+  const number = (name) => {
+    if (!/^[1-9]\d{0,6}$/.test(values[name])) throw new Problem(`--${name} takes a number from 1 on`);
+    return Number(values[name]);
+  };
+  if (values.only !== undefined && !SECTIONS.includes(values.only)) {
+    throw new Problem(`--only takes one of ${SECTIONS.join(', ')}`);
+  }
+  const { only, write } = values;
+  if (write && only !== undefined) throw new Problem('--write needs the figures of all sections: leave out --only');
+  return { rounds: number('rounds'), requests: number('requests'), clients: number('clients'), only, write };
 }
 
-function table(rows, base) {
-  const unit = rows.find((row) => row.name.startsWith(base))?.cpu;
-  const ratio = (row) => (unit === undefined ? '-' : (row.cpu / unit).toFixed(2));
-  const lines = rows.map(
-    (row) =>
-      `| ${row.name} | ${row.cpu.toFixed(0)} | ${ratio(row)} | ${row.perSecond.toFixed(0)} | ${row.p50.toFixed(2)} | ${row.p95.toFixed(2)} | ${row.p99.toFixed(2)} | ${row.memory.toFixed(0)} | ${row.descriptors} |`,
-  );
-  return [
-    `| | CPU µs a request | against ${base} | requests/s | p50 ms | p95 ms | p99 ms | memory MiB | descriptors |`,
-    '|---|---|---|---|---|---|---|---|---|',
-    ...lines,
-  ].join('\n');
-}
-
-const sections = [];
-if (options.only !== 'stdio') {
+async function inFrontOfHttp(section, options) {
   const upstream = await startUpstream();
   try {
-    sections.push(
-      `### HTTP in front of HTTP\n\n${table(await measure('http', httpContenders, upstream.url), 'floor')}`,
-    );
+    return await measure({ ...section, contenders: httpContenders, argument: upstream.url }, options);
   } finally {
     await upstream.stop();
   }
 }
-if (options.only !== 'http') {
-  sections.push(
-    `### HTTP in front of a stdio command\n\n${table(await measure('stdio', stdioContenders), 'mcp-proxy')}`,
-  );
-}
-const head = `${clients} clients, ${requests} small \`tools/call\` a round, median of ${rounds} rounds in turns, on ${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.version}.`;
-const report = `${head}\n\n${sections.join('\n\n')}\n`;
-process.stdout.write(report);
 
-if (options.write) {
-  const file = fileURLToPath(new URL('../../../docs/performance.md', import.meta.url));
-  const page = readFileSync(file, 'utf8');
-  const marked = /(<!-- figures -->\n)[\s\S]*(<!-- \/figures -->)/;
-  if (!marked.test(page)) throw new Error(`${file} has no <!-- figures --> markers`);
+function inFrontOfCommand(section, options) {
+  return measure({ ...section, contenders: stdioContenders, argument: undefined }, options);
+}
+
+async function main() {
+  if (process.platform !== 'linux')
+    throw new Problem('the benchmark reads CPU times from /proc: it runs on Linux only');
+  const options = readOptions();
+  demandBuild();
+  const processors = cpus();
+  const of = (name) => ({ say: (text) => say(`${name}: ${text}`), cores: processors.length });
+  const http = options.only === 'stdio' ? undefined : await inFrontOfHttp(of('http'), options);
+  const stdio = options.only === 'http' ? undefined : await inFrontOfCommand(of('stdio'), options);
+  const done = [http, stdio].filter((section) => section !== undefined);
+  const others = Math.max(...done.map((section) => section.others));
+  const machine = `${processors.length} cores (${processors[0]?.model.trim() ?? 'unknown'}), Node ${process.version}`;
+  const { clients, requests, rounds } = options;
+  const report = [
+    `${clients} clients, ${requests} small \`tools/call\` a round, medians of ${rounds} rounds in turns, on ${machine}. Other processes took ${Math.round(others * 100)} % of the machine meanwhile.`,
+    ...(http === undefined ? [] : [`### HTTP in front of HTTP\n\n${table(http.measured, 'floor')}`]),
+    ...(stdio === undefined ? [] : [`### HTTP in front of a stdio command\n\n${table(stdio.measured, 'mcp-proxy')}`]),
+    `### Budgets\n\n${budgets({ http: http?.measured, stdio: stdio?.measured })}`,
+    ...done.flatMap(({ missing }) => missing.map((why) => `Left out: ${why}`)),
+  ].join('\n\n');
+  process.stdout.write(`${report}\n`);
+  if (options.write) write(report);
+}
+
+function write(report) {
+  const page = readFileSync(PAGE, 'utf8');
+  if (!MARKED.test(page)) throw new Problem(`${PAGE} has no <!-- figures --> markers to write between`);
   writeFileSync(
-    file,
-    page.replace(marked, (_all, open, close) => `${open}\n${report}\n${close}`),
+    PAGE,
+    page.replace(MARKED, (_all, open, close) => `${open}\n${report}\n\n${close}`),
   );
-  say(`written to docs/performance.md`);
+  say('written to docs/performance.md');
+}
+
+// What was started is ended in `exit` handlers.
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof Problem)) throw error;
+  say(error.message);
+  process.exitCode = 1;
 }

@@ -22,7 +22,10 @@ export interface StackParts {
 
 /** What a listener on a network adds. */
 export interface NetworkParts {
-  readonly paths: readonly string[];
+  /** The endpoint's path. */
+  readonly path: string;
+  /** Serves the legacy HTTP+SSE pair. */
+  readonly pair: Layer;
   readonly access: AccessConfig;
   /** What is listened on. */
   readonly host: string;
@@ -43,7 +46,7 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     // Before a byte of the body is read: foreign pages and wrong paths cost next to nothing.
     edgeGuard(
       {
-        paths: network.paths,
+        paths: [network.path, ...PAIR_PATHS],
         allowedHosts: knownHosts(network.host, access.allowHosts),
         allowedOrigins: knownOrigins(access.allowOrigins),
       },
@@ -51,8 +54,24 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     ),
     // Before the body as well: who has no token has no right to make us parse.
     identify(access.token),
+    // Each message of the legacy pair is an exchange of its own, on a line that was judged when it was opened.
+    legacyPair(network.pair, parts),
     innerStack(parts),
   );
+}
+
+/** Where clients of 2024-11-05 connect; they have to be told the address of the former only. */
+const PAIR_PATHS: readonly string[] = ['/sse', '/message'];
+
+/** Takes what is for the pair and lets its messages through as any line's; everything else passes. */
+function legacyPair(pair: Layer, parts: StackParts): Layer {
+  return (inner) => {
+    const lines = pair(compose(rescue({ log: parts.log }), parts.measure)(inner));
+    return (exchange) => {
+      const [path = ''] = exchange.head.target.split('?', 1);
+      return PAIR_PATHS.includes(path) ? lines(exchange) : inner(exchange);
+    };
+  };
 }
 
 /** The stack behind a line: our own stdin and stdout, or a WebSocket whose handshake was judged already. */

@@ -2,18 +2,18 @@ import { measure } from '@shadowcat/metrics';
 import { memoryStore, sessionLayer } from '@shadowcat/session';
 import { type Replay, replayHandler } from '@shadowcat/tape';
 import { readTapeFile } from '@shadowcat/tape-file';
-import { listen } from '@shadowcat/transport-http';
 import { ownStdio } from '@shadowcat/transport-stdio';
 import { serveLine } from '@shadowcat/wire';
 import { VERSION } from '../version.js';
 import type { PartHealth } from './admin.js';
 import type { Io, ReplayConfig } from './contract.js';
 import { readGauges } from './gauges.js';
-import { lineStack, networkStack, type StackParts } from './layers.js';
+import { lineStack, type StackParts } from './layers.js';
 import { openMeter } from './meter.js';
 import { Owned } from './owned.js';
 import { openRedactor } from './recording.js';
 import { tellSummary } from './replay-report.js';
+import { serveHttp } from './serve-http.js';
 import { stopped } from './stopped.js';
 import { counter, systemClock, unguessableId } from './system.js';
 
@@ -47,16 +47,17 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
     log,
   };
   if (config.listen === undefined) await overStdio(replay, { parts, io, owned });
-  else
-    await overHttp(replay, {
-      config,
-      listen: config.listen,
-      parts,
-      io,
-      owned,
-      render: () => meter.render(),
-      contentType: meter.contentType,
-    });
+  else {
+    const health = async (): Promise<Record<string, PartHealth>> => ({ tapes: { ok: true, files: tapes.length } });
+    const metrics = async () => ({ text: await meter.render(), contentType: meter.contentType });
+    const { listen } = config;
+    const admin = { health, metrics };
+    const listener = await serveHttp({ ...config, listen }, { parts, innermost: replay, admin, clock, log, owned });
+    const url = `${listener.url}${config.path}`;
+    log.info({ url, tapes: config.tapes }, `replaying on ${url}`);
+    io.print(url);
+    await stopped(io.stop);
+  }
   await owned.close();
   const summary = replay.summary();
   tellSummary(summary, io.tell);
@@ -75,45 +76,4 @@ async function overStdio(replay: Replay, { parts, io, owned }: Running): Promise
   const line = serveLine(connection, lineStack(parts)(replay), { clock, log, newId: counter('x') });
   owned.add('the line', () => line[Symbol.asyncDispose]());
   await Promise.race([line.done, stopped(io.stop)]);
-}
-
-interface RunningHttp extends Running {
-  readonly config: ReplayConfig;
-  readonly listen: NonNullable<ReplayConfig['listen']>;
-  readonly render: () => Promise<string>;
-  readonly contentType: string;
-}
-
-async function overHttp(replay: Replay, running: RunningHttp): Promise<void> {
-  const { config, listen: address, parts, io, owned, render, contentType } = running;
-  const { clock, log } = parts;
-  const health = async (): Promise<Record<string, PartHealth>> => ({ tapes: { ok: true, files: config.tapes.length } });
-  const handler = networkStack(parts, {
-    paths: [config.path],
-    access: config.access,
-    host: address.host,
-    admin: { health, metrics: async () => ({ text: await render(), contentType }) },
-  })(replay);
-  const { limits } = config;
-  const listener = await listen(
-    {
-      ...address,
-      keepAlive: config.keepAliveMs,
-      limits: {
-        body: limits.maxBody,
-        headerSize: limits.maxHeaderSize,
-        headerCount: limits.maxHeaders,
-        connections: limits.maxConnections,
-        headersTimeout: limits.headersTimeoutMs,
-        requestTimeout: limits.requestTimeoutMs,
-      },
-    },
-    handler,
-    { log, clock, newId: counter('x') },
-  );
-  owned.add('the listener', () => listener.close({ drainMs: config.drainMs }));
-  const url = `${listener.url}${config.path}`;
-  log.info({ url, tapes: config.tapes }, `replaying on ${url}`);
-  io.print(url);
-  await stopped(io.stop);
 }

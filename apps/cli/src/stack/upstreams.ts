@@ -1,6 +1,7 @@
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
 import { type Meter, measureUpstream } from '@shadowcat/metrics';
 import type { PoolStats } from '@shadowcat/pool';
+import { openSsePair } from '@shadowcat/transport-http';
 import { openSocket } from '@shadowcat/transport-ws';
 import { type Balance, balance, type TargetState } from '@shadowcat/upstream';
 import type { PartHealth } from './admin.js';
@@ -100,7 +101,7 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: 
     const http = httpTarget(target, config.upstream, components);
     return { ...http, lines: undefined, recoveries: () => http.handler.stats().recoveries };
   }
-  const { headers, connectTimeoutMs } = config.upstream;
+  const { headers, connectTimeoutMs, firstByteTimeoutMs } = config.upstream;
   const { maxLine } = config.children;
   return ofLines(
     lineTarget(
@@ -112,7 +113,9 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: 
         drainMs: config.drainMs,
         onLoss: config.upstream.onLoss,
         open: (_session, signal) =>
-          openSocket({ url: target.url, headers, connectTimeoutMs, maxMessage: maxLine }, components, signal),
+          target.transport === 'ws'
+            ? openSocket({ url: target.url, headers, connectTimeoutMs, maxMessage: maxLine }, components, signal)
+            : openSsePair({ url: target.url, headers, connectTimeoutMs, firstByteTimeoutMs }, components, signal),
       },
       components,
     ),

@@ -3,14 +3,15 @@ import type { Clock, Connection, Handler, Log } from '@shadowcat/kernel';
 import { hostRule, originRule } from '@shadowcat/pipeline';
 import { acceptSockets } from '@shadowcat/transport-ws';
 import { type LineServer, serveLine } from '@shadowcat/wire';
-import type { ReverseConfig } from './contract.js';
 import { knownHosts, knownOrigins } from './edge.js';
 import { lineStack, type StackParts } from './layers.js';
+import type { ServingConfig } from './serve-http.js';
 import { counter, fingerprint } from './system.js';
 
 export interface LineComponents {
   readonly parts: StackParts;
-  readonly upstream: Handler;
+  /** The handler behind all layers. */
+  readonly innermost: Handler;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -18,11 +19,11 @@ export interface LineComponents {
 /** Serves WebSocket clients on the listener's port, each as a line through the same stack. */
 export function acceptLines(
   server: Server,
-  config: ReverseConfig,
+  config: ServingConfig,
   components: LineComponents,
 ): { close(): Promise<void> } {
-  const { parts, upstream, clock, log } = components;
-  const handler = lineStack(parts)(upstream);
+  const { parts, innermost, clock, log } = components;
+  const handler = lineStack(parts)(innermost);
   const newId = counter('w');
   const open = new Set<LineServer>();
   const serve = (connection: Connection, request: IncomingMessage): void => {
@@ -52,7 +53,7 @@ export function acceptLines(
 
 /** What the edge guard and the token check are for HTTP. */
 function handshakeRule(
-  config: ReverseConfig,
+  config: ServingConfig,
 ): (request: IncomingMessage) => true | { status: number; message: string } {
   const { access, listen } = config;
   const hostProblem = hostRule(knownHosts(listen.host, access.allowHosts));

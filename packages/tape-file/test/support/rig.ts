@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Log } from '@shadowcat/kernel';
+import type { Log } from '@shadowcat/kernel';
 import { onTestFinished } from 'vitest';
 
 export const HEAD = JSON.stringify({ k: 'head', v: 1, form: 'capture', requires: [] });
@@ -24,15 +24,6 @@ export function keepingLog(): Log & { readonly said: Said[] } {
   const at = (level: Said['level']) => (_: object, message: string) => void said.push({ level, message });
   return { said, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
-
-export const realClock: Clock = {
-  now: () => performance.now(),
-  wall: () => Date.now(),
-  timer(ms, fire) {
-    const timer = setTimeout(fire, ms).unref();
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
 
 /** A record with a message, about `size` characters long. */
 export function record(n: number, size = 0): string {

@@ -26,7 +26,7 @@ import {
   type TapeScope,
 } from '../../src/index.js';
 
-export const hmac = (text: string): string => createHmac('sha256', 'the key of the tests').update(text).digest('hex');
+const hmac = (text: string): string => createHmac('sha256', 'the key of the tests').update(text).digest('hex');
 export const redactor: Redactor = createRedactor({}, hmac);
 
 export function newDigest(): Digest {

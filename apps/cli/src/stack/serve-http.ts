@@ -1,0 +1,64 @@
+import type { Clock, Handler, Log } from '@shadowcat/kernel';
+import { type Listener, listen } from '@shadowcat/transport-http';
+import { ssePairServer } from '@shadowcat/transport-sse';
+import type { AdminSources } from './admin.js';
+import type { AccessConfig, LimitsConfig, ListenAddress } from './contract.js';
+import { networkStack, type StackParts } from './layers.js';
+import type { Owned } from './owned.js';
+import { counter, unguessableId } from './system.js';
+import { acceptLines } from './web-sockets.js';
+
+/** What serving on a network needs of a configuration. */
+export interface ServingConfig {
+  readonly listen: ListenAddress;
+  readonly path: string;
+  readonly access: AccessConfig;
+  readonly limits: LimitsConfig;
+  readonly keepAliveMs: number;
+  readonly drainMs: number;
+}
+
+export interface ServingComponents {
+  readonly parts: StackParts;
+  /** The handler behind all layers. */
+  readonly innermost: Handler;
+  readonly admin: AdminSources;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly owned: Owned;
+}
+
+/**
+ * Opens the one listener for every kind of client on a network: Streamable HTTP and WebSocket at `path`, the legacy
+ * HTTP+SSE pair at `/sse` and `/message`.
+ */
+export async function serveHttp(config: ServingConfig, components: ServingComponents): Promise<Listener> {
+  const { parts, innermost, admin, clock, log, owned } = components;
+  const { limits, path, access } = config;
+  const pair = ssePairServer(
+    { target: path, queueLimit: limits.maxStreamQueue, maxBody: limits.maxBody },
+    { clock, log, newId: counter('s'), newSecret: unguessableId },
+  );
+  const stack = networkStack(parts, { path, access, host: config.listen.host, admin, pair });
+  const listener = await listen(
+    {
+      ...config.listen,
+      keepAlive: config.keepAliveMs,
+      limits: {
+        body: limits.maxBody,
+        headerSize: limits.maxHeaderSize,
+        headerCount: limits.maxHeaders,
+        connections: limits.maxConnections,
+        headersTimeout: limits.headersTimeoutMs,
+        requestTimeout: limits.requestTimeoutMs,
+      },
+    },
+    stack(innermost),
+    { log, clock, newId: counter('x') },
+  );
+  owned.add('the listener', () => listener.close({ drainMs: config.drainMs }));
+  owned.add('the clients of the legacy pair', () => pair.close());
+  const sockets = acceptLines(listener.server, config, { parts, innermost, clock, log });
+  owned.add('the WebSockets', () => sockets.close());
+  return listener;
+}

@@ -1,0 +1,51 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { expect, it } from 'vitest';
+import { drive } from '../src/clients.js';
+import { freePort, OwnedProcess } from '../src/processes.js';
+import { everythingServer } from '../src/servers.js';
+import { runShadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
+
+/** Clients and servers of revision 2024-11-05: one stream for all answers, and a POST for each message. */
+
+it('serves clients of the legacy pair at /sse', async () => {
+  await using folder = await workFolder();
+  const { target } = everythingServer();
+  await using proxy = await startShadowcat(['reverse', '--', target.command, ...target.args], folder.path);
+  const client = new Client({ name: 'e2e-sse', version: '1.0.0' });
+  await client.connect(new SSEClientTransport(new URL('/sse', proxy.url)));
+  const progress: number[] = [];
+  const echo = await client.callTool({ name: 'echo', arguments: { message: 'hi' } });
+  const long = await client.callTool(
+    { name: 'trigger-long-running-operation', arguments: { duration: 0.2, steps: 4 } },
+    undefined,
+    { onprogress: ({ progress: step }) => progress.push(step) },
+  );
+  await client.close();
+  expect(echo.content).toEqual([{ type: 'text', text: 'Echo: hi' }]);
+  expect(long.isError).toBeUndefined();
+  expect(progress.slice(0, 3)).toEqual([1, 2, 3]);
+  const exit = await proxy.stop();
+  expect({ code: exit.code, left: proxy.survivors() }).toEqual({ code: 0, left: [] });
+});
+
+it('speaks the legacy pair to a server that has nothing else', async () => {
+  await using folder = await workFolder();
+  const port = await freePort();
+  const { target, tour } = everythingServer();
+  await using server = await OwnedProcess.start({
+    command: target.command,
+    args: [String(target.args[0]), 'sse'],
+    env: { PORT: String(port) },
+  });
+  await server.line(/port/, { from: 'stderr' });
+  const upstream = `sse+http://127.0.0.1:${port}/sse`;
+  const tape = `${folder.path}/t.tape.jsonl`;
+  await using proxy = await startShadowcat(['record', '--out', tape, '--upstream', upstream], folder.path);
+  const direct = await drive('v1', target, { tour });
+  expect(await drive('v1', { url: proxy.url }, { tour })).toEqual(direct);
+  expect((await proxy.stop()).code).toBe(0);
+  const shown = await runShadowcat(['tape', 'show', tape], folder.path);
+  expect(shown.code).toBe(0);
+  expect(shown.stdout).toContain('tools/call');
+});
