@@ -98,16 +98,12 @@ class SqliteStore implements Store {
 
   async prune({ before, keep }: { readonly before: number; readonly keep: number }): Promise<readonly string[]> {
     await this.flush();
-    try {
-      return await this.#db.transaction().execute(async (tx) => {
-        const idle = await tx.deleteFrom('session').where('touched_at', '<', before).returning('id').execute();
-        const beyond = tx.selectFrom('session').select('id').orderBy('touched_at', 'desc').limit(-1).offset(keep);
-        const excess = await tx.deleteFrom('session').where('id', 'in', beyond).returning('id').execute();
-        return [...idle, ...excess].map(({ id }) => id);
-      });
-    } catch (error) {
-      throw storeProblem(error, this.#path);
-    }
+    return this.#atOnce(async (tx) => {
+      const idle = await tx.deleteFrom('session').where('touched_at', '<', before).returning('id').execute();
+      const beyond = tx.selectFrom('session').select('id').orderBy('touched_at', 'desc').limit(-1).offset(keep);
+      const excess = await tx.deleteFrom('session').where('id', 'in', beyond).returning('id').execute();
+      return [...idle, ...excess].map(({ id }) => id);
+    });
   }
 
   flush(): Promise<void> {
@@ -167,17 +163,28 @@ class SqliteStore implements Store {
 
   async #write(batch: WriteBatch): Promise<void> {
     const { puts, touches, removes } = sorted(batch);
-    try {
-      await this.#db.transaction().execute(async (tx) => {
-        for await (const rows of chunks(puts)) await upsert(tx, rows);
-        for await (const rows of chunks(touches)) await touchAll(tx, rows);
-        for await (const ids of chunks(removes)) await tx.deleteFrom('session').where('id', 'in', ids).execute();
-      });
-    } catch (error) {
-      throw storeProblem(error, this.#path);
-    }
+    await this.#atOnce(async (tx) => {
+      for await (const rows of chunks(puts)) await upsert(tx, rows);
+      for await (const rows of chunks(touches)) await touchAll(tx, rows);
+      for await (const ids of chunks(removes)) await tx.deleteFrom('session').where('id', 'in', ids).execute();
+    });
     this.#probeFailure = undefined;
     this.#wroteAt = this.#clock.now();
+  }
+
+  /** All of it or nothing. SQLite rolls some failures back by itself (a full disk); the first error has the reason. */
+  async #atOnce<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
+    let first: unknown;
+    try {
+      return await this.#db.transaction().execute((tx) =>
+        work(tx).catch((error: unknown) => {
+          first = error;
+          throw error;
+        }),
+      );
+    } catch (error) {
+      throw storeProblem(first ?? error, this.#path);
+    }
   }
 }
 

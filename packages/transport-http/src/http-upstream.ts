@@ -7,6 +7,7 @@ import {
   type Log,
   ProxyError,
   type Reply,
+  withReply,
 } from '@shadowcat/kernel';
 import { type BackoffOptions, resumable } from '@shadowcat/transport-sse';
 import { type Call, callSlot, LAST_EVENT_ID, SESSION_HEADER, type SessionHandle, sessionSlot } from '@shadowcat/wire';
@@ -76,6 +77,8 @@ class Upstream {
   readonly #headers: UpstreamHeaders;
   readonly #firstByteTimeout: number;
   readonly #recovery: SessionRecovery;
+  /** Sessions whose client asked for their end. */
+  readonly #ending = new WeakSet<SessionHandle>();
 
   constructor(options: HttpUpstreamOptions, components: HttpUpstreamComponents) {
     this.#options = options;
@@ -119,7 +122,7 @@ class Upstream {
       signal: exchange.signal,
       session: context.get(sessionSlot),
     };
-    const reply = await this.#ask(asked);
+    const reply = await (asked.session === undefined ? this.#send(asked) : this.#ask(asked));
     if (reply.head.status !== 200) return reply;
     const call = context.get(callSlot);
     if (reply.body.framing.name === 'sse') return this.#supervised(reply, asked, call);
@@ -134,11 +137,11 @@ class Upstream {
     const { session } = asked;
     if (session !== undefined && this.#recovery.busy) await this.#recovery.settled(session);
     const used = session?.upstream?.sessionId;
+    if (session !== undefined && asked.method === 'DELETE') return this.#end(session, asked);
     const reply = await this.#send(asked);
-    if (session === undefined || used === undefined || reply.head.status < 400 || asked.method === 'DELETE')
-      return reply;
+    if (session === undefined || used === undefined || reply.head.status < 400) return reply;
     const { lost, answer } = await lostSession(reply);
-    if (!lost || this.#options.onUpstreamLoss === 'fail') return answer;
+    if (!lost || this.#options.onUpstreamLoss === 'fail' || this.#isOver(session)) return answer;
     await answer[Symbol.asyncDispose]();
     await this.#recovery.recover(session, { lost: used, client: asked.headers });
     // Event ids of the lost session mean nothing to the new one.
@@ -175,6 +178,26 @@ class Upstream {
       // Only a standing stream has a meaning in a new session; the rest of an answer was lost with the old one.
       return standing ? this.#ask(again) : this.#send(again);
     };
-    return resumable(reply, options, { ...this.#components, open: modern ? undefined : open });
+    const stream = resumable(reply, options, { ...this.#components, open: modern ? undefined : open });
+    if (!standing || asked.session === undefined) return stream;
+    // The stream of a session that is over has nothing to wait for, whether the upstream closes it or not.
+    return withReply(stream, { dispose: asked.session.onEnd(() => void stream[Symbol.asyncDispose]()) });
+  }
+
+  /** Ends the upstream's session; while it does, the session is not opened again for what else fails by it. */
+  async #end(session: SessionHandle, asked: Asked): Promise<Reply> {
+    this.#ending.add(session);
+    try {
+      const reply = await this.#send(asked);
+      if (reply.head.status === 405) this.#ending.delete(session);
+      return reply;
+    } catch (error) {
+      this.#ending.delete(session);
+      throw error;
+    }
+  }
+
+  #isOver(session: SessionHandle): boolean {
+    return session.ended || this.#ending.has(session);
   }
 }

@@ -210,11 +210,13 @@ class HttpListener implements Listener, ServingHost {
     const exchange = new HttpExchange(this.#newId(), request, this.#limits.body);
     const serving = new Serving(exchange, { request, response, host: this });
     const connected = this.#connections.get(request.socket);
-    if (connected !== undefined) {
+    this.#exchanges += 1;
+    if (connected === undefined) {
+      serving.abandon(clientGone());
+    } else {
       connected.used = true;
       connected.servings.add(serving);
     }
-    this.#exchanges += 1;
     const refusal = refusalOf(request, this.#limits.headerCount);
     if (refusal !== undefined) this.#malformed += 1;
     const handler = refusal !== undefined ? refuse(refusal) : this.draining ? refuseDraining : this.#handler;
@@ -232,8 +234,7 @@ class HttpListener implements Listener, ServingHost {
     this.#connections.set(socket, { servings, used: false });
     socket.on('close', () => {
       this.#connections.delete(socket);
-      for (const serving of servings.all())
-        serving.abandon(new ProxyError('cancelled', 'the client closed its connection'));
+      for (const serving of servings.all()) serving.abandon(clientGone());
     });
   }
 
@@ -269,6 +270,10 @@ function makeServer(limits: ListenLimits): Server {
 function checkingInterval({ headersTimeout, requestTimeout }: ListenLimits): number {
   const timeouts = [headersTimeout, requestTimeout].filter((timeout) => timeout > 0);
   return Math.max(10, Math.min(30_000, ...timeouts) / 4);
+}
+
+function clientGone(): ProxyError {
+  return new ProxyError('cancelled', 'the client closed its connection');
 }
 
 function refuse({ error, status }: Refusal): Handler {

@@ -121,7 +121,7 @@ export class Serving extends Linked {
   #stop(reason: ProxyError): void {
     this.#over = true;
     this.exchange.abandon(reason);
-
+    this.#drained?.();
     void this.#release();
   }
 

@@ -80,9 +80,16 @@ export class SessionRecovery {
     const late = new ProxyError('upstream_timeout', `${name} lost a session and did not open it again in time`);
     const timer = clock.timer(deadline, () => controller.abort(late));
     const { signal } = controller;
+    const own = ofNoRequest(client);
     const post = (text: string, more: { sessionId?: string; version?: string } = {}): Promise<Reply> => {
       const changes = { ...POST_FIELDS, [VERSION_HEADER]: more.version };
-      return this.#components.post({ body: encoder.encode(text), client, changes, sessionId: more.sessionId, signal });
+      return this.#components.post({
+        body: encoder.encode(text),
+        client: own,
+        changes,
+        sessionId: more.sessionId,
+        signal,
+      });
     };
     try {
       const opened = await post(session.initializeText);
@@ -125,6 +132,13 @@ const POST_FIELDS: HeaderMap = {
 };
 
 const encoder = new TextEncoder();
+
+/** The client's header fields without those that describe the request that they came with. */
+function ofNoRequest(client: HeaderMap): HeaderMap {
+  const fields: Record<string, HeaderMap[string]> = {};
+  for (const name in client) if (!name.startsWith('mcp-')) fields[name] = client[name];
+  return fields;
+}
 
 function restoring({ restore }: SessionHandle): string[] {
   const level = restore.logLevel === undefined ? [] : [`{"level":${JSON.stringify(restore.logLevel)}}`];

@@ -96,7 +96,8 @@ describe.each([
     const { url, asked } = await forgetful(options);
     const upstream = upstreamAt(url);
     const session = new Session('lost');
-    const answer = await readReply(await upstream(asking(session)));
+    const headers = { 'mcp-name': 'echo', 'mcp-protocol-version': '2025-11-25', 'user-agent': 'c' };
+    const answer = await readReply(await upstream(asking(session, { body: REQUEST, headers })));
     expect(answer.messages).toEqual([{ jsonrpc: '2.0', id: 7, result: { session: 's1' } }]);
     expect(session.upstream).toEqual({ target: 'up', sessionId: 's1' });
     const said = asked.map(({ headers, body }) => [
@@ -105,15 +106,17 @@ describe.each([
       (JSON.parse(body) as { method: string }).method,
     ]);
     expect(said).toEqual([
-      ['lost', undefined, 'tools/call'],
+      ['lost', '2025-11-25', 'tools/call'],
       [undefined, undefined, 'initialize'],
       ['s1', '2025-06-18', 'notifications/initialized'],
       ['s1', '2025-06-18', 'logging/setLevel'],
       ['s1', '2025-06-18', 'resources/subscribe'],
       ['s1', '2025-06-18', 'resources/subscribe'],
-      ['s1', undefined, 'tools/call'],
+      ['s1', '2025-11-25', 'tools/call'],
     ]);
     expect(asked[1]?.body).toBe(INITIALIZE);
+    expect(asked.map(({ headers: { 'mcp-name': name } }) => name).slice(1, 6)).toEqual(Array(5).fill(undefined));
+    expect(asked.every(({ headers: { 'user-agent': agent } }) => agent === 'c')).toBe(true);
     expect(asked[4]?.body).toContain('"uri":"file:///a"');
     expect(upstream.stats()).toMatchObject({ recoveries: 1, inFlight: 0 });
   });

@@ -9,7 +9,7 @@ import {
   withHeaders,
   withReply,
 } from '@shadowcat/kernel';
-import { errorText, type Message, sseFraming } from '@shadowcat/wire';
+import { errorText, type JsonObject, type Message, sseFraming } from '@shadowcat/wire';
 import { type BackoffOptions, backoffDelay, DEFAULT_BACKOFF } from './backoff.js';
 import { OwedAnswers } from './owed-answers.js';
 
@@ -20,7 +20,10 @@ export interface ResumableOptions {
   readonly messages: readonly Message[];
   /** A standing stream owes nothing and ends only when it cannot be had again. */
   readonly standing: boolean;
-  /** The client's own `Last-Event-ID`, if it sent one. */
+  /**
+   * The client's own `Last-Event-ID`, if it sent one. It may then be the rest of an answer that the client asks for, and a
+   * stream that brought one may end.
+   */
   readonly lastEventId?: string | undefined;
   readonly backoff?: Partial<BackoffOptions>;
 }
@@ -71,6 +74,8 @@ class ResumableStream {
   #retry: number | undefined;
   #failures = 0;
   #progressed = false;
+  /** Whether a stream that the client itself resumed brought an answer. */
+  #answered = false;
   #wake: (() => void) | undefined;
 
   constructor(first: Reply, options: ResumableOptions, components: ResumableComponents) {
@@ -106,7 +111,7 @@ class ResumableStream {
       } catch (error) {
         broken = ProxyError.from(error, 'upstream_closed');
       }
-      if (this.#stopped || (!this.#options.standing && this.#owed.settled)) return;
+      if (this.#stopped || this.#complete(broken)) return;
       await this.#current[Symbol.asyncDispose]();
       // A stream that had nothing to say for long is no failure either.
       if (this.#components.clock.now() - began >= this.#backoff.maxDelay) this.#progressed = true;
@@ -124,6 +129,11 @@ class ResumableStream {
     }
   }
 
+  #complete(broken: ProxyError | undefined): boolean {
+    if (!this.#options.standing) return this.#owed.settled;
+    return this.#answered && broken === undefined;
+  }
+
   #note(frame: Frame): void {
     const { sse } = frame;
     if (sse?.id !== undefined) this.#lastEventId = sse.id === '' ? undefined : sse.id;
@@ -131,6 +141,7 @@ class ResumableStream {
     if (sse?.id === undefined && frame.text === undefined) return;
     this.#progressed = true;
     this.#owed.note(frame);
+    if (this.#options.lastEventId !== undefined && !this.#answered) this.#answered = isAnswer(frame);
   }
 
   /** The stream that goes on, the reason why there is none, or `undefined` when nobody waits any more. */
@@ -201,6 +212,11 @@ class ResumableStream {
 const PASSING: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
 const encoder = new TextEncoder();
+
+function isAnswer(frame: Frame): boolean {
+  const message = frame.message as JsonObject | undefined;
+  return message?.['id'] !== undefined && message['method'] === undefined;
+}
 
 /** The bytes of `frames`: `chunk` itself when they are just that. */
 function joined(frames: readonly Frame[], chunk: Uint8Array): Uint8Array {

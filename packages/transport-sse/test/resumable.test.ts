@@ -349,6 +349,20 @@ describe('resumable', () => {
     expect(asked).toEqual(['c9']);
   });
 
+  it('ends when the client itself came for the rest of an answer and has it', async () => {
+    const first = feed();
+    const run = start(first.reply, () => Promise.reject(new Error('not to be asked')), {
+      messages: [],
+      standing: true,
+      lastEventId: 'e1',
+    });
+    first.send(answer);
+    first.end();
+    await run.done;
+    expect(run.text).toBe(answer);
+    expect(run.clock.pending).toBe(0);
+  });
+
   it('stops in the middle of a wait when it is disposed, and leaves no timer', async () => {
     const first = feed();
     const run = start(first.reply, () => Promise.reject(new Error('not to be asked')));

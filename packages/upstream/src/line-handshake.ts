@@ -42,6 +42,16 @@ export function openShared(line: LineClient, clock: Clock): Promise<string> {
   });
 }
 
+/**
+ * Finds out whether a server that was initialised goes on to serve: a command that ends after its first answer does not answer
+ * `ping`. Nothing else can be asked for that without the risk that it is done twice.
+ */
+export function goesOn(line: LineClient, clock: Clock): Promise<void> {
+  return inTime(line, clock, async (signal) => {
+    await line.ask(requestText('0', 'ping'), signal);
+  });
+}
+
 async function initialize(line: LineClient, text: string, signal: AbortSignal): Promise<Message> {
   const answer = await line.ask(text, signal);
   if (answer.value['error'] !== undefined) {

@@ -23,7 +23,7 @@ import {
   sessionSlot,
   spanOf,
 } from '@shadowcat/wire';
-import { openShared, reopen } from './line-handshake.js';
+import { goesOn, openShared, reopen } from './line-handshake.js';
 import { LineStreams } from './line-streams.js';
 
 /** How lines are shared: one a session, one for everybody, or one for each exchange. */
@@ -93,8 +93,8 @@ class Upstream {
   readonly #watched = new WeakSet<SessionHandle>();
   /** Lines of exchanges in flight by session, where each exchange has its own. */
   readonly #singles = new Map<string, Set<LineClient>>();
-  /** Whether the command was seen to end after one answer. */
-  #singleShot = false;
+  /** Whether the command ends after one answer, once that is known. */
+  #singleShot: boolean | undefined;
   #requests = 0;
 
   constructor(options: LineUpstreamOptions, components: LineUpstreamComponents) {
@@ -171,37 +171,46 @@ class Upstream {
   }
 
   /** One line for one exchange. */
-  async #single(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
+  async #single(exchange: Exchange, call: Call, session: SessionHandle | undefined): Promise<Reply> {
     if (call.verb === 'stream') throw noStream();
-    if (!call.expectsAnswer) return this.#tellSingle(exchange, call, session);
+    if (!call.expectsAnswer) return session === undefined ? reply(ACCEPTED) : this.#tellSingle(exchange, call, session);
     const answer = await this.#ownLine(exchange, session, async (line) => {
-      if (call.method === 'initialize' || this.#singleShot) return line.exchange(exchange);
-      try {
-        await reopen(line, session, this.#components.clock);
-      } catch (error) {
-        // A command that ends after its first answer can only be asked without a handshake, and only a fresh one.
-        if (line.over === undefined || line.stats.received === 0) throw error;
-        this.#singleShot = true;
-        return this.#ownLine(exchange, session, (fresh) => fresh.exchange(exchange));
-      }
-      return line.exchange(exchange);
+      if (call.method === 'initialize' || this.#singleShot === true) return line.exchange(exchange);
+      if (await this.#outlivesHandshake(line, session)) return line.exchange(exchange);
+      // A command that ends after its first answer can only be asked without a handshake, and only a fresh one.
+      return this.#ownLine(exchange, session, (fresh) => fresh.exchange(exchange));
     });
     return call.method === 'initialize' ? named(answer) : answer;
+  }
+
+  /** Initialises a line of one exchange. False when the command turns out to end after one answer; learnt once. */
+  async #outlivesHandshake(line: LineClient, session: SessionHandle | undefined): Promise<boolean> {
+    const { clock } = this.#components;
+    try {
+      await (session === undefined ? openShared(line, clock) : reopen(line, session, clock));
+      if (this.#singleShot === undefined) await goesOn(line, clock);
+    } catch (error) {
+      if (this.#singleShot === false || !endedAfterAnAnswer(line)) throw error;
+      this.#singleShot = true;
+      return false;
+    }
+    this.#singleShot = false;
+    return true;
   }
 
   /** A line that lives as long as the answer of this exchange. */
   async #ownLine(
     exchange: Exchange,
-    session: SessionHandle,
+    session: SessionHandle | undefined,
     ask: (line: LineClient) => Promise<Reply>,
   ): Promise<Reply> {
     const key = `${REQUEST_PREFIX}${this.#requests++}`;
-    const lines = this.#singles.get(session.id) ?? new Set();
-    this.#singles.set(session.id, lines);
+    const lines = (session === undefined ? undefined : this.#singles.get(session.id)) ?? new Set();
+    if (session !== undefined) this.#singles.set(session.id, lines);
     let own: LineClient | undefined;
     const end = (): Promise<void> => {
       if (own !== undefined) lines.delete(own);
-      if (lines.size === 0) this.#singles.delete(session.id);
+      if (lines.size === 0 && session !== undefined) this.#singles.delete(session.id);
       return this.#evict(key);
     };
     try {
@@ -232,14 +241,12 @@ class Upstream {
       const message = 'this request needs a session: send initialize first, then its Mcp-Session-Id with every request';
       throw new ProxyError('session_required', message);
     }
+    if (this.#options.isolation === 'request') return this.#single(exchange, call, undefined);
     if (!call.expectsAnswer) return reply(ACCEPTED);
-    const shared = this.#options.isolation === 'shared';
-    const key = shared ? SHARED_KEY : `${REQUEST_PREFIX}${this.#requests++}`;
-    const answer = await this.#leased(key, exchange, async (line) => {
+    return this.#leased(SHARED_KEY, exchange, async (line) => {
       await this.#open(line, undefined);
       return line.exchange(exchange);
     });
-    return shared ? answer : withReply(answer, { dispose: () => this.#evict(key) });
   }
 
   async #end(session: SessionHandle): Promise<Reply> {
@@ -329,6 +336,12 @@ function lost(call: Call): Reply {
   const idText = call.message?.kind === 'request' ? call.message.idText : undefined;
   const error = new ProxyError('session_not_found', 'the server process of this session has ended; initialize again');
   return errorReply(error, { idTexts: idText === undefined ? [] : [idText], era: call.era });
+}
+
+/** A good end after it had said something: no crash. */
+function endedAfterAnAnswer({ over, stats }: LineClient): boolean {
+  const { exitCode = 0, signal } = (over?.data ?? {}) as { exitCode?: number; signal?: string };
+  return over !== undefined && stats.received > 0 && exitCode === 0 && signal === undefined;
 }
 
 function noStream(): ProxyError {

@@ -334,9 +334,47 @@ describe('a line for each request', () => {
     expect((await bench.answer(call('x'), session)).messages[0]).toMatchObject({ result: { said: 'x' } });
     expect(bench.lines.map(({ heard }) => heard.filter((method) => !/subscribe|setLevel/.test(method)))).toEqual([
       ['initialize'],
-      ['initialize', 'notifications/initialized', 'tools/call'],
+      ['initialize', 'notifications/initialized', 'ping', 'tools/call'],
     ]);
     expect(bench.evicted).toEqual(['request:0', 'request:1']);
+  });
+
+  it('asks only once whether the command goes on after its first answer', async () => {
+    const bench = new Bench(polite, { isolation: 'request' });
+    const session = sessionOf('a');
+    for (const name of ['x', 'y']) await bench.answer(call(name), session);
+    await bench.answer(call('z'));
+    expect(bench.lines.map(({ heard }) => heard.filter((method) => method === 'ping').length)).toEqual([1, 0, 0]);
+  });
+
+  it('finds that out also when the command ends later, and for clients without a session', async () => {
+    const bench = new Bench(
+      (message, line) => {
+        if (line.heard.length === 1) polite(message, line);
+        else if (message.method === 'ping') line.dies(new ProxyError('child_exited', 'it ended', { data: { exitCode: 0 } }));
+      },
+      { isolation: 'request' },
+    );
+    for (const [name, session] of [['x', undefined], ['y', undefined], ['z', sessionOf('a')]] as const)
+      expect((await bench.answer(call(name), session)).messages[0]).toMatchObject({ result: { said: name } });
+    expect(bench.lines.map(({ heard }) => heard.at(-1))).toEqual(['ping', 'tools/call', 'tools/call', 'tools/call']);
+    expect(bench.lines.length).toBe(bench.evicted.length);
+  });
+
+  it('does not take a crash for such an end', async () => {
+    const crash = new ProxyError('child_exited', 'it exited with code 3', { data: { exitCode: 3 } });
+    let crashes = 1;
+    const bench = new Bench(
+      (message, line) => {
+        if (message.method === 'ping' && crashes-- > 0) line.dies(crash);
+        else polite(message, line);
+      },
+      { isolation: 'request' },
+    );
+    const session = sessionOf('a');
+    await expect(bench.answer(call('x'), session)).rejects.toBe(crash);
+    expect((await bench.answer(call('y'), session)).messages[0]).toMatchObject({ result: { said: 'y' } });
+    expect(bench.lines.at(-1)?.heard[0]).toBe('initialize');
   });
 
   it('takes a command that ends after its first answer without a handshake', async () => {

@@ -7,7 +7,7 @@ import { Frame, type ProxyError } from '@shadowcat/kernel';
 export class FrameQueue implements AsyncIterableIterator<Frame> {
   readonly #limit: number;
   readonly #left: () => void;
-  #frames: Frame[] = [];
+  #frames: Queued[] = [];
   #head = 0;
   #size = 0;
   #over: { readonly error: ProxyError | undefined } | undefined;
@@ -25,17 +25,12 @@ export class FrameQueue implements AsyncIterableIterator<Frame> {
 
   /** Whether the message was taken: `false` when more than the limit lies unread, or the stream is over. */
   push(text: string): boolean {
-    if (this.#over !== undefined || this.#size > this.#limit) return false;
-    const frame = new Frame({ text });
-    const reader = this.#reader;
-    if (reader !== undefined) {
-      this.#reader = undefined;
-      reader.resolve({ done: false, value: frame });
-      return true;
-    }
-    this.#frames.push(frame);
-    this.#size += text.length;
-    return true;
+    return this.#size <= this.#limit && this.#put(text, text.length);
+  }
+
+  /** Takes a message whatever lies unread, and does not count it: an answer that is owed, one for each request. */
+  owe(text: string): void {
+    this.#put(text, 0);
   }
 
   /** No more messages; those in the queue are still read. */
@@ -56,10 +51,10 @@ export class FrameQueue implements AsyncIterableIterator<Frame> {
   }
 
   next(): Promise<IteratorResult<Frame>> {
-    const frame = this.#frames[this.#head];
-    if (frame !== undefined) {
-      this.#take(frame);
-      return Promise.resolve({ done: false, value: frame });
+    const queued = this.#frames[this.#head];
+    if (queued !== undefined) {
+      this.#take(queued);
+      return Promise.resolve({ done: false, value: queued.frame });
     }
     if (this.#over !== undefined) {
       const { error } = this.#over;
@@ -78,8 +73,22 @@ export class FrameQueue implements AsyncIterableIterator<Frame> {
     return Promise.resolve(DONE);
   }
 
-  #take(frame: Frame): void {
-    this.#size -= frame.text?.length ?? 0;
+  #put(text: string, size: number): boolean {
+    if (this.#over !== undefined) return false;
+    const frame = new Frame({ text });
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      this.#reader = undefined;
+      reader.resolve({ done: false, value: frame });
+      return true;
+    }
+    this.#frames.push({ frame, size });
+    this.#size += size;
+    return true;
+  }
+
+  #take({ size }: Queued): void {
+    this.#size -= size;
     this.#head += 1;
     if (this.#head < this.#frames.length && this.#head < COMPACT_AT) return;
     this.#frames = this.#frames.slice(this.#head);
@@ -94,6 +103,12 @@ export class FrameQueue implements AsyncIterableIterator<Frame> {
     if (over.error === undefined) reader?.resolve(DONE);
     else reader?.reject(over.error);
   }
+}
+
+interface Queued {
+  readonly frame: Frame;
+  /** What it counts for the limit. */
+  readonly size: number;
 }
 
 /** How many frames that were read may stay in the array before it is made anew. */

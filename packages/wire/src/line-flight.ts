@@ -98,7 +98,7 @@ export class Flight {
     if (!this.#unanswered.delete(entry) || this.#over) return;
     const last = this.#unanswered.size === 0;
     if (this.#queue !== undefined) {
-      this.#queue.push(text);
+      this.#queue.owe(text);
       if (last) this.#end();
       return;
     }
@@ -139,7 +139,7 @@ export class Flight {
       this.#answers.push(...errors);
       this.#answerJson(200);
     } else {
-      for (const text of errors) this.#queue.push(text);
+      for (const text of errors) this.#queue.owe(text);
       this.#end();
     }
   }
@@ -164,7 +164,7 @@ export class Flight {
     const left = (): void => this.#left();
     const queue = new FrameQueue(this.#options.queueLimit, left);
     this.#queue = queue;
-    for (const text of this.#answers) queue.push(text);
+    for (const text of this.#answers) queue.owe(text);
     this.#answers = [];
     this.#outcome.resolve(reply({ status: 200, headers: SSE_HEADERS }, Body.fromFrames(queue, sseFraming), left));
     return queue;

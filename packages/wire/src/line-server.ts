@@ -30,8 +30,10 @@ export interface LineServerOptions {
   readonly headers?: HeaderMap;
   /** What happens to requests in flight when the client's side of the line ends: stdin may end before stdout. Default `finish`. */
   readonly afterEnd?: 'finish' | 'abandon';
-  /** Requests in flight; the line is not read on beyond that. Default 1000. */
+  /** Messages in flight; those beyond that wait for their turn. Default 1000. */
   readonly maxInFlight?: number;
+  /** What may wait for its turn, in messages and in characters; a client that sends more is cut off. Default 10,000, 16 MiB. */
+  readonly maxWaiting?: { readonly messages: number; readonly size: number };
 }
 
 export interface LineServerComponents {
@@ -44,6 +46,11 @@ export interface LineServerComponents {
 
 /** A client that is served over a line. Disposing it ends it now: requests in flight are abandoned, its session is ended. */
 export interface LineServer extends AsyncDisposable {
+  /**
+   * Refuses further requests, and resolves when those in flight have been answered; the client's own answers still pass.
+   * Never rejects. Whoever does not want to wait that long disposes the line.
+   */
+  drain(): Promise<void>;
   /** Resolves when the line is over and everything that came of it, its session too, has ended. Never rejects. */
   readonly done: Promise<void>;
 }
@@ -57,6 +64,7 @@ export function serveLine(connection: Connection, handler: Handler, components: 
 }
 
 const MAX_IN_FLIGHT = 1000;
+const MAX_WAITING = { messages: 10_000, size: 16 * 1024 * 1024 };
 /** How long ending the session may take. */
 const END_MS = 2000;
 
@@ -80,6 +88,10 @@ class Serving implements LineServer {
   readonly #running = new Set<Running>();
   /** Messages are taken up in the order they came; what a later one depends on has happened by then. */
   #taken: Promise<void> = Promise.resolve();
+  #waiting = { messages: 0, size: 0 };
+  #draining = false;
+  /** The client has left, or is left: what waits for its turn is not taken up any more. */
+  #abandoned = false;
   readonly #finished = Promise.withResolvers<void>();
   #finishing = false;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -99,9 +111,7 @@ class Serving implements LineServer {
       send: (text) => this.#connection.send(text),
     });
     connection.listen({
-      message: (text) => {
-        this.#taken = this.#taken.then(() => this.#take(text));
-      },
+      message: (text) => this.#enqueue(text),
       closed: (reason) => {
         if (reason !== undefined || this.#options.afterEnd === 'abandon') this.#abandon();
         void this.#finish();
@@ -115,12 +125,47 @@ class Serving implements LineServer {
     return this.done;
   }
 
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const { requests, abort } of this.#running) {
+      // It has no end of its own.
+      if (requests[0]?.method === 'subscriptions/listen') abort.abort(shuttingDown());
+    }
+    await this.#taken;
+    while (this.#running.size > 0) await this.#anyEnds();
+  }
+
+  #enqueue(text: string): void {
+    const { messages, size } = this.#waiting;
+    const most = this.#options.maxWaiting ?? MAX_WAITING;
+    if (messages >= most.messages || size > most.size) {
+      const error = new ProxyError('rate_limited', 'the client sends faster than its messages can be taken up');
+      this.#connection.destroy(error);
+      return;
+    }
+    this.#waiting = { messages: messages + 1, size: size + text.length };
+    this.#taken = this.#taken.then(() => this.#take(text));
+  }
+
+  /** Whether it is this message's turn at last; not when nobody is there for it any more. */
+  async #turn(text: string): Promise<boolean> {
+    while (!this.#abandoned && this.#running.size >= (this.#options.maxInFlight ?? MAX_IN_FLIGHT))
+      await this.#anyEnds();
+    await this.#reopening?.catch(ignore);
+    const { messages, size } = this.#waiting;
+    this.#waiting = { messages: messages - 1, size: size - text.length };
+    return !this.#abandoned;
+  }
+
   /** One line. Resolves when the next one may be taken up; never rejects. */
   async #take(text: string): Promise<void> {
-    while (this.#running.size >= (this.#options.maxInFlight ?? MAX_IN_FLIGHT)) await this.#anyEnds();
-    await this.#reopening?.catch(ignore);
+    if (!(await this.#turn(text))) return;
     const messages = readLine(text);
     const [first] = messages;
+    if (this.#draining && messages.some(({ kind }) => kind === 'request')) {
+      await this.#refuse(messages);
+      return;
+    }
     if (messages.length === 1 && first?.method === 'notifications/cancelled' && this.#cancels(first)) return;
     const requests = messages.filter((message) => message.kind === 'request');
     const version = claimedVersion(first);
@@ -251,7 +296,14 @@ class Serving implements LineServer {
     return this.#idle.promise;
   }
 
+  async #refuse(messages: readonly Message[]): Promise<void> {
+    for (const text of new LineAnswers(messages).failed(shuttingDown())) {
+      await this.#connection.send(text).catch(ignore);
+    }
+  }
+
   #abandon(): void {
+    this.#abandoned = true;
     for (const { abort } of this.#running) abort.abort(new ProxyError('cancelled', 'the client has left'));
   }
 
@@ -302,6 +354,10 @@ async function drain(answer: Reply, each: (message: Message) => void = ignore): 
   for await (const { text } of owned.body.frames()) {
     if (text !== undefined) for (const message of readLine(text)) each(message);
   }
+}
+
+function shuttingDown(): ProxyError {
+  return new ProxyError('draining', 'the proxy is shutting down; try again shortly', { retryAfter: 1 });
 }
 
 function ignore(): void {

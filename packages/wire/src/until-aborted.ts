@@ -5,7 +5,7 @@ export function untilAborted(answer: Promise<Reply>, signal: AbortSignal): Promi
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
       reject(ProxyError.from(signal.reason, 'cancelled'));
-      answer.then((late) => late[Symbol.asyncDispose](), ignore);
+      answer.then((late) => late[Symbol.asyncDispose]()).catch(ignore);
     };
     if (signal.aborted) {
       onAbort();
@@ -27,7 +27,8 @@ export function untilAborted(answer: Promise<Reply>, signal: AbortSignal): Promi
 
 /** Disposes the reply when the signal fires, which ends its body; returns how to stop waiting for that. */
 export function disposeOnAbort(answer: Reply, signal: AbortSignal): () => void {
-  const onAbort = (): void => void answer[Symbol.asyncDispose]();
+  // Whoever owns the answer disposes it too, and hears of what went wrong.
+  const onAbort = (): void => void Promise.resolve(answer[Symbol.asyncDispose]()).catch(ignore);
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });
   return () => signal.removeEventListener('abort', onAbort);

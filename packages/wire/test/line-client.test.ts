@@ -413,6 +413,18 @@ describe('a client that leaves', () => {
     expect((await quick).head.status).toBe(200);
     expect(bench.client.stats.slowClients).toBe(1);
   });
+
+  it('gets its answer however much lies unread before it: there is one for each request', async () => {
+    const bench = new Bench({ streamQueue: 1000 });
+    const replying = bench.client.exchange(post([call(1), call(2), call(3)]));
+    await bench.received();
+    for (const id of [1, 2, 3]) {
+      if (id === 3) await bench.says({ method: 'notifications/message', params: { level: 'info', data: 'x' } });
+      await bench.says({ id, result: { text: 'x'.repeat(900) } });
+    }
+    const { messages } = await readReply(await replying);
+    expect(messages.map((message) => message['id'])).toEqual(expect.arrayContaining([1, 2, 3]));
+  });
 });
 
 describe('a client that cancels', () => {

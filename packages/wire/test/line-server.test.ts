@@ -480,6 +480,66 @@ describe('the end of a line', () => {
     waiting[3]?.();
     expect((await bench.hears()).map((message) => message['id'])).toEqual([1, 2, 3, 4]);
   });
+
+  it('takes up nothing more when it is disposed, also not what waited for its turn', async () => {
+    const bench = new Bench(() => new Promise<Reply>(() => {}), { maxInFlight: 1 });
+    for (let id = 1; id <= 3; id += 1) await bench.says({ id, method: 'work' });
+    expect(bench.seen).toHaveLength(1);
+    await bench.server[Symbol.asyncDispose]();
+    expect(bench.seen).toHaveLength(1);
+    expect(bench.clock.pending).toBe(0);
+  });
+
+  it('is broken off when more waits for its turn than is kept', async () => {
+    for (const limit of [
+      { messages: 5, size: 1_000_000 },
+      { messages: 1000, size: 200 },
+    ]) {
+      const bench = new Bench(() => new Promise<Reply>(() => {}), { maxInFlight: 1, maxWaiting: limit });
+      for (let id = 1; id <= 12 && !bench.closed; id += 1) await bench.says({ id, method: 'work' }).catch(() => {});
+      await bench.server.done;
+      expect(bench.closed).toBe(true);
+      expect(bench.seen).toHaveLength(1);
+    }
+  });
+
+  it('drains: what is in flight is answered, further requests are refused, and answers of the client still pass', async () => {
+    const waiting: (() => void)[] = [];
+    const bench = new Bench((seen) =>
+      seen.method === 'POST work'
+        ? new Promise((resolve) => {
+            waiting.push(() => resolve(jsonReply({ jsonrpc: '2.0', id: seen.body?.['id'], result: {} })));
+          })
+        : legacy(seen),
+    );
+    await handshake(bench);
+    await bench.says({ id: 1, method: 'work' });
+    let drained = false;
+    const draining = bench.server.drain().then(() => {
+      drained = true;
+    });
+    await bench.says({ id: 2, method: 'work' });
+    await bench.says({ id: 'asked', result: {} });
+    expect(await bench.hears()).toMatchObject([
+      { id: 2, error: { message: expect.stringContaining('shutting down') } },
+    ]);
+    expect(bench.seen.at(-1)?.body).toEqual({ jsonrpc: '2.0', id: 'asked', result: {} });
+    expect(drained).toBe(false);
+    waiting[0]?.();
+    await draining;
+    expect(await bench.hears()).toEqual([{ jsonrpc: '2.0', id: 1, result: {} }]);
+    await bench.server[Symbol.asyncDispose]();
+    expect(bench.methods().at(-1)).toBe('DELETE');
+  });
+
+  it('does not wait for a subscription when it drains', async () => {
+    const bench = new Bench(() => new Promise<Reply>(() => {}));
+    await bench.says({ id: 1, method: 'subscriptions/listen', params: { _meta: MODERN_META } });
+    expect(bench.seen).toHaveLength(1);
+    await bench.server.drain();
+    expect(bench.seen[0]?.exchange.signal.aborted).toBe(true);
+    await bench.server[Symbol.asyncDispose]();
+  });
 });
 
 async function* none(): AsyncGenerator<Frame> {}

@@ -1,14 +1,13 @@
 // Everything that is measured: how it is started, and which process is the proxy.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { childPids } from './machine.mjs';
 import { Problem } from './problem.mjs';
-import { start } from './processes.mjs';
+import { makeFolder, removeFolder, start } from './processes.mjs';
 
 const require = createRequire(import.meta.url);
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -77,8 +76,8 @@ function startFloor(upstreamUrl) {
 
 /** A folder that is removed when what runs in it has stopped. */
 async function inFolder(run) {
-  const folder = mkdtempSync(join(tmpdir(), 'shadowcat-bench-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const folder = makeFolder();
+  const remove = () => removeFolder(folder);
   try {
     const proxy = await run(folder);
     return { ...proxy, stop: () => proxy.stop().finally(remove) };
@@ -110,10 +109,11 @@ proxy_buffering off; } } }`,
   });
 }
 
-function startShadowcat(args) {
+/** `args` gets a folder that lives as long as the proxy; `node` are options of Node's own. */
+export function startShadowcat(args, node = []) {
   return inFolder((folder) => {
     const own = ['reverse', '--listen', '127.0.0.1:0', '--log-level', 'warn', ...args(folder)];
-    const proxy = start(process.execPath, [shadowcat, ...own], { cwd: folder });
+    const proxy = start(process.execPath, [...node, shadowcat, ...own], { cwd: folder });
     return withUrl(proxy, proxy.firstLine);
   });
 }
@@ -141,7 +141,8 @@ function withoutNginx() {
     : 'nginx is not installed (Debian and Ubuntu: apt-get install nginx-light)';
 }
 
-const stdioServer = ['--', process.execPath, upstreamScript, 'stdio'];
+/** The words that tell Shadowcat, and mcp-proxy, to start a server over stdio. */
+export const stdioServer = ['--', process.execPath, upstreamScript, 'stdio'];
 
 /** HTTP in front of HTTP. Each takes the upstream's URL. */
 export const httpContenders = [

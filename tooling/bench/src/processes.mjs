@@ -1,5 +1,8 @@
 // Every process of a run: each is the head of a group of its own, and none is left when the run ends, however it ends.
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Problem } from './problem.mjs';
 
 const STOP_MS = 5000;
@@ -9,11 +12,25 @@ const KEPT = 4000;
 
 /** Heads of the groups that are running. */
 const running = new Set();
+const folders = new Set();
 
 // The last resort: nothing asynchronous happens here any more.
 process.on('exit', () => {
   for (const pid of running) signalGroup(pid, 'SIGKILL');
+  for (const folder of folders) removeFolder(folder);
 });
+
+/** A folder of this run's own. */
+export function makeFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'shadowcat-bench-'));
+  folders.add(folder);
+  return folder;
+}
+
+export function removeFolder(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
+}
 
 /** Sends a signal to a process group; false when there is none any more. */
 function signalGroup(pid, signal) {
