@@ -73,6 +73,11 @@ describe('what does not fit together', () => {
       ['reverse', '--env', 'NOT_SET_HERE', '--', 'node'],
       /^shadowcat: --env: NOT_SET_HERE is not set here, so it cannot be passed on/,
     ],
+    [
+      'a path that is taken',
+      ['reverse', ...UP, '--path', '/sse'],
+      /^shadowcat: --path: \/sse is where the legacy HTTP\+SSE pair is: choose another path, such as \/mcp\n$/,
+    ],
     ['replay without a tape', ['replay'], /^shadowcat: replay needs a tape: shadowcat replay session.tape.jsonl\n$/],
     ['a tape that is not there', ['replay', 'a.tape.jsonl'], /^shadowcat: there is no tape a.tape.jsonl\n$/],
     [

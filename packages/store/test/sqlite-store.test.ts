@@ -94,6 +94,16 @@ describe('the SQLite store writes behind', () => {
     await store.close();
   });
 
+  it('says what went wrong, also when SQLite has given up the transaction by itself', async () => {
+    const store = await open();
+    spoil("create trigger full before insert on session begin select raise(rollback, 'no room'); end");
+    store.put(record('a'));
+    await expect(store.flush()).rejects.toThrow('no room');
+    expect((await store.health()).problem).toContain('no room');
+    spoil('drop trigger full');
+    await store.close();
+  });
+
   it('ignores what comes after it was closed', async () => {
     const store = await open();
     await store.close();

@@ -123,8 +123,13 @@ class Upstream {
       session: context.get(sessionSlot),
     };
     const reply = await (asked.session === undefined ? this.#send(asked) : this.#ask(asked));
-    if (reply.head.status !== 200) return reply;
     const call = context.get(callSlot);
+    const instead = call?.expectsAnswer === true ? insteadOfAnswer(reply) : undefined;
+    if (instead !== undefined) {
+      await reply[Symbol.asyncDispose]();
+      throw new ProxyError('upstream_protocol', `${this.#client.name} answered with ${instead}, not with a message`);
+    }
+    if (reply.head.status !== 200) return reply;
     if (reply.body.framing.name === 'sse') return this.#supervised(reply, asked, call);
     const whole = reply.body.ready;
     if (call === undefined || whole === undefined || !answersAnother(call, whole)) return reply;
@@ -200,4 +205,12 @@ class Upstream {
   #isOver(session: SessionHandle): boolean {
     return session.ended || this.#ending.has(session);
   }
+}
+
+/** What a success holds where a request's answer should be; clients would wait for the answer, or not understand it. */
+function insteadOfAnswer({ head, body }: Reply): string | undefined {
+  const { status, headers } = head;
+  if (status < 200 || status > 299 || body.framing.name !== 'opaque') return undefined;
+  const type = headerOf(headers, 'content-type');
+  return `HTTP ${status} and ${type === undefined ? 'no Content-Type' : `Content-Type ${type}`}`;
 }

@@ -9,7 +9,7 @@ export abstract class Linked {
 /**
  * What is under way, in the order it began. A linked list through its members and not a `Set`: under load, a long-lived
  * `Set` with an entry added and deleted for each request kept everything that had passed through it alive until the next
- * full collection, which cost a fifth of the proxy's CPU.
+ * full collection, which cost about a sixth of the proxy's CPU.
  */
 export class InFlight<T extends Linked> {
   readonly #head = new Head();

@@ -205,18 +205,14 @@ class Upstream {
     ask: (line: LineClient) => Promise<Reply>,
   ): Promise<Reply> {
     const key = `${REQUEST_PREFIX}${this.#requests++}`;
-    const lines = (session === undefined ? undefined : this.#singles.get(session.id)) ?? new Set();
-    if (session !== undefined) this.#singles.set(session.id, lines);
-    let own: LineClient | undefined;
+    let forget = (): void => {};
     const end = (): Promise<void> => {
-      if (own !== undefined) lines.delete(own);
-      if (lines.size === 0 && session !== undefined) this.#singles.delete(session.id);
+      forget();
       return this.#evict(key);
     };
     try {
       const answer = await this.#leased(key, exchange, (line) => {
-        own = line;
-        lines.add(line);
+        if (session !== undefined) forget = this.#keepSingle(session.id, line);
         return ask(line);
       });
       return withReply(answer, { dispose: end });
@@ -224,6 +220,16 @@ class Upstream {
       await end();
       throw error;
     }
+  }
+
+  /** Returns how to forget it. */
+  #keepSingle(session: string, line: LineClient): () => void {
+    const lines = this.#singles.get(session) ?? new Set();
+    this.#singles.set(session, lines.add(line));
+    return () => {
+      lines.delete(line);
+      if (lines.size === 0 && this.#singles.get(session) === lines) this.#singles.delete(session);
+    };
   }
 
   /** What expects no answer concerns a request in flight, on the line that carries it, or nothing. */

@@ -351,11 +351,16 @@ describe('a line for each request', () => {
     const bench = new Bench(
       (message, line) => {
         if (line.heard.length === 1) polite(message, line);
-        else if (message.method === 'ping') line.dies(new ProxyError('child_exited', 'it ended', { data: { exitCode: 0 } }));
+        else if (message.method === 'ping')
+          line.dies(new ProxyError('child_exited', 'it ended', { data: { exitCode: 0 } }));
       },
       { isolation: 'request' },
     );
-    for (const [name, session] of [['x', undefined], ['y', undefined], ['z', sessionOf('a')]] as const)
+    for (const [name, session] of [
+      ['x', undefined],
+      ['y', undefined],
+      ['z', sessionOf('a')],
+    ] as const)
       expect((await bench.answer(call(name), session)).messages[0]).toMatchObject({ result: { said: name } });
     expect(bench.lines.map(({ heard }) => heard.at(-1))).toEqual(['ping', 'tools/call', 'tools/call', 'tools/call']);
     expect(bench.lines.length).toBe(bench.evicted.length);
@@ -408,6 +413,27 @@ describe('a line for each request', () => {
     const question = (await frames.next()).value?.message as { id: unknown };
     const told = await bench.answer({ jsonrpc: '2.0', id: question.id, result: {} }, session);
     expect(told.status).toBe(202);
+    await settled();
+    expect(bench.lines.at(-1)?.heard.at(-1)).toBe('(response)');
+    await answer[Symbol.asyncDispose]();
+  });
+
+  it('is found also when the one before it ended while it was opened', async () => {
+    const bench = new Bench(
+      (message, line) => {
+        if (message.method === 'tools/call') line.says({ id: 's1', method: 'sampling/createMessage', params: {} });
+        else polite(message, line);
+      },
+      { isolation: 'request' },
+    );
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    const before = await bench.ask(call('x'), session);
+    const asking = bench.ask(call('y', 2), session);
+    await before[Symbol.asyncDispose]();
+    const answer = await asking;
+    const question = (await answer.body.frames()[Symbol.asyncIterator]().next()).value?.message as { id: unknown };
+    await bench.answer({ jsonrpc: '2.0', id: question.id, result: {} }, session);
     await settled();
     expect(bench.lines.at(-1)?.heard.at(-1)).toBe('(response)');
     await answer[Symbol.asyncDispose]();

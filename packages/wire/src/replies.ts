@@ -93,8 +93,15 @@ const encoder = new TextEncoder();
 function headersFor(error: ProxyError, status: number, era: Era | undefined): HeaderMap {
   if (status === 503 || status === 429) return { 'retry-after': String(error.retryAfter ?? RETRY_AFTER) };
   if (error.retryAfter !== undefined) return { 'retry-after': String(error.retryAfter) };
-  if (error.code === 'method_not_allowed') return { allow: era === 'modern' ? 'POST' : 'GET, POST, DELETE' };
+  if (error.code === 'method_not_allowed')
+    return { allow: allowed(error) ?? (era === 'modern' ? 'POST' : 'GET, POST, DELETE') };
   if (error.code === 'unauthorized') return { 'www-authenticate': 'Bearer' };
   if (error.code === 'unsupported_encoding') return { 'accept-encoding': 'identity' };
   return {};
+}
+
+/** The methods that the error itself names in `data.allow`. */
+function allowed({ data }: ProxyError): string | undefined {
+  const methods = data?.['allow'];
+  return Array.isArray(methods) ? methods.join(', ') : undefined;
 }

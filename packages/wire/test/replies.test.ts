@@ -89,6 +89,7 @@ describe('errorReply', () => {
     ['upstream_unreachable', {}, {}, {}],
     ['method_not_allowed', {}, {}, { allow: 'GET, POST, DELETE' }],
     ['method_not_allowed', { era: 'modern' }, {}, { allow: 'POST' }],
+    ['method_not_allowed', {}, { data: { allow: ['GET', 'HEAD'] } }, { allow: 'GET, HEAD' }],
     ['unauthorized', {}, {}, { 'www-authenticate': 'Bearer' }],
     ['unsupported_encoding', {}, {}, { 'accept-encoding': 'identity' }],
   ])('sends with %s %j %j the fields that belong to it', (code, options, details, headers) => {

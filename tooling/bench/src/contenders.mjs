@@ -11,6 +11,7 @@ import { makeFolder, removeFolder, start } from './processes.mjs';
 
 const require = createRequire(import.meta.url);
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+const NGINX = 'nginx';
 const upstreamScript = here('./upstream.mjs');
 const shadowcat = here('../../../apps/cli/dist/main.js');
 
@@ -101,7 +102,7 @@ upstream up { server ${host}; keepalive 128; keepalive_requests 1000000; }
 server { listen 127.0.0.1:${port}; location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection "";
 proxy_buffering off; } } }`,
     );
-    const nginx = start('nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log')]);
+    const nginx = start(NGINX, ['-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log')]);
     const url = `http://127.0.0.1:${port}/mcp`;
     const running = await withUrl(nginx, () => answering(url, nginx).then(() => url));
     // The worker does the work.
@@ -136,7 +137,7 @@ function packageFile(name, file) {
 
 /** Why nginx cannot take part, or `undefined`. */
 function withoutNginx() {
-  return spawnSync('nginx', ['-v']).error === undefined
+  return spawnSync(NGINX, ['-v']).error === undefined
     ? undefined
     : 'nginx is not installed (Debian and Ubuntu: apt-get install nginx-light)';
 }

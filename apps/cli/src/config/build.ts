@@ -120,6 +120,11 @@ export class Build {
         `${settings.where('path')}: ${path} is where health and metrics are: choose another path, such as /mcp`,
       );
     }
+    if (/^\/(sse|message)\/?$/.test(path)) {
+      this.problem(
+        `${settings.where('path')}: ${path} is where the legacy HTTP+SSE pair is: choose another path, such as /mcp`,
+      );
+    }
     return { listen: settings.get('listen'), path, access: this.#access() };
   }
 

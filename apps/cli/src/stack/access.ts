@@ -5,21 +5,31 @@ import { fingerprint } from './system.js';
 
 /**
  * Who is it? Binds the exchange to its credential (`credentialSlot`), so that a session answers only the one who opened
- * it, and refuses with 401 whoever does not send `token` as bearer token (RFC 6750), if one is wanted.
+ * it, and refuses whom {@link tokenRule} refuses.
  */
 export function identify(token: string | undefined): Layer {
-  const expected = token === undefined ? undefined : fingerprint(`Bearer ${token}`);
+  const problemWith = tokenRule(token);
   return (next) => (exchange) => {
     const authorization = headerOf(exchange.head.headers, 'authorization');
-    const credential = authorization === undefined ? '' : fingerprint(authorization.replace(/^bearer /i, 'Bearer '));
-    if (expected !== undefined && !sameText(credential, expected)) {
-      const message = 'this endpoint wants a bearer token: send the header "Authorization: Bearer <token>"';
-      return Promise.reject(new ProxyError('unauthorized', message));
-    }
-    if (credential !== '') exchange.context.set(credentialSlot, credential);
+    const problem = problemWith(authorization);
+    if (problem !== undefined) return Promise.reject(problem);
+    if (authorization !== undefined) exchange.context.set(credentialSlot, credentialOf(authorization));
     return next(exchange);
   };
 }
+
+/** Refuses (401) an `Authorization` field that is not `token` as bearer token (RFC 6750), if one is wanted. */
+export function tokenRule(token: string | undefined): (authorization: string | undefined) => ProxyError | undefined {
+  if (token === undefined) return () => undefined;
+  const expected = credentialOf(`Bearer ${token}`);
+  return (authorization) => {
+    if (authorization !== undefined && sameText(credentialOf(authorization), expected)) return undefined;
+    const message = 'this endpoint wants a bearer token: send the header "Authorization: Bearer <token>"';
+    return new ProxyError('unauthorized', message);
+  };
+}
+
+const credentialOf = (authorization: string): string => fingerprint(authorization.replace(/^bearer /i, 'Bearer '));
 
 /** Compares without telling by its time how much is equal. */
 function sameText(one: string, other: string): boolean {

@@ -1,4 +1,5 @@
 import { Body, type Exchange, type Layer, opaqueFraming, ProxyError, type Reply, reply } from '@shadowcat/kernel';
+import { hostRule, LOOPBACK_HOSTS } from '@shadowcat/pipeline';
 import { peerSlot } from '@shadowcat/wire';
 import type { AccessConfig } from './contract.js';
 
@@ -20,6 +21,9 @@ export interface AdminSources {
 
 const ROUTES = new Set(['/health/live', '/health/ready', '/metrics']);
 
+/** A page that rebinds its own name to this machine comes from it, too, but says that name. */
+const foreignHost = hostRule(LOOPBACK_HOSTS);
+
 /** `127.0.0.0/8`, `::1`, and the former written as the latter's kind. */
 function isLoopback(address: string | undefined): boolean {
   return address !== undefined && /^(::ffff:)?127\.|^::1$/.test(address);
@@ -31,7 +35,10 @@ function isLoopback(address: string | undefined): boolean {
  */
 export function admin(access: AccessConfig['admin'], sources: AdminSources): Layer {
   const allowed = (exchange: Exchange): boolean =>
-    access === 'any' || (access === 'loopback' && isLoopback(exchange.context.get(peerSlot)));
+    access === 'any' ||
+    (access === 'loopback' &&
+      isLoopback(exchange.context.get(peerSlot)) &&
+      foreignHost(exchange.head.headers) === undefined);
   return (next) => (exchange) => {
     const route = exchange.head.target;
     if (!ROUTES.has(route)) return next(exchange);

@@ -54,7 +54,6 @@ export function commandTarget(target: CommandTarget, config: ProxyConfig, compon
       children: config.children,
       limits: config.limits,
       sessionIdleMs: config.sessions.idleMs,
-      drainMs: config.drainMs,
       onLoss: config.upstream.onLoss,
       open,
       transient: isTransientSpawnError,

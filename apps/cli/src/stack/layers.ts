@@ -55,7 +55,7 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     // Before the body as well: who has no token has no right to make us parse.
     identify(access.token),
     // Each message of the legacy pair is an exchange of its own, on a line that was judged when it was opened.
-    legacyPair(network.pair, parts),
+    legacyPair(network.pair, parts, access),
     innerStack(parts),
   );
 }
@@ -64,9 +64,9 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
 const PAIR_PATHS: readonly string[] = ['/sse', '/message'];
 
 /** Takes what is for the pair and lets its messages through as any line's; everything else passes. */
-function legacyPair(pair: Layer, parts: StackParts): Layer {
+function legacyPair(pair: Layer, parts: StackParts, access: AccessConfig): Layer {
   return (inner) => {
-    const lines = pair(compose(rescue({ log: parts.log }), parts.measure)(inner));
+    const lines = pair(outerLineStack(parts, access)(inner));
     return (exchange) => {
       const [path = ''] = exchange.head.target.split('?', 1);
       return PAIR_PATHS.includes(path) ? lines(exchange) : inner(exchange);
@@ -74,10 +74,19 @@ function legacyPair(pair: Layer, parts: StackParts): Layer {
   };
 }
 
-/** The stack behind a line: our own stdin and stdout, or a WebSocket whose handshake was judged already. */
-export function lineStack(parts: StackParts): Layer {
-  // No Host, Origin or path to guard on a line, and nobody to ask for health.
-  return compose(rescue({ log: parts.log }), parts.measure, innerStack(parts));
+/** The stack behind a line: our own stdin and stdout, or, with `access`, a WebSocket whose handshake was judged already. */
+export function lineStack(parts: StackParts, access?: AccessConfig): Layer {
+  return compose(outerLineStack(parts, access), innerStack(parts));
+}
+
+function outerLineStack(parts: StackParts, access: AccessConfig | undefined): Layer {
+  return compose(
+    // No Host, Origin or path to guard on a line, and nobody to ask for health.
+    rescue({ log: parts.log }),
+    parts.measure,
+    // Each exchange of a line from the network has the credential that the line was opened with: its session is bound to it.
+    ...(access === undefined ? [] : [identify(access.token)]),
+  );
 }
 
 function innerStack(parts: StackParts): Layer {

@@ -6,6 +6,8 @@ import type { PartHealth } from './admin.js';
 import type { ChildrenConfig, LimitsConfig } from './contract.js';
 import { counter, unguessableId } from './system.js';
 
+/** Clients were drained before; what is still leased then waits for a server that does not answer. */
+const LAST_LEASES_MS = 500;
 /** How long an idle line that no session owns is kept. */
 const UNOWNED_IDLE_MS = 300_000;
 
@@ -25,7 +27,6 @@ export interface LineTargetOptions {
   readonly limits: LimitsConfig;
   /** A session that is idle for longer is over anyway; so is its line. */
   readonly sessionIdleMs: number;
-  readonly drainMs: number;
   readonly onLoss: 'recover' | 'fail';
   /** Opens one line, for a session if it is known for which. */
   readonly open: (session: string | undefined, signal: AbortSignal) => Promise<Connection>;
@@ -90,7 +91,7 @@ export function lineTarget(options: LineTargetOptions, components: { clock: Cloc
     lateAnswers: () => [...lines].reduce((sum, line) => sum + line.stats.late, late),
     health: async () => healthOf(pool.stats),
     close: async () => {
-      const timer = clock.timer(options.drainMs, () => {
+      const timer = clock.timer(LAST_LEASES_MS, () => {
         void pool.destroy(new ProxyError('draining', 'the proxy is shutting down'));
       });
       await pool.close();

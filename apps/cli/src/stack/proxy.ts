@@ -37,8 +37,8 @@ export interface Proxy {
 }
 
 /**
- * Opens store, recorder, upstreams and sessions, in that order: at the end sessions are closed before the upstreams that they
- * live on, and the recorder after all that it may still have to record.
+ * Opens meter, store, sessions, recorder and upstreams, in that order: at the end the upstreams are closed first, then the
+ * recorder, which may still have to record their last words, then the sessions, which stay valid, are flushed to the store.
  */
 export async function openProxy(config: ProxyConfig, components: ProxyComponents): Promise<Proxy> {
   const { io, clock, owned } = components;
@@ -99,7 +99,9 @@ function partOf(health: StoreHealth, problem: string | undefined): PartHealth {
   };
 }
 
+/** What was lost once stays lost and counted; what can be written again is no reason to send clients elsewhere. */
 function recorderHealth({ status, open, records, lost, error }: RecorderState): PartHealth {
-  const ok = status !== 'failing' && lost === 0;
-  return { ok, status, tapes: open, records, lost, ...(error === undefined ? {} : { detail: error }) };
+  const ok = status !== 'failing';
+  const detail = error ?? (lost === 0 ? undefined : `${lost} records could not be written and are on no tape`);
+  return { ok, status, tapes: open, records, lost, ...(detail === undefined ? {} : { detail }) };
 }

@@ -56,9 +56,19 @@ export async function serveHttp(config: ServingConfig, components: ServingCompon
     stack(innermost),
     { log, clock, newId: counter('x') },
   );
-  owned.add('the listener', () => listener.close({ drainMs: config.drainMs }));
+  const left = deadline(clock, config.drainMs);
+  owned.add('the listener', () => listener.close({ drainMs: left() }));
   owned.add('the clients of the legacy pair', () => pair.close());
   const sockets = acceptLines(listener.server, config, { parts, innermost, clock, log });
-  owned.add('the WebSockets', () => sockets.close());
+  owned.add('the WebSockets', () => sockets.close(left()));
   return listener;
+}
+
+/** What is left of `ms` milliseconds, which begin with the first question: one drain for all that is closed in turn. */
+function deadline(clock: Clock, ms: number): () => number {
+  let began: number | undefined;
+  return () => {
+    began ??= clock.now();
+    return Math.max(0, began + ms - clock.now());
+  };
 }

@@ -110,7 +110,6 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: 
         children: config.children,
         limits: config.limits,
         sessionIdleMs: config.sessions.idleMs,
-        drainMs: config.drainMs,
         onLoss: config.upstream.onLoss,
         open: (_session, signal) =>
           target.transport === 'ws'

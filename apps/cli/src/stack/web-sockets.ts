@@ -3,10 +3,11 @@ import type { Clock, Connection, Handler, Log } from '@shadowcat/kernel';
 import { hostRule, originRule } from '@shadowcat/pipeline';
 import { acceptSockets } from '@shadowcat/transport-ws';
 import { type LineServer, serveLine } from '@shadowcat/wire';
+import { tokenRule } from './access.js';
 import { knownHosts, knownOrigins } from './edge.js';
 import { lineStack, type StackParts } from './layers.js';
 import type { ServingConfig } from './serve-http.js';
-import { counter, fingerprint } from './system.js';
+import { counter } from './system.js';
 
 export interface LineComponents {
   readonly parts: StackParts;
@@ -16,14 +17,15 @@ export interface LineComponents {
   readonly log: Log;
 }
 
+export interface WebSocketLines {
+  /** Lets requests in flight finish for up to `drainMs` milliseconds, then ends all lines. */
+  close(drainMs: number): Promise<void>;
+}
+
 /** Serves WebSocket clients on the listener's port, each as a line through the same stack. */
-export function acceptLines(
-  server: Server,
-  config: ServingConfig,
-  components: LineComponents,
-): { close(): Promise<void> } {
+export function acceptLines(server: Server, config: ServingConfig, components: LineComponents): WebSocketLines {
   const { parts, innermost, clock, log } = components;
-  const handler = lineStack(parts)(innermost);
+  const handler = lineStack(parts, config.access)(innermost);
   const newId = counter('w');
   const open = new Set<LineServer>();
   const serve = (connection: Connection, request: IncomingMessage): void => {
@@ -44,9 +46,12 @@ export function acceptLines(
     { clock, log, onConnection: serve },
   );
   return {
-    close: async () => {
+    close: async (drainMs) => {
+      await within(clock, drainMs, Promise.all([...open].map((line) => line.drain())));
+      // Before the lines are ended: from now on there are no new ones.
+      const closed = sockets.close();
       await Promise.all([...open].map((line) => line[Symbol.asyncDispose]()));
-      await sockets.close();
+      await closed;
     },
   };
 }
@@ -58,17 +63,22 @@ function handshakeRule(
   const { access, listen } = config;
   const hostProblem = hostRule(knownHosts(listen.host, access.allowHosts));
   const originProblem = originRule(knownOrigins(access.allowOrigins));
-  const expected = access.token === undefined ? undefined : fingerprint(access.token);
+  const tokenProblem = tokenRule(access.token);
   return ({ headers }) => {
     const problem = hostProblem(headers) ?? (headers.origin === undefined ? undefined : originProblem(headers.origin));
     if (problem !== undefined) return { status: 403, message: problem.message };
-    const token = headers.authorization?.replace(/^bearer /i, '') ?? '';
-    if (expected !== undefined && fingerprint(token) !== expected) {
-      return {
-        status: 401,
-        message: 'this endpoint wants a bearer token: send the header "Authorization: Bearer <token>"',
-      };
-    }
-    return true;
+    const refusal = tokenProblem(headers.authorization);
+    return refusal === undefined ? true : { status: 401, message: refusal.message };
   };
+}
+
+/** Waits for `work`, but no longer than that. */
+function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.timer(ms, resolve);
+    void work.finally(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
 }
