@@ -8,8 +8,12 @@ import {
   spanOf,
 } from '@shadowcat/wire';
 
-/** How long a server may take to answer `initialize` and what has to be restored, in milliseconds. */
-const HANDSHAKE_MS = 30_000;
+/** How long a server may take for a handshake. */
+export interface Deadline {
+  readonly clock: Clock;
+  /** Milliseconds; 0: as long as it likes. */
+  readonly handshakeMs: number;
+}
 
 /** What the proxy says of itself where it is the client. Without the capabilities that need one particular client. */
 const OWN_INITIALIZE = JSON.stringify({
@@ -22,8 +26,8 @@ const OWN_INITIALIZE = JSON.stringify({
  * Opens a fresh line for a session that was initialised on another one: the client's own `initialize`, then what the client
  * had asked for since (log level, subscriptions). That the server refuses some of it does not keep the session from going on.
  */
-export function reopen(line: LineClient, session: SessionHandle, clock: Clock): Promise<void> {
-  return inTime(line, clock, async (signal) => {
+export function reopen(line: LineClient, session: SessionHandle, deadline: Deadline): Promise<void> {
+  return inTime(line, deadline, async (signal) => {
     await initialize(line, session.initializeText, signal);
     const { logLevel, subscriptions } = session.restore;
     const again = subscriptions.map((uri) => requestText('0', 'resources/subscribe', JSON.stringify({ uri })));
@@ -34,8 +38,8 @@ export function reopen(line: LineClient, session: SessionHandle, clock: Clock): 
 }
 
 /** Opens a line that several sessions share. Resolves with the result of `initialize`, as the server wrote it. */
-export function openShared(line: LineClient, clock: Clock): Promise<string> {
-  return inTime(line, clock, async (signal) => {
+export function openShared(line: LineClient, deadline: Deadline): Promise<string> {
+  return inTime(line, deadline, async (signal) => {
     const { text } = await initialize(line, requestText('0', 'initialize', OWN_INITIALIZE), signal);
     const result = spanOf(text, ['result']);
     return result === undefined ? '{}' : text.slice(result.start, result.end);
@@ -46,8 +50,8 @@ export function openShared(line: LineClient, clock: Clock): Promise<string> {
  * Finds out whether a server that was initialised goes on to serve: a command that ends after its first answer does not answer
  * `ping`. Nothing else can be asked for that without the risk that it is done twice.
  */
-export function goesOn(line: LineClient, clock: Clock): Promise<void> {
-  return inTime(line, clock, async (signal) => {
+export function goesOn(line: LineClient, deadline: Deadline): Promise<void> {
+  return inTime(line, deadline, async (signal) => {
     await line.ask(requestText('0', 'ping'), signal);
   });
 }
@@ -63,15 +67,35 @@ async function initialize(line: LineClient, text: string, signal: AbortSignal): 
 }
 
 /** Runs a handshake under one deadline. */
-async function inTime<T>(line: LineClient, clock: Clock, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function inTime<T>(line: LineClient, deadline: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController();
-  const timer = clock.timer(HANDSHAKE_MS, () => {
-    const message = `the server (${line.name}) did not answer initialize within ${HANDSHAKE_MS / 1000} s`;
-    late.abort(new ProxyError('upstream_timeout', message));
-  });
+  const stop = afterSilence(deadline, () => late.abort(tooLate(line, deadline)));
   try {
     return await work(late.signal);
   } finally {
-    timer.cancel();
+    stop();
   }
+}
+
+/**
+ * Ends a line whose server says nothing at all in time after it was asked to `initialize`: what it was asked, and whoever
+ * waits for the line, hears of it. Returns how to take that back.
+ */
+export function expectLife(line: LineClient, deadline: Deadline): () => void {
+  const stop = afterSilence(deadline, () => {
+    if (line.stats.received === 0) line.destroy(tooLate(line, deadline));
+  });
+  line.onClosed(stop);
+  return stop;
+}
+
+function afterSilence({ clock, handshakeMs }: Deadline, fire: () => void): () => void {
+  if (handshakeMs === 0) return () => {};
+  const timer = clock.timer(handshakeMs, fire);
+  return () => timer.cancel();
+}
+
+function tooLate(line: LineClient, { handshakeMs }: Deadline): ProxyError {
+  const message = `the server (${line.name}) did not answer initialize within ${handshakeMs / 1000} s`;
+  return new ProxyError('upstream_timeout', message);
 }

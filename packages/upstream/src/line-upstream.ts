@@ -23,7 +23,7 @@ import {
   sessionSlot,
   spanOf,
 } from '@shadowcat/wire';
-import { goesOn, openShared, reopen } from './line-handshake.js';
+import { type Deadline, expectLife, goesOn, openShared, reopen } from './line-handshake.js';
 import { LineStreams } from './line-streams.js';
 
 /** How lines are shared: one a session, one for everybody, or one for each exchange. */
@@ -41,6 +41,8 @@ export interface LineUpstreamOptions {
   readonly isolation: Isolation;
   /** What becomes of a session whose line is lost: opened again on a fresh one (default), or 404. */
   readonly onLoss?: 'recover' | 'fail';
+  /** Milliseconds that a server may take to answer `initialize`. Default 60 s; 0: as long as it likes. */
+  readonly handshakeMs?: number;
 }
 
 export interface LineUpstreamComponents {
@@ -56,6 +58,8 @@ export interface LineUpstream extends Handler {
   /** How often a fresh line was opened again for a session that had lost its own. */
   recoveries(): number;
 }
+
+const HANDSHAKE_MS = 60_000;
 
 const MODERN_KEY = 'all:modern';
 const SHARED_KEY = 'all:legacy';
@@ -86,6 +90,7 @@ class Upstream {
   recoveries = 0;
   readonly #options: LineUpstreamOptions;
   readonly #components: LineUpstreamComponents;
+  readonly #deadline: Deadline;
   readonly #streams: LineStreams;
   /** Lines that are initialised, or about to be. A shared line's promise has the result that its clients are given. */
   readonly #opened = new WeakMap<LineClient, Promise<string | undefined>>();
@@ -100,6 +105,7 @@ class Upstream {
   constructor(options: LineUpstreamOptions, components: LineUpstreamComponents) {
     this.#options = options;
     this.#components = components;
+    this.#deadline = { clock: components.clock, handshakeMs: options.handshakeMs ?? HANDSHAKE_MS };
     this.#streams = new LineStreams((session) => components.acquire(this.#keyOf(session), {}));
   }
 
@@ -121,7 +127,11 @@ class Upstream {
     const key = this.#keyOf(session);
     const answer = await this.#leased(key, exchange, async (line) => {
       if (this.#options.isolation === 'shared') return this.#sharedResult(line, call);
-      const opening = line.exchange(exchange);
+      const stop = expectLife(line, this.#deadline);
+      const opening = line.exchange(exchange).finally(() => {
+        // A reply that began without an answer is still waited for.
+        if (line.stats.received > 0) stop();
+      });
       const opened = opening.then(() => undefined);
       // Whoever waits for it hears of a failure; that nobody does is no reason to end the process.
       opened.catch(() => {});
@@ -185,10 +195,9 @@ class Upstream {
 
   /** Initialises a line of one exchange. False when the command turns out to end after one answer; learnt once. */
   async #outlivesHandshake(line: LineClient, session: SessionHandle | undefined): Promise<boolean> {
-    const { clock } = this.#components;
     try {
-      await (session === undefined ? openShared(line, clock) : reopen(line, session, clock));
-      if (this.#singleShot === undefined) await goesOn(line, clock);
+      await (session === undefined ? openShared(line, this.#deadline) : reopen(line, session, this.#deadline));
+      if (this.#singleShot === undefined) await goesOn(line, this.#deadline);
     } catch (error) {
       if (this.#singleShot === false || !endedAfterAnAnswer(line)) throw error;
       this.#singleShot = true;
@@ -277,9 +286,9 @@ class Upstream {
   #open(line: LineClient, session: SessionHandle | undefined): Promise<string | undefined> {
     const opened = this.#opened.get(line);
     if (opened !== undefined) return opened;
-    const { clock, log } = this.#components;
+    const { log } = this.#components;
     const shared = this.#options.isolation === 'shared' || session === undefined;
-    const opening = shared ? openShared(line, clock) : this.#recover(line, session);
+    const opening = shared ? openShared(line, this.#deadline) : this.#recover(line, session);
     this.#opened.set(line, opening);
     opening.catch((error: unknown) => {
       this.#opened.delete(line);
@@ -290,7 +299,7 @@ class Upstream {
   }
 
   async #recover(line: LineClient, session: SessionHandle): Promise<undefined> {
-    await reopen(line, session, this.#components.clock);
+    await reopen(line, session, this.#deadline);
     this.recoveries += 1;
     const details = { target: this.#options.target, line: line.name };
     this.#components.log.warn(details, 'a session lost its server process; it was opened again on a fresh one');

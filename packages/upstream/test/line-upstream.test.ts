@@ -229,8 +229,20 @@ describe('a line for each session', () => {
     const late = bench.ask(call('x'), session);
     late.catch(() => {});
     await settled();
-    bench.clock.advance(30_000);
-    await expect(late).rejects.toThrow('30 s');
+    bench.clock.advance(60_000);
+    await expect(late).rejects.toThrow('60 s');
+  });
+
+  it('gives up on a server that never says anything, also after the reply has begun', async () => {
+    const bench = new Bench(() => {});
+    const opening = bench.ask(INITIALIZE, sessionOf('a'));
+    await settled();
+    bench.clock.advance(15_000);
+    const answer = await opening;
+    bench.clock.advance(45_000);
+    const { messages } = await readReply(answer);
+    expect(messages.at(-1)).toMatchObject({ id: 'i', error: { message: expect.stringContaining('60 s') } });
+    expect(bench.leased).toBe(0);
   });
 
   it('closes the line with the session, and after DELETE', async () => {

@@ -39,6 +39,8 @@ export class LineInbox {
   #late = 0;
   #unknown = 0;
   #homeless = 0;
+  /** From how many dropped messages on that is said again. */
+  #sayNext = 1;
   #slowClients = 0;
 
   constructor(parts: LineInboxParts) {
@@ -208,7 +210,13 @@ export class LineInbox {
     if (dropped === 0) return;
     this.#homeless += dropped;
     const { log, name } = this.#parts;
-    log.warn({ line: name, dropped }, 'messages of the server were dropped: its client has no stream open');
+    // One that talks to nobody would fill the log: it is said once, and again each time it has become ten times as many.
+    if (this.#homeless < this.#sayNext) return;
+    this.#sayNext = this.#homeless * 10;
+    log.warn(
+      { line: name, dropped: this.#homeless },
+      'messages of the server were dropped: its client has no stream open',
+    );
   }
 
   /** What waited for a home has one now. */

@@ -52,6 +52,21 @@ describe('clients', () => {
     await client.close();
   });
 
+  it('get the answer that is under way when the proxy is told to stop', async () => {
+    await using folder = await workFolder();
+    await using proxy = await startShadowcat(['reverse', ...fixture], folder.path);
+    const client = await connect(proxy);
+    expect(await call(client, 'pid')).toMatch(/^\d+$/);
+    const begun = Promise.withResolvers<void>();
+    const answered = client.callTool({ name: 'progress', arguments: { steps: 10, delayMs: 100 } }, undefined, {
+      onprogress: () => begun.resolve(),
+    });
+    await begun.promise;
+    const exited = proxy.stop({ signal: 'SIGTERM' });
+    expect((await answered)['isError']).not.toBe(true);
+    expect({ code: (await exited).code, left: proxy.survivors() }).toEqual({ code: 0, left: [] });
+  });
+
   it('must speak text frames of bounded size to the right path', async () => {
     await using folder = await workFolder();
     await using proxy = await startShadowcat(['reverse', ...fixture], folder.path);

@@ -119,7 +119,7 @@ export const UPSTREAM_OPTIONS = [
     fallback: '60s',
     group: 'Upstream',
     commands: PROXY,
-    help: 'how long an upstream may take until its answer begins; 0: no limit',
+    help: 'how long an upstream may take until its answer begins, or a server command to initialize; 0: no limit',
   }),
   one({
     name: 'on-upstream-loss',

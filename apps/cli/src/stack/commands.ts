@@ -55,6 +55,7 @@ export function commandTarget(target: CommandTarget, config: ProxyConfig, compon
       limits: config.limits,
       sessionIdleMs: config.sessions.idleMs,
       onLoss: config.upstream.onLoss,
+      handshakeMs: config.upstream.firstByteTimeoutMs,
       open,
       transient: isTransientSpawnError,
     },

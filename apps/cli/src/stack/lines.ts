@@ -28,6 +28,8 @@ export interface LineTargetOptions {
   /** A session that is idle for longer is over anyway; so is its line. */
   readonly sessionIdleMs: number;
   readonly onLoss: 'recover' | 'fail';
+  /** How long a server may take to answer `initialize`; 0: as long as it likes. */
+  readonly handshakeMs: number;
   /** Opens one line, for a session if it is known for which. */
   readonly open: (session: string | undefined, signal: AbortSignal) => Promise<Connection>;
   readonly transient?: (error: ProxyError) => boolean;
@@ -76,7 +78,7 @@ export function lineTarget(options: LineTargetOptions, components: { clock: Cloc
     },
   );
   const handler = lineUpstream(
-    { target: name, isolation: children.isolation, onLoss: options.onLoss },
+    { target: name, isolation: children.isolation, onLoss: options.onLoss, handshakeMs: options.handshakeMs },
     {
       acquire: (key, waiting) => pool.acquire(key, waiting),
       evict: (key, reason) => pool.evict(key, reason),

@@ -1,4 +1,7 @@
-import type { Clock } from '@shadowcat/kernel';
+import { constants } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Clock, type Log, ProxyError } from '@shadowcat/kernel';
 import { createRedactor, type Recorder, type Redactor, recorder } from '@shadowcat/tape';
 import { loadTapeKey, tapeOpener } from '@shadowcat/tape-file';
 import { VERSION } from '../version.js';
@@ -20,6 +23,7 @@ export async function openRecorder(
   const { io, clock, owned } = components;
   const { log } = io;
   const { redactor, keyId } = await openRedactor(io);
+  await checkFolder(config, log);
   const open = tapeOpener(config.path, { durable: config.durable, existing: components.existing }, { clock, log });
   const recording = recorder(
     { layout: config.kind, required: config.required, by: `shadowcat ${VERSION}` },
@@ -27,4 +31,18 @@ export async function openRecorder(
   );
   owned.add('the recorder', () => recording.close());
   return recording;
+}
+
+/** Says at the start that tapes cannot be written, and not only when the first session comes. */
+async function checkFolder(config: RecordingConfig, log: Log): Promise<void> {
+  const folder = config.kind === 'file' ? dirname(config.path) : config.path;
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `tapes cannot be written to ${folder}: ${reason}`;
+    if (config.required) throw new ProxyError('recorder_failed', message, { cause: error });
+    log.error({ folder }, `${message}. Traffic goes on unrecorded until they can`);
+  }
 }

@@ -111,6 +111,7 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: 
         limits: config.limits,
         sessionIdleMs: config.sessions.idleMs,
         onLoss: config.upstream.onLoss,
+        handshakeMs: config.upstream.firstByteTimeoutMs,
         open: (_session, signal) =>
           target.transport === 'ws'
             ? openSocket({ url: target.url, headers, connectTimeoutMs, maxMessage: maxLine }, components, signal)
