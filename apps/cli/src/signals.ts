@@ -6,7 +6,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 type StopSignal = (typeof SIGNALS)[number];
 
 /** How long after the drain everything must be closed. */
-export const CLOSING_MS = 5000;
+export const CLOSING_MS = 8000;
 
 /** What is needed of `process`. */
 export interface SignalSource {

@@ -113,7 +113,7 @@ export class HttpClient {
 
   #refused(status: number, headers: IncomingHttpHeaders): ProxyError | undefined {
     if (status >= 300 && status < 400) {
-      const to = headers.location === undefined ? 'elsewhere' : `to ${headers.location}`;
+      const to = placeOf(headers.location, this.name);
       return new ProxyError(
         'upstream_protocol',
         `${this.name} redirects ${to} (HTTP ${status}); redirects are not followed, use the final address as the upstream`,
@@ -165,4 +165,11 @@ function basicAuthorization(url: URL): readonly string[] {
 
 function cancelled(signal: AbortSignal | undefined): ProxyError {
   return ProxyError.from(signal?.reason, 'cancelled');
+}
+
+/** Where a redirect leads, without the query: what is in it may be a secret, and this reaches clients and tapes. */
+function placeOf(location: string | undefined, base: string): string {
+  if (location === undefined || !URL.canParse(location, base)) return 'elsewhere';
+  const { origin, pathname } = new URL(location, base);
+  return `to ${origin}${pathname}`;
 }

@@ -62,13 +62,14 @@ export class PairClient implements Connection {
 
   async send(text: string): Promise<void> {
     if (this.#ended) throw this.#over ?? closed(this.name);
-    // A message may contain line ends outside of its strings; JSON does not mind other white space there.
-    this.#push(encoder.encode(`event: message\ndata: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
+    // Judged by what waits already: one large message is no sign of a client that does not read.
     if (this.#size > this.#options.queueLimit) {
       const slow = new ProxyError('slow_client', `${this.name} reads too slowly; its stream was closed`);
       this.destroy(slow);
       throw slow;
     }
+    // A message may contain line ends outside of its strings; JSON does not mind other white space there.
+    this.#push(encoder.encode(`event: message\ndata: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
     if (this.#size >= HIGH_WATER) await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 

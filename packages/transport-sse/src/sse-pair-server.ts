@@ -13,7 +13,7 @@ import {
   type Reply,
   reply,
 } from '@shadowcat/kernel';
-import { readMessages, serveLine, sseFraming } from '@shadowcat/wire';
+import { credentialSlot, type LineServer, readMessages, serveLine, sseFraming } from '@shadowcat/wire';
 import { PairClient } from './pair-client.js';
 
 export interface SsePairServerOptions {
@@ -43,8 +43,8 @@ export interface SsePairServerComponents {
 export interface SsePairServer extends Layer {
   /** Clients that are connected. */
   clients(): number;
-  /** Ends all lines and what came of them. Idempotent. */
-  close(): Promise<void>;
+  /** Lets requests in flight finish for up to `drainMs` milliseconds (default 0), then ends all lines. Idempotent. */
+  close(drainMs?: number): Promise<void>;
 }
 
 /**
@@ -55,7 +55,10 @@ export interface SsePairServer extends Layer {
 export function ssePairServer(options: SsePairServerOptions, components: SsePairServerComponents): SsePairServer {
   const server = new PairServer(options, components);
   const layer: Layer = (next) => (exchange) => server.answer(exchange, next);
-  return Object.assign(layer, { clients: () => server.clients, close: () => server.close() });
+  return Object.assign(layer, {
+    clients: () => server.clients,
+    close: (drainMs?: number) => server.close(drainMs ?? 0),
+  });
 }
 
 class PairServer {
@@ -63,8 +66,8 @@ class PairServer {
   readonly #messagePath: string;
   readonly #options: SsePairServerOptions;
   readonly #components: SsePairServerComponents;
-  readonly #clients = new Map<string, PairClient>();
-  readonly #lines = new Set<Promise<void>>();
+  readonly #clients = new Map<string, { readonly client: PairClient; readonly credential: string }>();
+  readonly #lines = new Set<LineServer>();
   #closed = false;
 
   constructor(options: SsePairServerOptions, components: SsePairServerComponents) {
@@ -78,11 +81,23 @@ class PairServer {
     return this.#clients.size;
   }
 
-  async close(): Promise<void> {
+  async close(drainMs: number): Promise<void> {
     this.#closed = true;
+    const lines = [...this.#lines];
+    if (drainMs > 0 && lines.length > 0) await this.#drain(lines, drainMs);
     const reason = new ProxyError('draining', 'the proxy is shutting down');
-    for (const client of [...this.#clients.values()]) client.destroy(reason);
-    await Promise.all(this.#lines);
+    for (const { client } of [...this.#clients.values()]) client.destroy(reason);
+    await Promise.all(lines.map(({ done }) => done));
+  }
+
+  #drain(lines: readonly LineServer[], ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#components.clock.timer(ms, resolve);
+      void Promise.all(lines.map((line) => line.drain())).finally(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   async answer(exchange: Exchange, next: Handler): Promise<Reply> {
@@ -110,7 +125,7 @@ class PairServer {
       queueLimit: this.#options.queueLimit ?? 1024 * 1024,
       ended: () => this.#clients.delete(secret),
     });
-    this.#clients.set(secret, client);
+    this.#clients.set(secret, { client, credential: exchange.context.get(credentialSlot) ?? '' });
     const line = serveLine(client, next, {
       clock,
       log,
@@ -121,16 +136,17 @@ class PairServer {
         afterEnd: 'abandon',
       },
     });
-    const done: Promise<void> = line.done.finally(() => this.#lines.delete(done));
-    this.#lines.add(done);
+    this.#lines.add(line);
+    void line.done.then(() => this.#lines.delete(line));
     const headers = { 'content-type': 'text/event-stream' };
     const source: ByteSource = { [Symbol.asyncIterator]: () => client.bytes() };
     return reply({ status: 200, headers }, Body.stream(source, sseFraming), () => client.left());
   }
 
   async #take(exchange: Exchange, secret: string | null): Promise<Reply> {
-    const client = secret === null ? undefined : this.#clients.get(secret);
-    if (client === undefined) {
+    const opened = secret === null ? undefined : this.#clients.get(secret);
+    // Another credential than opened the stream is told what a stranger is told.
+    if (opened === undefined || opened.credential !== (exchange.context.get(credentialSlot) ?? '')) {
       throw new ProxyError(
         'session_not_found',
         `no event stream belongs to this message; open one with GET ${this.#ssePath}`,
@@ -139,7 +155,7 @@ class PairServer {
     const bytes = await exchange.body.collect(this.#options.maxBody ?? 4 * 1024 * 1024);
     // What is no message is refused here, where the sender sees it; on the line nobody would know whose it was.
     readMessages(bytes);
-    client.heard(decoder.decode(bytes));
+    opened.client.heard(decoder.decode(bytes));
     return reply({ status: 202, headers: { 'content-type': 'text/plain' } }, Body.whole(ACCEPTED, opaqueFraming));
   }
 }

@@ -9,7 +9,7 @@ import {
   silentLog,
 } from '@shadowcat/kernel';
 import { exchangeOf, handlerOf, jsonReply, ManualClock, readReply, settled, streamReply } from '@shadowcat/testkit';
-import { jsonFraming } from '@shadowcat/wire';
+import { credentialSlot, jsonFraming } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { PairClient } from '../src/pair-client.js';
 import { type PairRequest, ssePairConnection } from '../src/sse-pair-connection.js';
@@ -215,12 +215,41 @@ describe('ssePairServer', () => {
     const reader = client.bytes();
     for (let i = 0; i < 2; i += 1) await reader.next();
     await second;
-    const waiting = client.send(text);
+    // What waits already decides: 40 kB, 80 kB, and then 120 kB are more than it may be.
+    const waiting = [client.send(text), client.send(text)];
     await expect(client.send(text)).rejects.toMatchObject({ code: 'slow_client' });
-    await waiting;
+    await Promise.all(waiting);
     expect((await heard.closed)?.code).toBe('slow_client');
     expect((await reader.next()).done).toBe(true);
     expect(ended).toBe(1);
+  });
+
+  it('takes one message that is larger than the limit', async () => {
+    const client = new PairClient('x1', { endpoint: '/m', queueLimit: 100_000, ended: () => {} });
+    listening(client);
+    const reader = client.bytes();
+    await reader.next();
+    const sent = client.send(JSON.stringify('x'.repeat(1_500_000)));
+    expect((await reader.next()).value?.length).toBeGreaterThan(1_500_000);
+    await sent;
+    await client[Symbol.asyncDispose]();
+  });
+
+  it('binds the messages to the credential that opened the stream', async () => {
+    const { stack } = pair(echo);
+    const opened = exchangeOf({ target: '/sse' });
+    opened.context.set(credentialSlot, 'alice');
+    const stream = await stack(opened);
+    const { value } = await stream.body.bytes()[Symbol.asyncIterator]().next();
+    const [, endpoint = ''] = /data: (\S+)/.exec(new TextDecoder().decode(value)) ?? [];
+    const from = (credential: string) => {
+      const exchange = exchangeOf({ target: endpoint, body: '{"jsonrpc":"2.0","id":1,"method":"ping"}' });
+      exchange.context.set(credentialSlot, credential);
+      return stack(exchange);
+    };
+    await expect(from('mallory')).rejects.toMatchObject({ code: 'session_not_found' });
+    expect((await from('alice')).head.status).toBe(202);
+    await stream[Symbol.asyncDispose]();
   });
 
   it('refuses more clients than it may have, and any while it ends', async () => {

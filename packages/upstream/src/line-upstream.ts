@@ -118,7 +118,7 @@ class Upstream {
     if (call.verb === 'end') return this.#end(session);
     if (this.#options.isolation === 'request') return this.#single(exchange, call, session);
     if (call.method === 'initialize') return this.#initialize(exchange, call, session);
-    if (call.verb === 'stream') return this.#stream(session);
+    if (call.verb === 'stream') return this.#stream(exchange, session);
     return this.#pass(exchange, call, session);
   }
 
@@ -162,11 +162,11 @@ class Upstream {
     });
   }
 
-  async #stream(session: SessionHandle): Promise<Reply> {
+  async #stream(exchange: Exchange, session: SessionHandle): Promise<Reply> {
     this.#watch(session);
     const stream = this.#streams.open(session);
     try {
-      const lease = await this.#components.acquire(this.#keyOf(session), {});
+      const lease = await this.#components.acquire(this.#keyOf(session), exchange);
       try {
         await this.#open(lease.value, session);
         await this.#streams.attach(session, lease.value);

@@ -272,6 +272,7 @@ export class LineClient implements AsyncDisposable {
     if (this.#over !== undefined) return;
     const error = reason ?? new ProxyError('upstream_closed', `the connection to the server (${this.name}) was closed`);
     this.#over = error;
+    this.#inbox.detach();
     for (const { owner } of this.#correlator.clear()) {
       if (owner instanceof Flight) this.#fail(owner, error);
       else owner.asked.reject(error);

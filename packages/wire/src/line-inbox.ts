@@ -38,6 +38,8 @@ export class LineInbox {
   #received = 0;
   #late = 0;
   #unknown = 0;
+  /** How to take back that streams tell us of their end. */
+  readonly #leave = new Set<() => void>();
   #homeless = 0;
   /** From how many dropped messages on that is said again. */
   #sayNext = 1;
@@ -72,10 +74,19 @@ export class LineInbox {
   attach(stream: StandingStream): void {
     const { id } = stream.session;
     this.#streams.set(id, stream);
-    stream.onClose(() => {
+    const leave = stream.onClose(() => {
+      this.#leave.delete(leave);
       if (this.#streams.get(id) === stream) this.#streams.delete(id);
     });
+    if (stream.open) this.#leave.add(leave);
     if (!this.#parts.shared && this.#waiting.length > 0) this.#settleIn(stream);
+  }
+
+  /** The line is over: streams that outlive it are not to hold on to it. */
+  detach(): void {
+    for (const leave of this.#leave) leave();
+    this.#leave.clear();
+    this.#streams.clear();
   }
 
   /** A client sent what nobody waits for. */

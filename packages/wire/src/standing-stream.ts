@@ -47,10 +47,13 @@ export class StandingStream {
     this.#close();
   }
 
-  /** Runs `done` when the stream closes, whoever closes it. */
-  onClose(done: () => void): void {
+  /** Runs `done` when the stream closes, whoever closes it. Returns how to take that back. */
+  onClose(done: () => void): () => void {
     if (this.#closed) done();
     else this.#onClose.push(done);
+    return () => {
+      this.#onClose = this.#onClose.filter((listener) => listener !== done);
+    };
   }
 
   #close(): void {

@@ -58,7 +58,7 @@ export async function serveHttp(config: ServingConfig, components: ServingCompon
   );
   const left = deadline(clock, config.drainMs);
   owned.add('the listener', () => listener.close({ drainMs: left() }));
-  owned.add('the clients of the legacy pair', () => pair.close());
+  owned.add('the clients of the legacy pair', () => pair.close(left()));
   const sockets = acceptLines(listener.server, config, { parts, innermost, clock, log });
   owned.add('the WebSockets', () => sockets.close(left()));
   return listener;

@@ -64,7 +64,10 @@ function handshakeRule(
   const hostProblem = hostRule(knownHosts(listen.host, access.allowHosts));
   const originProblem = originRule(knownOrigins(access.allowOrigins));
   const tokenProblem = tokenRule(access.token);
-  return ({ headers }) => {
+  return ({ headers, rawHeaders }) => {
+    // Node keeps the first of two; a proxy in front may have judged by the second.
+    const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
+    if (hosts !== 1) return { status: 400, message: 'the request must have exactly one Host header' };
     const problem = hostProblem(headers) ?? (headers.origin === undefined ? undefined : originProblem(headers.origin));
     if (problem !== undefined) return { status: 403, message: problem.message };
     const refusal = tokenProblem(headers.authorization);
