@@ -1,7 +1,8 @@
 import { close, fdatasync, ftruncate, open, type PathLike, write, writeSync } from 'node:fs';
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { makeDirectory } from './directories.js';
 
 /** What a tape's writer asks of the file system. Its own interface, so that tests can make each step fail. */
 export interface FileOps {
@@ -22,7 +23,7 @@ const openFile = promisify(open) as (path: PathLike, flags: string, mode: number
 
 export const nodeFiles: FileOps = {
   async create(path) {
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     return openFile(path, 'wx', 0o600);
   },
   write(fd, bytes, position) {

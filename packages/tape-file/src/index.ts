@@ -1,4 +1,5 @@
 export { newDigest } from './digest.js';
+export { makeDirectory } from './directories.js';
 export { type FileOps, nodeFiles } from './file-ops.js';
 export { openTapeFile, type TapeFileComponents, type TapeFileOptions } from './file-writer.js';
 export { type ListedTape, listTapes } from './list.js';

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, openSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { TapeScope, TapeWriter } from '@shadowcat/tape';
+import { makeDirectoryNow } from './directories.js';
 import { openTapeFile, type TapeFileComponents, type TapeFileOptions } from './file-writer.js';
 import { layoutOf, PART_SUFFIX, TAPE_SUFFIX, tapePath } from './tape-names.js';
 
@@ -52,7 +53,7 @@ function openFree(out: string, options: TapeFileOptions, components: TapeFileCom
 /** `undefined`: it cannot be made at all; the writer will find out why and say so. */
 function claim(part: string): number | 'taken' | undefined {
   try {
-    mkdirSync(dirname(part), { recursive: true });
+    makeDirectoryNow(dirname(part));
     return openSync(part, 'wx', 0o600);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'taken' : undefined;

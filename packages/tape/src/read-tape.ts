@@ -34,8 +34,9 @@ export function soundTape(tape: Tape): Tape {
 }
 
 function problemError(name: string, problem: TapeProblem): ProxyError {
+  // What is wrong with the first line leaves nothing to keep.
   const advice =
-    problem.kind === 'truncated' || problem.kind === 'corrupt'
+    problem.kind === 'truncated' || problem.kind === 'corrupt' || problem.line > 1
       ? ` Keep what is whole with: shadowcat tape recover ${name}`
       : '';
   return new ProxyError('tape_invalid', `${name}:${problem.line}: ${problem.message}.${advice}`, {

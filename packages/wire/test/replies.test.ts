@@ -81,7 +81,9 @@ describe('errorReply', () => {
     expect(text).toMatch(/^\[\{"jsonrpc":"2\.0","id":1\.0,.*\},\{"jsonrpc":"2\.0","id":"a",.*\}\]$/);
   });
 
-  it.each<[ErrorCode, ErrorReplyOptions, details: { retryAfter?: number }, headers: object]>([
+  it.each<
+    [ErrorCode, ErrorReplyOptions, details: { retryAfter?: number; data?: Record<string, unknown> }, headers: object]
+  >([
     ['pool_exhausted', {}, {}, { 'retry-after': '1' }],
     ['draining', {}, { retryAfter: 10 }, { 'retry-after': '10' }],
     ['rate_limited', {}, {}, { 'retry-after': '1' }],

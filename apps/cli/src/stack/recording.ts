@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Clock, type Log, ProxyError } from '@shadowcat/kernel';
 import { createRedactor, type Recorder, type Redactor, recorder } from '@shadowcat/tape';
-import { loadTapeKey, tapeOpener } from '@shadowcat/tape-file';
+import { loadTapeKey, makeDirectory, tapeOpener } from '@shadowcat/tape-file';
 import { VERSION } from '../version.js';
 import type { Io, RecordingConfig } from './contract.js';
 import type { Owned } from './owned.js';
@@ -37,7 +37,7 @@ export async function openRecorder(
 async function checkFolder(config: RecordingConfig, log: Log): Promise<void> {
   const folder = config.kind === 'file' ? dirname(config.path) : config.path;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeDirectory(folder);
     await access(folder, constants.W_OK);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
