@@ -37,6 +37,11 @@ describe('what does not fit together', () => {
       ['reverse', ...UP, '--listen', '0.0.0.0:1'],
       /^shadowcat: --listen: 0.0.0.0 can be reached from other machines: set a token \(SHADOWCAT_TOKEN or --token-file\), or say --no-auth to let everybody in\n$/,
     ],
+    [
+      'stdin and an address',
+      ['record', '--stdio', '--listen', '127.0.0.1:0', '--out', 'a.tape.jsonl', ...UP],
+      /--listen and --stdio exclude each other/,
+    ],
     ['a token and none', ['reverse', ...UP, '--token', 'abc', '--no-auth'], /--no-auth and --token exclude each other/],
     [
       'a token file that is not there',
@@ -251,8 +256,8 @@ describe('what the stack gets', () => {
   });
 
   it('is a recording proxy on stdio, which needs no token', async () => {
-    const argv = ['record', '--stdio', '--listen', '0.0.0.0:1', '--out', 'a.tape.jsonl', '--', 'node', 's.js'];
-    const { started } = await shadowcat(argv);
+    const argv = ['record', '--stdio', '--out', 'a.tape.jsonl', '--', 'node', 's.js'];
+    const { started } = await shadowcat(argv, { env: { SHADOWCAT_LISTEN: '0.0.0.0:1' } });
     expect(started[0]?.what).toBe('record-stdio');
     expect(started[0]?.config).toMatchObject({ recording: { kind: 'file' }, targets: [{ args: ['s.js'] }] });
     expect(started[0]?.config).not.toHaveProperty('listen');

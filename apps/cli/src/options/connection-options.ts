@@ -52,6 +52,7 @@ export const LISTENING_OPTIONS = [
     group: 'Listening',
     commands: [...SERVE, 'doctor'],
     help: 'where to accept clients; port 0 picks a free one; other addresses than loopback need --token or --no-auth',
+    rivals: ['stdio'],
   }),
   one({
     name: 'path',
@@ -68,6 +69,7 @@ export const LISTENING_OPTIONS = [
     group: 'Listening',
     commands: ['record', 'replay'],
     help: 'serve one client on stdin and stdout instead of listening',
+    rivals: ['listen'],
   }),
   many({
     name: 'allow-host',
