@@ -13,7 +13,7 @@ import {
   type Reply,
   reply,
 } from '@shadowcat/kernel';
-import { credentialSlot, type LineServer, readMessages, serveLine, sseFraming } from '@shadowcat/wire';
+import { credentialSlot, drainLines, type LineServer, readMessages, serveLine, sseFraming } from '@shadowcat/wire';
 import { PairClient } from './pair-client.js';
 
 export interface SsePairServerOptions {
@@ -84,20 +84,10 @@ class PairServer {
   async close(drainMs: number): Promise<void> {
     this.#closed = true;
     const lines = [...this.#lines];
-    if (drainMs > 0 && lines.length > 0) await this.#drain(lines, drainMs);
+    if (drainMs > 0) await drainLines(lines, drainMs, this.#components.clock);
     const reason = new ProxyError('draining', 'the proxy is shutting down');
     for (const { client } of [...this.#clients.values()]) client.destroy(reason);
     await Promise.all(lines.map(({ done }) => done));
-  }
-
-  #drain(lines: readonly LineServer[], ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#components.clock.timer(ms, resolve);
-      void Promise.all(lines.map((line) => line.drain())).finally(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
   }
 
   async answer(exchange: Exchange, next: Handler): Promise<Reply> {

@@ -1,5 +1,6 @@
 export type { Call, Era } from './call.js';
 export { claimedVersion, classify, isModern, targetOf } from './classify.js';
+export { drainLines } from './drain-lines.js';
 export { framingOf, mediaType } from './framings.js';
 export { decodeHeaderValue, encodeHeaderValue } from './header-values.js';
 export { hopByHop } from './hop-by-hop.js';

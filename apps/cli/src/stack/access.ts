@@ -8,27 +8,34 @@ import { fingerprint } from './system.js';
  * it, and refuses whom {@link tokenRule} refuses.
  */
 export function identify(token: string | undefined): Layer {
-  const problemWith = tokenRule(token);
+  const problemWith = credentialRule(token);
   return (next) => (exchange) => {
     const authorization = headerOf(exchange.head.headers, 'authorization');
-    const problem = problemWith(authorization);
+    const credential = authorization === undefined ? undefined : credentialOf(authorization);
+    const problem = problemWith(credential);
     if (problem !== undefined) return Promise.reject(problem);
-    if (authorization !== undefined) exchange.context.set(credentialSlot, credentialOf(authorization));
+    if (credential !== undefined) exchange.context.set(credentialSlot, credential);
     return next(exchange);
   };
 }
 
 /** Refuses (401) an `Authorization` field that is not `token` as bearer token (RFC 6750), if one is wanted. */
 export function tokenRule(token: string | undefined): (authorization: string | undefined) => ProxyError | undefined {
+  const problemWith = credentialRule(token);
+  return (authorization) => problemWith(authorization === undefined ? undefined : credentialOf(authorization));
+}
+
+function credentialRule(token: string | undefined): (credential: string | undefined) => ProxyError | undefined {
   if (token === undefined) return () => undefined;
   const expected = credentialOf(`Bearer ${token}`);
-  return (authorization) => {
-    if (authorization !== undefined && sameText(credentialOf(authorization), expected)) return undefined;
+  return (credential) => {
+    if (credential !== undefined && sameText(credential, expected)) return undefined;
     const message = 'this endpoint wants a bearer token: send the header "Authorization: Bearer <token>"';
     return new ProxyError('unauthorized', message);
   };
 }
 
+/** What stands for an `Authorization` field; the scheme's name is case-insensitive (RFC 9110, 11.1). */
 const credentialOf = (authorization: string): string => fingerprint(authorization.replace(/^bearer /i, 'Bearer '));
 
 /** Compares without telling by its time how much is equal. */

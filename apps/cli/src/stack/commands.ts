@@ -51,11 +51,7 @@ export function commandTarget(target: CommandTarget, config: ProxyConfig, compon
   return lineTarget(
     {
       name: target.name,
-      children: config.children,
-      limits: config.limits,
-      sessionIdleMs: config.sessions.idleMs,
-      onLoss: config.upstream.onLoss,
-      handshakeMs: config.upstream.firstByteTimeoutMs,
+      config,
       open,
       transient: isTransientSpawnError,
     },

@@ -3,7 +3,7 @@ import { createPool, type Pool, type PoolStats } from '@shadowcat/pool';
 import { isSharedKey, type LineUpstream, lineUpstream, sessionOfKey } from '@shadowcat/upstream';
 import { LineClient } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
-import type { ChildrenConfig, LimitsConfig } from './contract.js';
+import type { ProxyConfig } from './contract.js';
 import { counter, unguessableId } from './system.js';
 
 /** Clients were drained before; what is still leased then waits for a server that does not answer. */
@@ -23,13 +23,7 @@ export interface LineTarget {
 
 export interface LineTargetOptions {
   readonly name: string;
-  readonly children: ChildrenConfig;
-  readonly limits: LimitsConfig;
-  /** A session that is idle for longer is over anyway; so is its line. */
-  readonly sessionIdleMs: number;
-  readonly onLoss: 'recover' | 'fail';
-  /** How long a server may take to answer `initialize`; 0: as long as it likes. */
-  readonly handshakeMs: number;
+  readonly config: ProxyConfig;
   /** Opens one line, for a session if it is known for which. */
   readonly open: (session: string | undefined, signal: AbortSignal) => Promise<Connection>;
   readonly transient?: (error: ProxyError) => boolean;
@@ -37,7 +31,8 @@ export interface LineTargetOptions {
 
 /** A pool of lines to one server, and the handler that leases them. Opens nothing by itself. */
 export function lineTarget(options: LineTargetOptions, components: { clock: Clock; log: Log }): LineTarget {
-  const { name, children, limits } = options;
+  const { name } = options;
+  const { children, limits, sessions, upstream } = options.config;
   const { clock, log } = components;
   // Ids of one run are not those of the next: a late answer to a server's question must not fit a new one.
   const newId = counter(`l${unguessableId().slice(0, 6)}.`);
@@ -51,7 +46,8 @@ export function lineTarget(options: LineTargetOptions, components: { clock: Cloc
       max: children.max,
       queueLimit: children.maxQueue,
       acquireTimeoutMs: children.queueTimeoutMs,
-      idleTtlMs: Math.max(options.sessionIdleMs, UNOWNED_IDLE_MS),
+      // A session that is idle for longer is over anyway; so is its line.
+      idleTtlMs: Math.max(sessions.idleMs, UNOWNED_IDLE_MS),
       sharing: 'shared',
     },
     {
@@ -78,7 +74,7 @@ export function lineTarget(options: LineTargetOptions, components: { clock: Cloc
     },
   );
   const handler = lineUpstream(
-    { target: name, isolation: children.isolation, onLoss: options.onLoss, handshakeMs: options.handshakeMs },
+    { target: name, isolation: children.isolation, onLoss: upstream.onLoss, handshakeMs: upstream.firstByteTimeoutMs },
     {
       acquire: (key, waiting) => pool.acquire(key, waiting),
       evict: (key, reason) => pool.evict(key, reason),

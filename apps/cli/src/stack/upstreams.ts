@@ -107,11 +107,7 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: 
     lineTarget(
       {
         name: target.name,
-        children: config.children,
-        limits: config.limits,
-        sessionIdleMs: config.sessions.idleMs,
-        onLoss: config.upstream.onLoss,
-        handshakeMs: config.upstream.firstByteTimeoutMs,
+        config,
         open: (_session, signal) =>
           target.transport === 'ws'
             ? openSocket({ url: target.url, headers, connectTimeoutMs, maxMessage: maxLine }, components, signal)

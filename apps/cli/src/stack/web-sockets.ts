@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Clock, Connection, Handler, Log } from '@shadowcat/kernel';
 import { hostRule, originRule } from '@shadowcat/pipeline';
 import { acceptSockets } from '@shadowcat/transport-ws';
-import { type LineServer, serveLine } from '@shadowcat/wire';
+import { drainLines, type LineServer, serveLine } from '@shadowcat/wire';
 import { tokenRule } from './access.js';
 import { knownHosts, knownOrigins } from './edge.js';
 import { lineStack, type StackParts } from './layers.js';
@@ -47,7 +47,7 @@ export function acceptLines(server: Server, config: ServingConfig, components: L
   );
   return {
     close: async (drainMs) => {
-      await within(clock, drainMs, Promise.all([...open].map((line) => line.drain())));
+      await drainLines(open, drainMs, clock);
       // Before the lines are ended: from now on there are no new ones.
       const closed = sockets.close();
       await Promise.all([...open].map((line) => line[Symbol.asyncDispose]()));
@@ -73,15 +73,4 @@ function handshakeRule(
     const refusal = tokenProblem(headers.authorization);
     return refusal === undefined ? true : { status: 401, message: refusal.message };
   };
-}
-
-/** Waits for `work`, but no longer than that. */
-function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.timer(ms, resolve);
-    void work.finally(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
 }
