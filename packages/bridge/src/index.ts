@@ -1,0 +1,1 @@
+export type { BridgeComponents, BridgeOptions } from './contract.js';
