@@ -55,7 +55,16 @@ export const INSTRUMENTS = {
   sessions: gauge('sessions', 'Sessions, by state.', ['state']),
   sessionsOpened: counter('sessions_opened_total', 'Sessions that were opened, or read back from the store.', ['how']),
   sessionsEnded: counter('sessions_ended_total', 'Sessions that ended.', ['reason']),
-  sessionRecoveries: counter('session_recoveries_total', 'Upstream sessions that were opened again.', ['outcome']),
+  sessionRecoveries: counter(
+    'session_recoveries_total',
+    'Upstream sessions that were lost: opened again (ok), not opened by the upstream (refused), or not reached (failed).',
+    ['outcome', 'target'],
+  ),
+  streamResumptions: counter(
+    'upstream_stream_resumptions_total',
+    'Streams of upstreams that were interrupted: taken up again (ok), given up (failed), or refused by the upstream.',
+    ['outcome'],
+  ),
   pool: gauge('pool_resources', 'Leased things, by pool and state.', ['pool', 'state']),
   poolWaiting: gauge('pool_waiting', 'Exchanges that wait for a lease.', ['pool']),
   children: gauge('children', 'Child processes that live.'),

@@ -19,6 +19,8 @@ import { type RescueComponents, rescue } from './rescue.js';
 export interface EdgeOptions {
   /** The endpoint's paths, such as `/mcp`. A slash more at the end is the same path. */
   readonly paths: readonly string[];
+  /** Paths of documents that anybody may GET, whatever else they accept or send. */
+  readonly documents?: readonly string[];
   /** Default {@link LOOPBACK_HOSTS}; see `hostRule`. */
   readonly allowedHosts?: readonly string[];
   /** Default {@link LOOPBACK_ORIGINS}; see `originRule`. */
@@ -34,8 +36,9 @@ export function edgeGuard(options: EdgeOptions, components: RescueComponents): L
   const hostProblem = hostRule(options.allowedHosts ?? LOOPBACK_HOSTS);
   const originProblem = originRule(options.allowedOrigins ?? LOOPBACK_ORIGINS);
   const paths = new Set(options.paths.map(withoutSlash));
+  const documents = new Set(options.documents);
   return (next) => {
-    const direct = endpoint(paths, next);
+    const direct = endpoint({ paths, documents }, next);
     // A page only sees an error that says that it may: for pages the rescue happens inside of the headers that do.
     const forPages = rescue(components)(direct);
     return (exchange) => {
@@ -53,15 +56,36 @@ async function readable(handler: Handler, exchange: Exchange, origin: string): P
   return readableBy(origin, await handler(exchange));
 }
 
-function endpoint(paths: ReadonlySet<string>, next: Handler): Handler {
+interface Served {
+  readonly paths: ReadonlySet<string>;
+  readonly documents: ReadonlySet<string>;
+}
+
+function endpoint({ paths, documents }: Served, next: Handler): Handler {
   return (exchange) => {
     const { head } = exchange;
-    const problem = pathProblem(paths, head.target) ?? methodProblem(head.method);
+    const wrongPath = pathProblem(paths, head.target);
+    if (wrongPath !== undefined && isDocument(documents, head.target)) return document(next, exchange);
+    const problem = wrongPath ?? methodProblem(head.method);
     if (problem !== undefined) return Promise.reject(problem);
     if (head.method === 'POST') return post(next, exchange);
     if (head.method === 'GET') return get(next, exchange);
     return head.method === 'OPTIONS' ? Promise.resolve(preflight(exchange, undefined)) : next(exchange);
   };
+}
+
+function document(next: Handler, exchange: Exchange): Promise<Reply> {
+  const { method } = exchange.head;
+  if (method === 'GET') return next(exchange);
+  if (method === 'OPTIONS') return Promise.resolve(preflight(exchange, undefined));
+  const options = { data: { allow: ['GET', 'OPTIONS'] } };
+  return Promise.reject(new ProxyError('method_not_allowed', `a document takes GET, not ${quoted(method)}`, options));
+}
+
+function isDocument(documents: ReadonlySet<string>, target: string): boolean {
+  if (documents.size === 0) return false;
+  const [path = ''] = target.split('?', 1);
+  return documents.has(path);
 }
 
 function post(next: Handler, exchange: Exchange): Promise<Reply> {

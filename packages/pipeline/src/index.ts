@@ -12,5 +12,13 @@ export {
   type Verdict,
   verdict,
 } from './interceptor.js';
+export type { MetadataOrigin } from './metadata-origin.js';
 export { LOOPBACK_ORIGINS, originRule } from './origins.js';
+export {
+  type ProtectedResourceComponents,
+  type ProtectedResourceOptions,
+  protectedResource,
+  protectedResourcePaths,
+} from './protected-resource.js';
 export { type RescueComponents, rescue } from './rescue.js';
+export { tokenHint } from './token-hint.js';

@@ -1,7 +1,14 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { type JsonLimits, type JsonObject, scanJson } from '@shadowcat/wire';
 import { jsonTree, memberOf } from './json-tree.js';
-import { EXCHANGE_ENDS, type ExchangeEnd, type Sender, type SseInfo, type TapeRecord } from './records.js';
+import {
+  EXCHANGE_ENDS,
+  type ExchangeEnd,
+  type Sender,
+  type SseInfo,
+  type TapeRecord,
+  type TextRecord,
+} from './records.js';
 
 /** What a message on a tape may be; the recorder writes what is beyond as `raw`. */
 export const MESSAGE_LIMITS = { depth: 128, nodes: 1_000_000 } as const;
@@ -193,6 +200,7 @@ const KINDS: Readonly<Record<string, Maker>> = {
   }),
   raw: (f) => textRecord('raw', f),
   err: (f) => textRecord('err', f),
+  note: (f) => textRecord('note', f),
   gap: (f) => ({ k: 'gap', lost: f.number('lost'), why: f.optionalText('why') ?? 'unknown' }),
   ckpt: (f) => ({ k: 'ckpt', lines: f.number('lines'), sha: f.text('sha') }),
   end: (f) => ({
@@ -204,7 +212,7 @@ const KINDS: Readonly<Record<string, Maker>> = {
   }),
 };
 
-function textRecord(k: 'raw' | 'err', f: Fields): Readonly<Record<string, unknown>> {
+function textRecord(k: TextRecord['k'], f: Fields): Readonly<Record<string, unknown>> {
   const from = f.optionalText('from');
   return {
     k,

@@ -19,7 +19,7 @@ import {
 import { exitFields, messageFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
 import { MESSAGE_LIMITS } from './parse-record.js';
 import type { Lane, Lanes } from './recorder-lanes.js';
-import type { ExchangeEnd, Sender } from './records.js';
+import type { ExchangeEnd, Sender, TextRecord } from './records.js';
 import type { Redactor } from './redact.js';
 
 /** What entries share. */
@@ -148,8 +148,8 @@ export class RecorderEntry {
     return true;
   }
 
-  /** Text from the session's child that came before its lane was known. */
-  note(kind: 'raw' | 'err', text: string): void {
+  /** Text beside the messages that came before the session's lane was known. */
+  note(kind: TextRecord['k'], text: string): void {
     this.#putAs(kind, textFields(text), false);
   }
 

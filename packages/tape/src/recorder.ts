@@ -13,7 +13,7 @@ import { type Call, callSlot, sessionSlot } from '@shadowcat/wire';
 import { HEADER_ALLOW_LIST } from './lines.js';
 import { type EntryParts, RecorderEntry } from './recorder-entry.js';
 import { Deck, Lanes, type TapeLayout } from './recorder-lanes.js';
-import { TAPE_VERSION, type TapeScope } from './records.js';
+import { TAPE_VERSION, type TapeScope, type TextRecord } from './records.js';
 import type { Redactor } from './redact.js';
 import type { TapeWriter } from './writer.js';
 
@@ -54,8 +54,8 @@ export interface RecorderState {
 
 /** The layer, and what its owner does with it. */
 export type Recorder = Layer & {
-  /** Text that came beside the messages: a child's stderr (`err`), or stdout that is no message (`raw`). */
-  note(sessionId: string | undefined, kind: 'raw' | 'err', text: string): void;
+  /** Text beside the messages: a child's stderr (`err`), stdout that is no message (`raw`), what the proxy did (`note`). */
+  note(sessionId: string | undefined, kind: TextRecord['k'], text: string): void;
   state(): RecorderState;
   /** Ends all tapes; exchanges that have not ended are marked so. Traffic may go on, unrecorded. Idempotent. */
   close(): Promise<void>;
@@ -73,7 +73,7 @@ export function recorder(options: RecorderOptions, components: RecorderComponent
     return call === undefined || recording.closed ? next(exchange) : recording.pass(next, exchange, call);
   };
   return Object.assign(layer, {
-    note: (sessionId: string | undefined, kind: 'raw' | 'err', text: string) => recording.note(sessionId, kind, text),
+    note: (sessionId: string | undefined, kind: TextRecord['k'], text: string) => recording.note(sessionId, kind, text),
     state: () => recording.state(),
     close: () => recording.close(),
   });
@@ -144,7 +144,7 @@ class Recording {
     });
   }
 
-  note(sessionId: string | undefined, kind: 'raw' | 'err', text: string): void {
+  note(sessionId: string | undefined, kind: TextRecord['k'], text: string): void {
     if (this.closed) return;
     this.#guard(() => {
       const { redactor } = this.#components;

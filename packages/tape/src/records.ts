@@ -103,9 +103,9 @@ export interface ExitRecord extends OfExchange {
   readonly code?: string;
   readonly message?: string;
 }
-/** Bytes that are no message: `raw` is a body or a line of stdout, `err` is stderr. */
+/** Text that is no message: `raw` is a body or a line of stdout, `err` is stderr, `note` says what the proxy did. */
 export interface TextRecord extends Line {
-  readonly k: 'raw' | 'err';
+  readonly k: 'raw' | 'err' | 'note';
   readonly s: string;
   readonly x?: string;
   readonly from?: Sender;

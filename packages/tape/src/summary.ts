@@ -28,6 +28,15 @@ export interface SessionSummary {
   readonly server: string | undefined;
 }
 
+/** What the proxy did on its own. */
+export interface NoteSummary {
+  readonly line: number;
+  readonly s: string;
+  /** Milliseconds from the beginning of the recording. */
+  readonly at: number;
+  readonly text: string;
+}
+
 /** What is on a tape, for `tape show` and `tape ls`. */
 export interface TapeSummary {
   readonly name: string;
@@ -42,6 +51,7 @@ export interface TapeSummary {
   readonly took: number;
   readonly sessions: readonly SessionSummary[];
   readonly exchanges: readonly ExchangeSummary[];
+  readonly notes: readonly NoteSummary[];
   readonly problems: readonly TapeProblem[];
 }
 
@@ -50,10 +60,12 @@ type Draft = { -readonly [K in keyof ExchangeSummary]: ExchangeSummary[K] };
 export function summariseTape(tape: Tape): TapeSummary {
   const exchanges = new Map<string, Draft>();
   const sessions: SessionSummary[] = [];
+  const notes: NoteSummary[] = [];
   let now = 0;
   for (const record of tape.records) {
     now += (record.t ?? 0) / 1000;
     if (record.k === 'sess') sessions.push(sessionOf(record));
+    if (record.k === 'note') notes.push({ line: record.line, s: record.s, at: now, text: record.text });
     if (!('x' in record) || record.x === undefined) continue;
     let exchange = exchanges.get(record.x);
     if (exchange === undefined) {
@@ -93,6 +105,7 @@ export function summariseTape(tape: Tape): TapeSummary {
     took: now,
     sessions,
     exchanges: [...exchanges.values()],
+    notes,
     problems: tape.problems,
   };
 }

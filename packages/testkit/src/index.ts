@@ -1,3 +1,4 @@
+export { type ConnectionHarness, connectionCompliance, type FarEnd, type OpenedLine } from './connection-compliance.js';
 export {
   classifiedExchange,
   type ExchangeParts,

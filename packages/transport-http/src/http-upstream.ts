@@ -7,11 +7,22 @@ import {
   type Log,
   ProxyError,
   type Reply,
+  reply as replyWith,
   withReply,
 } from '@shadowcat/kernel';
-import { type BackoffOptions, resumable } from '@shadowcat/transport-sse';
-import { type Call, callSlot, LAST_EVENT_ID, SESSION_HEADER, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { type BackoffOptions, type Resumption, resumable } from '@shadowcat/transport-sse';
+import {
+  type Call,
+  callSlot,
+  LAST_EVENT_ID,
+  type OnRecovery,
+  SESSION_HEADER,
+  type SessionHandle,
+  sessionSlot,
+  VERSION_HEADER,
+} from '@shadowcat/wire';
 import { answersAnother } from './answer-id.js';
+import { Farewells } from './farewells.js';
 import { HttpClient } from './http-client.js';
 import { lostSession } from './lost-session.js';
 import { SessionRecovery } from './session-recovery.js';
@@ -37,18 +48,20 @@ export interface HttpUpstreamComponents {
   readonly clock: Clock;
   /** 0 to 1. Default `Math.random`. */
   readonly random?: () => number;
+  /** Told when a session that the upstream lost was opened again, or could not be. */
+  readonly recovered?: OnRecovery | undefined;
+  /** Told how each interruption of a stream ended. */
+  readonly resumed?: ((outcome: Resumption) => void) | undefined;
 }
 
 export interface HttpUpstreamStats {
   readonly inFlight: number;
   readonly connections: number;
-  /** Sessions opened again because the upstream had lost them. */
-  readonly recoveries: number;
 }
 
 export interface HttpUpstream extends Handler {
   stats(): HttpUpstreamStats;
-  /** Ends what is in flight with an error and closes all connections. Idempotent. */
+  /** Ends what is in flight with an error and closes all connections; upstream sessions stay. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -77,8 +90,9 @@ class Upstream {
   readonly #headers: UpstreamHeaders;
   readonly #firstByteTimeout: number;
   readonly #recovery: SessionRecovery;
-  /** Sessions whose client asked for their end. */
-  readonly #ending = new WeakSet<SessionHandle>();
+  readonly #farewells: Farewells;
+  /** Sessions that the upstream was asked to end, or has lost for good: there is nothing to open again, and nothing to end. */
+  readonly #over = new WeakSet<SessionHandle>();
 
   constructor(options: HttpUpstreamOptions, components: HttpUpstreamComponents) {
     this.#options = options;
@@ -101,14 +115,26 @@ class Upstream {
           }),
       },
     );
+    this.#farewells = new Farewells(
+      {
+        end: (session, client, signal) => {
+          const changes = { [VERSION_HEADER]: session.protocolVersion };
+          return this.#send({ method: 'DELETE', headers: client, changes, session, signal });
+        },
+        wanted: (session) => session.upstream?.target === options.target && !this.#over.has(session),
+        keepsHeaders: options.forwardAuthorization === true || (options.forwardHeaders ?? []).length > 0,
+      },
+      components,
+    );
   }
 
   stats(): HttpUpstreamStats {
-    return { ...this.#client.stats(), recoveries: this.#recovery.recoveries };
+    return this.#client.stats();
   }
 
-  close(): Promise<void> {
-    return this.#client.close();
+  async close(): Promise<void> {
+    await this.#farewells.close();
+    await this.#client.close();
   }
 
   async handle(exchange: Exchange): Promise<Reply> {
@@ -122,6 +148,7 @@ class Upstream {
       signal: exchange.signal,
       session: context.get(sessionSlot),
     };
+    if (asked.session !== undefined) this.#farewells.watch(asked.session, asked.headers);
     const reply = await (asked.session === undefined ? this.#send(asked) : this.#ask(asked));
     const call = context.get(callSlot);
     const instead = call?.expectsAnswer === true ? insteadOfAnswer(reply) : undefined;
@@ -138,19 +165,27 @@ class Upstream {
   }
 
   /** Asks; when the session turns out to be lost upstream, opens it again and asks once more (nothing was done there). */
-  async #ask(asked: Asked): Promise<Reply> {
-    const { session } = asked;
-    if (session !== undefined && this.#recovery.busy) await this.#recovery.settled(session);
+  async #ask(first: Asked): Promise<Reply> {
+    const { session } = first;
+    let asked = first;
+    if (session !== undefined && this.#recovery.busy) {
+      const before = session.upstream?.sessionId;
+      await this.#recovery.settled(session);
+      if (session.upstream?.sessionId !== before) asked = fromNoEventOn(first);
+    }
     const used = session?.upstream?.sessionId;
     if (session !== undefined && asked.method === 'DELETE') return this.#end(session, asked);
     const reply = await this.#send(asked);
     if (session === undefined || used === undefined || reply.head.status < 400) return reply;
     const { lost, answer } = await lostSession(reply);
-    if (!lost || this.#options.onUpstreamLoss === 'fail' || this.#isOver(session)) return answer;
+    if (!lost || session.ended || this.#over.has(session)) return answer;
+    if (this.#options.onUpstreamLoss === 'fail') {
+      this.#over.add(session);
+      return answer;
+    }
     await answer[Symbol.asyncDispose]();
     await this.#recovery.recover(session, { lost: used, client: asked.headers });
-    // Event ids of the lost session mean nothing to the new one.
-    return this.#send({ ...asked, changes: { ...asked.changes, [LAST_EVENT_ID]: undefined } });
+    return this.#send(fromNoEventOn(asked));
   }
 
   #send({ method, headers, changes, body, signal, session }: Asked): Promise<Reply> {
@@ -177,34 +212,43 @@ class Upstream {
       lastEventId: standing ? headerOf(asked.headers, LAST_EVENT_ID) : undefined,
       ...(this.#options.backoff === undefined ? {} : { backoff: this.#options.backoff }),
     };
-    const open = (lastEventId: string | undefined, signal: AbortSignal): Promise<Reply> => {
+    const { session } = asked;
+    const used = session?.upstream?.sessionId;
+    const open = async (lastEventId: string | undefined, signal: AbortSignal): Promise<Reply> => {
       const changes = { accept: 'text/event-stream', 'content-type': undefined, [LAST_EVENT_ID]: lastEventId };
       const again: Asked = { ...asked, method: 'GET', body: undefined, changes, signal };
-      // Only a standing stream has a meaning in a new session; the rest of an answer was lost with the old one.
-      return standing ? this.#ask(again) : this.#send(again);
+      if (standing) return this.#ask(again);
+      // The rest of an answer was lost with the session that it is of.
+      return session?.upstream?.sessionId === used ? this.#send(again) : replyWith({ status: 404, headers: {} });
     };
-    const stream = resumable(reply, options, { ...this.#components, open: modern ? undefined : open });
-    if (!standing || asked.session === undefined) return stream;
+    const renewable = standing && session !== undefined;
+    const stream = resumable(reply, options, {
+      ...this.#components,
+      open: modern ? undefined : open,
+      onRenewal: renewable ? (renew) => this.#recovery.onReopened(session, renew) : undefined,
+    });
+    if (!renewable) return stream;
     // The stream of a session that is over has nothing to wait for, whether the upstream closes it or not.
-    return withReply(stream, { dispose: asked.session.onEnd(() => void stream[Symbol.asyncDispose]()) });
+    return withReply(stream, { dispose: session.onEnd(() => void stream[Symbol.asyncDispose]()) });
   }
 
   /** Ends the upstream's session; while it does, the session is not opened again for what else fails by it. */
   async #end(session: SessionHandle, asked: Asked): Promise<Reply> {
-    this.#ending.add(session);
+    this.#over.add(session);
     try {
       const reply = await this.#send(asked);
-      if (reply.head.status === 405) this.#ending.delete(session);
+      if (reply.head.status === 405) this.#over.delete(session);
       return reply;
     } catch (error) {
-      this.#ending.delete(session);
+      this.#over.delete(session);
       throw error;
     }
   }
+}
 
-  #isOver(session: SessionHandle): boolean {
-    return session.ended || this.#ending.has(session);
-  }
+/** Event ids of a lost session mean nothing to the one that replaced it. */
+function fromNoEventOn(asked: Asked): Asked {
+  return { ...asked, changes: { ...asked.changes, [LAST_EVENT_ID]: undefined } };
 }
 
 /** What a success holds where a request's answer should be; clients would wait for the answer, or not understand it. */

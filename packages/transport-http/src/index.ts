@@ -1,3 +1,4 @@
+export { DocumentClient, type DocumentClientOptions } from './document-client.js';
 export { type ClientRequest, HttpClient, type HttpClientOptions } from './http-client.js';
 export {
   type HttpUpstream,

@@ -2,6 +2,8 @@ import { type Clock, type HeaderMap, headerOf, type Log, ProxyError, type Reply 
 import {
   type JsonObject,
   notificationText,
+  type OnRecovery,
+  type RecoveryOutcome,
   requestText,
   SESSION_HEADER,
   type SessionHandle,
@@ -21,6 +23,8 @@ export interface RecoveryComponents {
   readonly log: Log;
   readonly clock: Clock;
   readonly post: (request: RecoveryPost) => Promise<Reply>;
+  /** Told of each recovery, however it went. */
+  readonly recovered?: OnRecovery | undefined;
 }
 
 /** Bytes of an answer to one of the requests here; more than any `initialize` result has. */
@@ -32,10 +36,11 @@ const MOST_READ = 4 * 1024 * 1024;
  * who wait for it.
  */
 export class SessionRecovery {
-  #recoveries = 0;
   readonly #options: { readonly target: string; readonly name: string; readonly deadline: number };
   readonly #components: RecoveryComponents;
   readonly #flights = new Map<SessionHandle, Promise<void>>();
+  /** What to do when a session was opened again. */
+  readonly #renewals = new Map<SessionHandle, Set<() => void>>();
 
   /** `deadline`: milliseconds for one recovery from start to end. */
   constructor(
@@ -46,13 +51,19 @@ export class SessionRecovery {
     this.#components = components;
   }
 
-  get recoveries(): number {
-    return this.#recoveries;
-  }
-
   /** Whether any session is being opened again. */
   get busy(): boolean {
     return this.#flights.size > 0;
+  }
+
+  /** Runs `renew` each time after `session` was opened again. Returns how to take that back. */
+  onReopened(session: SessionHandle, renew: () => void): () => void {
+    const renewals = this.#renewals.get(session) ?? new Set();
+    this.#renewals.set(session, renewals.add(renew));
+    return () => {
+      renewals.delete(renew);
+      if (renewals.size === 0 && this.#renewals.get(session) === renewals) this.#renewals.delete(session);
+    };
   }
 
   /** Resolves when no recovery of `session` is under way, however it went. */
@@ -68,14 +79,38 @@ export class SessionRecovery {
     const underWay = this.#flights.get(session);
     if (underWay !== undefined) return underWay;
     if (session.upstream?.sessionId !== found.lost) return Promise.resolve();
-    const flight = this.#open(session, found.client).finally(() => this.#flights.delete(session));
+    const flight = this.#watched(session, found.client).finally(() => this.#flights.delete(session));
     this.#flights.set(session, flight);
     return flight;
   }
 
+  /** Opens a session again, and says how it went to whoever wants to know. */
+  async #watched(session: SessionHandle, client: HeaderMap): Promise<void> {
+    const { name, target } = this.#options;
+    const { log, recovered } = this.#components;
+    // Whoever knows the whole id can use the session.
+    const details = { session: `${session.id.slice(0, 6)}…`, target };
+    const tell = (outcome: RecoveryOutcome, text: string): void => {
+      log.warn({ ...details, outcome }, text);
+      recovered?.({ target, outcome, sessions: [session.id], text });
+    };
+    try {
+      await this.#open(session, client);
+    } catch (thrown) {
+      const error = ProxyError.from(thrown, 'upstream_closed');
+      tell(
+        error instanceof SessionRefused ? 'refused' : 'failed',
+        `${name} had lost a session; it could not be opened again: ${error.message}`,
+      );
+      throw error;
+    }
+    tell('ok', `${name} had lost a session; it was opened again`);
+    for (const renew of this.#renewals.get(session) ?? []) renew();
+  }
+
   async #open(session: SessionHandle, client: HeaderMap): Promise<void> {
     const { name, target, deadline } = this.#options;
-    const { log, clock } = this.#components;
+    const { clock } = this.#components;
     const controller = new AbortController();
     const late = new ProxyError('upstream_timeout', `${name} lost a session and did not open it again in time`);
     const timer = clock.timer(deadline, () => controller.abort(late));
@@ -100,9 +135,6 @@ export class SessionRecovery {
       const line = { ...(sessionId === undefined ? {} : { sessionId }), ...(version === undefined ? {} : { version }) };
       await discard(await post(notificationText('notifications/initialized'), line));
       for (const text of restoring(session)) await this.#restore(() => post(text, line));
-      this.#recoveries += 1;
-      // Whoever knows the whole id can use the session.
-      log.warn({ session: `${session.id.slice(0, 6)}…`, target }, `${name} had lost a session; it was opened again`);
     } finally {
       timer.cancel();
     }
@@ -114,7 +146,7 @@ export class SessionRecovery {
     const error = answer?.['error'] as JsonObject | undefined;
     const why = typeof error?.['message'] === 'string' ? error['message'] : `HTTP ${status}`;
     const message = `${this.#options.name} lost the session and refused to open it again (${why})`;
-    throw new ProxyError('upstream_protocol', message);
+    throw new SessionRefused('upstream_protocol', message);
   }
 
   /** What the session had set. A server that refuses it now has changed; the session is usable all the same. */
@@ -124,6 +156,9 @@ export class SessionRecovery {
     this.#components.log.warn({ error: answer['error'] }, `${this.#options.name} did not restore all of a session`);
   }
 }
+
+/** The upstream answered, and would not open the session. */
+class SessionRefused extends ProxyError {}
 
 const POST_FIELDS: HeaderMap = {
   accept: 'application/json, text/event-stream',

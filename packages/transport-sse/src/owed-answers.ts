@@ -5,7 +5,7 @@ import { type JsonObject, type Message, type RpcId, sseFraming } from '@shadowca
 export class OwedAnswers {
   readonly #idTexts = new Map<RpcId, string>();
 
-  constructor(messages: readonly Message[]) {
+  constructor(messages: readonly Pick<Message, 'kind' | 'id' | 'idText'>[]) {
     for (const { kind, id, idText } of messages) {
       if (kind === 'request' && id !== undefined && idText !== undefined) this.#idTexts.set(id, idText);
     }

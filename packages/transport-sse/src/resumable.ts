@@ -38,7 +38,20 @@ export interface ResumableComponents {
   readonly log: Log;
   /** 0 to 1. Default `Math.random`. */
   readonly random?: () => number;
+  /** Told how each interruption ended that the client stayed for. */
+  readonly resumed?: ((outcome: Resumption) => void) | undefined;
+  /**
+   * Takes a function to call when another upstream session has taken the place of the one that the stream is of: it is then
+   * opened anew at once, from no event on. Returns how to take that back.
+   */
+  readonly onRenewal?: ((renew: () => void) => () => void) | undefined;
 }
+
+/** `ok`: the stream goes on; `failed`: all attempts failed; `refused`: the upstream said that another would not help. */
+export type Resumption = 'ok' | 'failed' | 'refused';
+
+/** Tells the client that its stream is interrupted and being taken up again; clients ignore it (WHATWG HTML, 9.2.6). */
+const RECONNECTING_COMMENT = new TextEncoder().encode(': reconnecting\n\n');
 
 /**
  * An upstream's SSE stream that its client can rely on. Whole events only are passed on. A stream that breaks, or that the
@@ -54,7 +67,12 @@ export function resumable(first: Reply, options: ResumableOptions, components: R
   const body = Body.stream({ [Symbol.asyncIterator]: () => stream.bytes() }, sseFraming);
   const { status, headers } = first.head;
   const head = { status, headers: withHeaders(headers, { 'content-length': undefined }) };
-  return withReply(first, { head, body, dispose: () => stream.stop() });
+  const forget = components.onRenewal?.(() => stream.renew());
+  const dispose = async (): Promise<void> => {
+    forget?.();
+    await stream.stop();
+  };
+  return withReply(first, { head, body, dispose });
 }
 
 /** How one attempt to take a stream up went; `final`: another will go no better. */
@@ -69,6 +87,8 @@ class ResumableStream {
   readonly #owed: OwedAnswers;
   #controller: AbortController | undefined;
   #stopped = false;
+  /** Another upstream session is there: the next attempt is due now. */
+  #renewed = false;
   #current: Reply;
   #lastEventId: string | undefined;
   #retry: number | undefined;
@@ -94,6 +114,14 @@ class ResumableStream {
     await this.#current[Symbol.asyncDispose]();
   }
 
+  /** Event ids of the session that was mean nothing to the one that is. */
+  renew(): void {
+    this.#lastEventId = undefined;
+    this.#renewed = true;
+    this.#wake?.();
+    void this.#current[Symbol.asyncDispose]();
+  }
+
   /** Chunks that end with an event. What a stream left incomplete is not passed on. */
   async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
     for (;;) {
@@ -111,8 +139,9 @@ class ResumableStream {
       } catch (error) {
         broken = ProxyError.from(error, 'upstream_closed');
       }
-      if (this.#stopped || this.#complete(broken)) return;
+      if (this.#stopped || (!this.#renewed && this.#complete(broken))) return;
       await this.#current[Symbol.asyncDispose]();
+      if (this.#resumes(broken)) yield RECONNECTING_COMMENT;
       // A stream that had nothing to say for long is no failure either.
       if (this.#components.clock.now() - began >= this.#backoff.maxDelay) this.#progressed = true;
       const next = await this.#resume(broken);
@@ -147,16 +176,15 @@ class ResumableStream {
   /** The stream that goes on, the reason why there is none, or `undefined` when nobody waits any more. */
   async #resume(broken: ProxyError | undefined): Promise<Reply | ProxyError | undefined> {
     const { open, log } = this.#components;
-    const { name, standing } = this.#options;
+    const { name } = this.#options;
     let reason = broken ?? new ProxyError('upstream_closed', `${name} ended its stream before it answered`);
-    if (open === undefined || (!standing && this.#lastEventId === undefined)) return reason;
-    // What cannot be read will not read better the second time.
-    if (broken?.code === 'upstream_protocol') return reason;
+    if (open === undefined || !this.#resumes(broken)) return reason;
     // A server that names a retry time and closes in good order wants to be polled: that is no failure.
     const polled = broken === undefined && this.#retry !== undefined;
-    this.#failures = this.#progressed || polled ? 0 : this.#failures + 1;
+    this.#failures = this.#progressed || polled || this.#renewed ? 0 : this.#failures + 1;
+    let outcome: Resumption = 'failed';
     while (this.#failures < this.#backoff.tries) {
-      await this.#pause(backoffDelay(this.#failures, this.#retry, this.#backoff));
+      if (!this.#renewed) await this.#pause(backoffDelay(this.#failures, this.#retry, this.#backoff));
       if (this.#stopped) return undefined;
       const { next, error, final } = await this.#open(open);
       if (this.#stopped) {
@@ -165,23 +193,39 @@ class ResumableStream {
       }
       if (next !== undefined) {
         log.debug({ lastEventId: this.#lastEventId }, `took up the stream of ${name} again`);
+        this.#components.resumed?.('ok');
         return next;
       }
       reason = error;
-      if (final) break;
+      if (final) {
+        outcome = 'refused';
+        break;
+      }
       this.#failures += 1;
     }
+    this.#components.resumed?.(outcome);
     log.warn({ failures: this.#failures, reason: reason.message }, `gave up a stream of ${name}`);
     return reason;
+  }
+
+  /** Whether there is a way to go on. What cannot be read will not read better the second time. */
+  #resumes(broken: ProxyError | undefined): boolean {
+    if (this.#components.open === undefined || broken?.code === 'upstream_protocol') return false;
+    return this.#options.standing || this.#lastEventId !== undefined;
   }
 
   async #open(open: NonNullable<ResumableComponents['open']>): Promise<Attempt> {
     const controller = new AbortController();
     this.#controller = controller;
+    // What comes while the stream is being opened is known to `open`.
+    this.#renewed = false;
     try {
       const next = await open(this.#lastEventId, controller.signal);
       const { status } = next.head;
-      if (status === 200 && next.body.framing.name === 'sse') return { next };
+      if (status === 200 && next.body.framing.name === 'sse') {
+        this.#renewed = false;
+        return { next };
+      }
       await next[Symbol.asyncDispose]();
       const message = `${this.#options.name} ended its stream and would not take it up again (HTTP ${status})`;
       const error = new ProxyError('upstream_closed', message);

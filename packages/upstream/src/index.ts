@@ -11,7 +11,6 @@ export {
   type Isolation,
   isSharedKey,
   type LineLease,
-  type LineUpstream,
   type LineUpstreamComponents,
   type LineUpstreamOptions,
   lineUpstream,

@@ -29,18 +29,33 @@ const OWN_INITIALIZE = JSON.stringify({
 export function reopen(line: LineClient, session: SessionHandle, deadline: Deadline): Promise<void> {
   return inTime(line, deadline, async (signal) => {
     await initialize(line, session.initializeText, signal);
-    const { logLevel, subscriptions } = session.restore;
-    const again = subscriptions.map((uri) => requestText('0', 'resources/subscribe', JSON.stringify({ uri })));
-    if (logLevel !== undefined)
-      again.unshift(requestText('0', 'logging/setLevel', JSON.stringify({ level: logLevel })));
-    for (const text of again) await line.ask(text, signal);
+    await restore(line, session.restore, signal);
   });
 }
 
-/** Opens a line that several sessions share. Resolves with the result of `initialize`, as the server wrote it. */
-export function openShared(line: LineClient, deadline: Deadline): Promise<string> {
+/** What a session had asked for, which a new line does not know of. */
+export type Wanted = SessionHandle['restore'];
+
+/** Asks for it; a server that refuses some of it has changed, and can be used all the same. */
+export async function restore(line: LineClient, wanted: Wanted, signal?: AbortSignal): Promise<void> {
+  const { logLevel, subscriptions } = wanted;
+  const again = subscriptions.map((uri) => requestText('0', 'resources/subscribe', JSON.stringify({ uri })));
+  if (logLevel !== undefined) again.unshift(requestText('0', 'logging/setLevel', JSON.stringify({ level: logLevel })));
+  for (const text of again) await line.ask(text, signal);
+}
+
+/**
+ * Opens a line that several sessions share; `then` is what else has to be asked before it is used. Resolves with the result of
+ * `initialize`, as the server wrote it.
+ */
+export function openShared(
+  line: LineClient,
+  deadline: Deadline,
+  then?: (signal: AbortSignal) => Promise<void>,
+): Promise<string> {
   return inTime(line, deadline, async (signal) => {
     const { text } = await initialize(line, requestText('0', 'initialize', OWN_INITIALIZE), signal);
+    await then?.(signal);
     const result = spanOf(text, ['result']);
     return result === undefined ? '{}' : text.slice(result.start, result.end);
   });
@@ -56,11 +71,14 @@ export function goesOn(line: LineClient, deadline: Deadline): Promise<void> {
   });
 }
 
+/** The server answered, and does not want to be initialised. */
+export class InitializeRefused extends ProxyError {}
+
 async function initialize(line: LineClient, text: string, signal: AbortSignal): Promise<Message> {
   const answer = await line.ask(text, signal);
   if (answer.value['error'] !== undefined) {
     const reason = JSON.stringify(answer.value['error']).slice(0, 300);
-    throw new ProxyError('upstream_protocol', `the server (${line.name}) refused initialize: ${reason}`);
+    throw new InitializeRefused('upstream_protocol', `the server (${line.name}) refused initialize: ${reason}`);
   }
   await line.notify(notificationText('notifications/initialized'));
   return answer;

@@ -7,16 +7,22 @@ interface Attached {
   lease: LineLease | undefined;
 }
 
+export interface LineStreamsOptions {
+  readonly acquire: (session: SessionHandle) => Promise<LineLease>;
+  /** Whether a stream ends when its line does: for sessions that are lost with their line. */
+  readonly endWithLine: boolean;
+}
+
 /**
  * The GET streams of sessions. A stream belongs to its client: it stays open when the line behind it dies, and joins the
  * next one. While it is open it holds a lease, so that a line is not closed as idle under a client that listens.
  */
 export class LineStreams {
-  readonly #acquire: (session: SessionHandle) => Promise<LineLease>;
+  readonly #options: LineStreamsOptions;
   readonly #streams = new Map<string, Attached>();
 
-  constructor(acquire: (session: SessionHandle) => Promise<LineLease>) {
-    this.#acquire = acquire;
+  constructor(options: LineStreamsOptions) {
+    this.#options = options;
   }
 
   /** Throws `stream_conflict` while the session has one. */
@@ -41,8 +47,13 @@ export class LineStreams {
     attached.lease?.release();
     attached.lease = undefined;
     line.attach(attached.stream);
+    if (this.#options.endWithLine) {
+      line.onClosed(() => {
+        if (attached.line === line) attached.stream.end();
+      });
+    }
     // The caller leases the line at this moment, so this one comes at once.
-    const lease = await this.#acquire(session);
+    const lease = await this.#options.acquire(session);
     if (attached.stream.open && attached.line === lease.value) attached.lease = lease;
     else lease.release();
   }

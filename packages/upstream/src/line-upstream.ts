@@ -17,14 +17,17 @@ import {
   jsonFraming,
   LEGACY_VERSIONS,
   type LineClient,
+  type OnRecovery,
+  type RecoveryOutcome,
   responseText,
   SESSION_HEADER,
   type SessionHandle,
   sessionSlot,
   spanOf,
 } from '@shadowcat/wire';
-import { type Deadline, expectLife, goesOn, openShared, reopen } from './line-handshake.js';
+import { type Deadline, expectLife, goesOn, InitializeRefused, openShared, reopen } from './line-handshake.js';
 import { LineStreams } from './line-streams.js';
+import { SharedSessions } from './shared-sessions.js';
 
 /** How lines are shared: one a session, one for everybody, or one for each exchange. */
 export type Isolation = 'session' | 'shared' | 'request';
@@ -52,11 +55,8 @@ export interface LineUpstreamComponents {
   evict(key: string, reason: ProxyError): Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-export interface LineUpstream extends Handler {
-  /** How often a fresh line was opened again for a session that had lost its own. */
-  recoveries(): number;
+  /** Told when sessions that had lost their line were opened again on a fresh one, or could not be. */
+  readonly recovered?: OnRecovery | undefined;
 }
 
 const HANDSHAKE_MS = 60_000;
@@ -81,19 +81,19 @@ const ACCEPTED = { status: 202, headers: {} } as const;
  * opened with its `initialize`, lives as long as the session, and when it dies the next request opens another one, which is
  * initialised again before it is used. Modern requests are multiplexed over one line, which needs no opening.
  */
-export function lineUpstream(options: LineUpstreamOptions, components: LineUpstreamComponents): LineUpstream {
+export function lineUpstream(options: LineUpstreamOptions, components: LineUpstreamComponents): Handler {
   const upstream = new Upstream(options, components);
-  return Object.assign((exchange: Exchange) => upstream.handle(exchange), { recoveries: () => upstream.recoveries });
+  return (exchange) => upstream.handle(exchange);
 }
 
 class Upstream {
-  recoveries = 0;
   readonly #options: LineUpstreamOptions;
   readonly #components: LineUpstreamComponents;
   readonly #deadline: Deadline;
   readonly #streams: LineStreams;
   /** Lines that are initialised, or about to be. A shared line's promise has the result that its clients are given. */
   readonly #opened = new WeakMap<LineClient, Promise<string | undefined>>();
+  readonly #shared = new SharedSessions();
   /** Sessions whose end is watched. */
   readonly #watched = new WeakSet<SessionHandle>();
   /** Lines of exchanges in flight by session, where each exchange has its own. */
@@ -106,7 +106,10 @@ class Upstream {
     this.#options = options;
     this.#components = components;
     this.#deadline = { clock: components.clock, handshakeMs: options.handshakeMs ?? HANDSHAKE_MS };
-    this.#streams = new LineStreams((session) => components.acquire(this.#keyOf(session), {}));
+    this.#streams = new LineStreams({
+      acquire: (session) => components.acquire(this.#keyOf(session), {}),
+      endWithLine: options.onLoss === 'fail',
+    });
   }
 
   async handle(exchange: Exchange): Promise<Reply> {
@@ -126,7 +129,7 @@ class Upstream {
     this.#watch(session);
     const key = this.#keyOf(session);
     const answer = await this.#leased(key, exchange, async (line) => {
-      if (this.#options.isolation === 'shared') return this.#sharedResult(line, call);
+      if (this.#options.isolation === 'shared') return this.#sharedResult(line, call, session);
       const stop = expectLife(line, this.#deadline);
       const opening = line.exchange(exchange).finally(() => {
         // A reply that began without an answer is still waited for.
@@ -142,8 +145,9 @@ class Upstream {
   }
 
   /** A line of many sessions is initialised once, by the proxy; its clients get the remembered result. */
-  async #sharedResult(line: LineClient, call: Call): Promise<Reply> {
+  async #sharedResult(line: LineClient, call: Call, session: SessionHandle): Promise<Reply> {
     const result = (await this.#open(line, undefined)) ?? '{}';
+    this.#shared.opened(session, line);
     return jsonReply(responseText(call.message?.idText ?? 'null', inVersion(result, call)));
   }
 
@@ -153,9 +157,9 @@ class Upstream {
     this.#watch(session);
     return this.#leased(this.#keyOf(session), exchange, async (line) => {
       const fresh = !this.#opened.has(line);
-      if (fresh && this.#options.onLoss === 'fail') return lost(call);
-      await this.#open(line, session);
-      await this.#streams.attach(session, line);
+      if (this.#options.onLoss === 'fail' && !this.#knows(line, session)) return lost(call);
+      await this.#use(line, session);
+      if (this.#keepsSubscription(call, session)) return emptyResult(call);
       // A line that was just opened again has heard that from the proxy.
       if (fresh && call.method === 'notifications/initialized') return reply(ACCEPTED);
       return line.exchange(exchange);
@@ -168,8 +172,8 @@ class Upstream {
     try {
       const lease = await this.#components.acquire(this.#keyOf(session), exchange);
       try {
-        await this.#open(lease.value, session);
-        await this.#streams.attach(session, lease.value);
+        if (this.#options.onLoss === 'fail' && !this.#knows(lease.value, session)) throw lostError();
+        await this.#use(lease.value, session);
       } finally {
         lease.release();
       }
@@ -266,6 +270,7 @@ class Upstream {
 
   async #end(session: SessionHandle): Promise<Reply> {
     this.#streams.close(session);
+    this.#shared.remove(session);
     if (this.#options.isolation === 'session') void this.#evict(this.#keyOf(session));
     return reply({ status: 200, headers: {} });
   }
@@ -282,13 +287,34 @@ class Upstream {
     }
   }
 
+  /** Whether the server at the end of this line knows the session. */
+  #knows(line: LineClient, session: SessionHandle): boolean {
+    return this.#options.isolation === 'shared' ? this.#shared.joined(session, line) : this.#opened.has(line);
+  }
+
+  /** Makes sure that the line can be used for the session, whose stream listens to it from now on. */
+  async #use(line: LineClient, session: SessionHandle): Promise<void> {
+    await this.#open(line, session);
+    // A session that was read from the store, on a line that was there before it.
+    if (this.#options.isolation === 'shared' && !this.#shared.joined(session, line))
+      await this.#shared.join(line, [session]);
+    await this.#streams.attach(session, line);
+  }
+
+  /** Whether a resource is to be unsubscribed from on a line where somebody else still wants to hear of it. */
+  #keepsSubscription(call: Call, session: SessionHandle): boolean {
+    if (call.method !== 'resources/unsubscribe' || this.#options.isolation !== 'shared' || call.batch) return false;
+    const params = call.message?.value['params'] as { readonly uri?: unknown } | undefined;
+    return this.#shared.isWanted(params?.uri, session);
+  }
+
   /** Makes sure that a line is initialised, once; whoever comes meanwhile waits for the same. */
   #open(line: LineClient, session: SessionHandle | undefined): Promise<string | undefined> {
     const opened = this.#opened.get(line);
     if (opened !== undefined) return opened;
     const { log } = this.#components;
     const shared = this.#options.isolation === 'shared' || session === undefined;
-    const opening = shared ? openShared(line, this.#deadline) : this.#recover(line, session);
+    const opening = shared ? this.#openShared(line) : this.#recover(line, session);
     this.#opened.set(line, opening);
     opening.catch((error: unknown) => {
       this.#opened.delete(line);
@@ -299,15 +325,43 @@ class Upstream {
   }
 
   async #recover(line: LineClient, session: SessionHandle): Promise<undefined> {
-    await reopen(line, session, this.#deadline);
-    this.recoveries += 1;
-    const details = { target: this.#options.target, line: line.name };
-    this.#components.log.warn(details, 'a session lost its server process; it was opened again on a fresh one');
+    await this.#reported(line, [session], () => reopen(line, session, this.#deadline));
+  }
+
+  /** Opens a line for all; those who used the one before find on it what they had asked for. */
+  async #openShared(line: LineClient): Promise<string> {
+    const orphans = this.#options.onLoss === 'fail' ? [] : this.#shared.orphans(line);
+    if (orphans.length === 0) return openShared(line, this.#deadline);
+    const join = (signal: AbortSignal): Promise<void> => this.#shared.join(line, orphans, signal);
+    const result = await this.#reported(line, orphans, () => openShared(line, this.#deadline, join));
+    for (const session of orphans) await this.#streams.attach(session, line);
+    return result;
+  }
+
+  /** Says how a recovery went to whoever wants to know. */
+  async #reported<T>(line: LineClient, lost: readonly SessionHandle[], recover: () => Promise<T>): Promise<T> {
+    const { target } = this.#options;
+    const sessions = lost.map(({ id }) => id);
+    const tell = (outcome: RecoveryOutcome, text: string): void => {
+      this.#components.log.warn({ target, line: line.name, outcome, sessions: sessions.length }, text);
+      this.#components.recovered?.({ target, outcome, sessions, text });
+    };
+    try {
+      const result = await recover();
+      tell('ok', `${target} had lost a session with its line; it was opened again on a fresh one`);
+      return result;
+    } catch (error) {
+      const why = ProxyError.from(error, 'upstream_closed').message;
+      const text = `${target} had lost a session with its line; it could not be opened again: ${why}`;
+      tell(error instanceof InitializeRefused ? 'refused' : 'failed', text);
+      throw error;
+    }
   }
 
   #watch(session: SessionHandle): void {
     if (this.#watched.has(session)) return;
     this.#watched.add(session);
+    if (this.#options.isolation === 'shared') this.#shared.add(session);
     session.onEnd(() => void this.#end(session));
   }
 
@@ -322,6 +376,10 @@ class Upstream {
       this.#components.log.warn({ err: error }, 'a line could not be closed in good order');
     }
   }
+}
+
+function emptyResult(call: Call): Reply {
+  return jsonReply(responseText(call.message?.idText ?? 'null', '{}'));
 }
 
 function jsonReply(text: string): Reply {
@@ -349,8 +407,11 @@ function inVersion(result: string, call: Call): string {
 /** As an upstream says it that has lost a session, so that the session layer ends it. */
 function lost(call: Call): Reply {
   const idText = call.message?.kind === 'request' ? call.message.idText : undefined;
-  const error = new ProxyError('session_not_found', 'the server process of this session has ended; initialize again');
-  return errorReply(error, { idTexts: idText === undefined ? [] : [idText], era: call.era });
+  return errorReply(lostError(), { idTexts: idText === undefined ? [] : [idText], era: call.era });
+}
+
+function lostError(): ProxyError {
+  return new ProxyError('session_not_found', 'the server process of this session has ended; initialize again');
 }
 
 /** A good end after it had said something: no crash. */

@@ -1,4 +1,4 @@
-import { Context, type Exchange, ProxyError, type Reply, silentLog } from '@shadowcat/kernel';
+import { Context, type Exchange, type Handler, ProxyError, type Reply, silentLog } from '@shadowcat/kernel';
 import {
   classifiedExchange,
   ManualClock,
@@ -7,9 +7,9 @@ import {
   readReply,
   settled,
 } from '@shadowcat/testkit';
-import { LineClient, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { LineClient, type RecoveryEvent, type SessionHandle, sessionSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import { type Isolation, isSharedKey, type LineUpstream, lineUpstream } from '../src/line-upstream.js';
+import { type Isolation, isSharedKey, lineUpstream } from '../src/line-upstream.js';
 
 type Server = (message: { id?: unknown; method?: string; params?: Record<string, unknown> }, line: PlayedLine) => void;
 
@@ -39,7 +39,8 @@ const polite: Server = ({ id, method, params }, line) => {
 class Bench {
   readonly clock = new ManualClock();
   readonly lines: PlayedLine[] = [];
-  readonly upstream: LineUpstream;
+  readonly upstream: Handler;
+  readonly recovered: RecoveryEvent[] = [];
   readonly evicted: string[] = [];
   leased = 0;
   readonly #open = new Map<string, LineClient>();
@@ -68,6 +69,7 @@ class Bench {
         },
         clock: this.clock,
         log: silentLog,
+        recovered: (event) => this.recovered.push(event),
       },
     );
   }
@@ -187,7 +189,7 @@ describe('a line for each session', () => {
     expect(bench.lines).toHaveLength(2);
     const restored = ['initialize', 'notifications/initialized', 'logging/setLevel', 'resources/subscribe'];
     expect(bench.lines[1]?.heard).toEqual([...restored, 'tools/call', 'tools/call']);
-    expect(bench.upstream.recoveries()).toBe(1);
+    expect(bench.recovered).toMatchObject([{ target: 't', outcome: 'ok', sessions: ['a'] }]);
   });
 
   it('does not tell a server twice that the client is initialised', async () => {

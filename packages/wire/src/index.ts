@@ -8,6 +8,7 @@ export { jsonFraming } from './json-framing.js';
 export type { Json, JsonObject, Message, MessageKind, RpcError, RpcId } from './jsonrpc.js';
 export { LineClient, type LineClientComponents, type LineClientOptions, type LineStats } from './line-client.js';
 export { type LineServer, type LineServerComponents, type LineServerOptions, serveLine } from './line-server.js';
+export { type MemberChanges, withMembers } from './members.js';
 export { checkModernHeaders, modernHeaders } from './modern-headers.js';
 export { ndjson, ndjsonFraming } from './ndjson-framing.js';
 export { oneLine } from './one-line.js';
@@ -20,6 +21,7 @@ export {
   readMessage,
   readMessages,
 } from './read-messages.js';
+export type { OnRecovery, RecoveryEvent, RecoveryOutcome } from './recovery-event.js';
 export { type ErrorReplyOptions, type ErrorReplyRule, errorReply, errorText, REPLIES } from './replies.js';
 export { type JsonLimits, type Span, scanJson } from './scan-json.js';
 export type { SessionHandle, UpstreamBinding } from './session-handle.js';

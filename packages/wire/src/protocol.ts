@@ -21,3 +21,11 @@ export const META_VERSION = 'io.modelcontextprotocol/protocolVersion';
 
 /** The `_meta` key that ties a modern notification to the `subscriptions/listen` request that it answers. */
 export const META_SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
+
+/** `_meta` keys of modern requests: who the client is, what it can answer, and from which level on it wants log messages. */
+export const META_CLIENT_INFO = 'io.modelcontextprotocol/clientInfo';
+export const META_CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
+export const META_LOG_LEVEL = 'io.modelcontextprotocol/logLevel';
+
+/** The `_meta` key of modern results in which the server says who it is. */
+export const META_SERVER_INFO = 'io.modelcontextprotocol/serverInfo';

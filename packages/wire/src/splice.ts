@@ -115,7 +115,7 @@ function isKey(raw: string, key: string): boolean {
 }
 
 /** The end of the value at `start`; `start` itself where no value begins. */
-function skipValue(text: string, start: number): number {
+export function skipValue(text: string, start: number): number {
   const code = text.charCodeAt(start);
   if (code === QUOTE) return skipString(text, start);
   if (code === OPEN_OBJECT || code === OPEN_ARRAY) return skipContainer(text, start);
@@ -143,7 +143,7 @@ function skipContainer(text: string, start: number): number {
   return at;
 }
 
-function skipString(text: string, start: number): number {
+export function skipString(text: string, start: number): number {
   let close = text.indexOf('"', start + 1);
   while (close > 0 && isEscaped(text, close)) close = text.indexOf('"', close + 1);
   return close < 0 ? text.length : close + 1;
@@ -156,12 +156,12 @@ function isEscaped(text: string, at: number): boolean {
   return (at - before) % 2 === 1;
 }
 
-function skipSeparator(text: string, start: number): number {
+export function skipSeparator(text: string, start: number): number {
   const at = skipSpace(text, start);
   return text.charCodeAt(at) === COMMA ? skipSpace(text, at + 1) : at;
 }
 
-function skipSpace(text: string, start: number): number {
+export function skipSpace(text: string, start: number): number {
   let at = start;
   while (isSpace(text.charCodeAt(at))) at += 1;
   return at;

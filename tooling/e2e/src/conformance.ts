@@ -127,13 +127,25 @@ async function readResults(directory: string): Promise<Map<string, Check[]>> {
   for (const entry of await readdir(directory)) {
     const name = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(entry)?.[1];
     if (name === undefined) continue;
-    const checks = JSON.parse(await readFile(join(directory, entry, 'checks.json'), 'utf8')) as Check[];
+    const text = await resultsIn(join(directory, entry));
+    if (text === undefined) continue;
+    const checks = JSON.parse(text) as Check[];
     results.set(
       name,
       checks.map(({ id, status, errorMessage }) => ({ id, status, ...(errorMessage && { errorMessage }) })),
     );
   }
   return results;
+}
+
+/** A scenario that threw leaves a directory without results. */
+async function resultsIn(directory: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(directory, 'checks.json'), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** The names in the `server` list of the suite's own requirements file. */

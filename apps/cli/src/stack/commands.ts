@@ -1,5 +1,6 @@
 import type { Clock, Log } from '@shadowcat/kernel';
 import { isTransientSpawnError, openChild, openWatcher, type Watcher } from '@shadowcat/transport-stdio';
+import type { OnRecovery } from '@shadowcat/wire';
 import type { CommandTarget, ProxyConfig } from './contract.js';
 import { type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
@@ -15,11 +16,12 @@ export interface CommandComponents {
   readonly note: Note | undefined;
   /** Told when a child has ended: its exit code, or the signal that ended it. */
   readonly exited: (reason: string) => void;
+  readonly recovered: OnRecovery;
 }
 
 /** A command whose children are pooled; the first one is started when it is needed. */
 export function commandTarget(target: CommandTarget, config: ProxyConfig, components: CommandComponents): LineTarget {
-  const { clock, log, owned, note, exited } = components;
+  const { clock, log, owned, note, exited, recovered } = components;
   const watcher: Watcher = openWatcher({ log });
   owned.add('the watcher of children', () => watcher[Symbol.asyncDispose]());
   const open = async (session: string | undefined, signal: AbortSignal) => {
@@ -55,6 +57,6 @@ export function commandTarget(target: CommandTarget, config: ProxyConfig, compon
       open,
       transient: isTransientSpawnError,
     },
-    { clock, log },
+    { clock, log, recovered },
   );
 }

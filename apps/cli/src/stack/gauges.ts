@@ -62,7 +62,6 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   meter.read(INSTRUMENTS.targetEjections, () =>
     upstreams().targets.map(({ name, ejections }) => ({ labels: [name], value: ejections })),
   );
-  meter.read(INSTRUMENTS.sessionRecoveries, () => [{ labels: ['ok'], value: upstreams().recoveries }]);
   meter.read(INSTRUMENTS.lateAnswers, () => upstreams().lateAnswers);
   meter.read(INSTRUMENTS.pool, () =>
     upstreams().pools.flatMap(({ name, stats }) =>

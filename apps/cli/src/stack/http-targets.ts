@@ -1,5 +1,5 @@
-import type { Clock, Log } from '@shadowcat/kernel';
-import { HttpClient, type HttpUpstream, httpUpstream } from '@shadowcat/transport-http';
+import type { Clock } from '@shadowcat/kernel';
+import { HttpClient, type HttpUpstream, type HttpUpstreamComponents, httpUpstream } from '@shadowcat/transport-http';
 import type { PartHealth } from './admin.js';
 import type { UpstreamConfig, UrlTarget } from './contract.js';
 
@@ -12,6 +12,8 @@ const PROBE_FRESH_MS = 1000;
 export interface HttpTarget {
   readonly name: string;
   readonly handler: HttpUpstream;
+  /** Its OAuth documents. */
+  readonly metadata: MetadataOrigin;
   health(): Promise<PartHealth>;
   close(): Promise<void>;
 }
@@ -20,7 +22,7 @@ export interface HttpTarget {
 export function httpTarget(
   target: UrlTarget,
   config: UpstreamConfig,
-  components: { readonly clock: Clock; readonly log: Log },
+  components: Pick<HttpUpstreamComponents, 'clock' | 'log' | 'recovered' | 'resumed'>,
 ): HttpTarget {
   const handler = httpUpstream(
     {
@@ -34,13 +36,16 @@ export function httpTarget(
     },
     components,
   );
+  const documents = new DocumentClient({ url: target.url }, components);
   const probe = new Probe(new URL(target.url), components.clock);
   return {
     name: target.name,
     handler,
+    metadata: { name: target.name, url: target.url, document: (path) => documents.get(path) },
     health: () => probe.health(),
     close: async () => {
       await probe.close();
+      await documents.close();
       await handler.close();
     },
   };

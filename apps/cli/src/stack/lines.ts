@@ -1,7 +1,7 @@
-import { type Clock, type Connection, type Log, ProxyError } from '@shadowcat/kernel';
+import { type Clock, type Connection, type Handler, type Log, ProxyError } from '@shadowcat/kernel';
 import { createPool, type Pool, type PoolStats } from '@shadowcat/pool';
-import { isSharedKey, type LineUpstream, lineUpstream, sessionOfKey } from '@shadowcat/upstream';
-import { LineClient } from '@shadowcat/wire';
+import { isSharedKey, lineUpstream, sessionOfKey } from '@shadowcat/upstream';
+import { LineClient, type OnRecovery } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
 import type { ProxyConfig } from './contract.js';
 import { counter, unguessableId } from './system.js';
@@ -14,7 +14,7 @@ const UNOWNED_IDLE_MS = 300_000;
 /** One server at the end of lines, and how it is. */
 export interface LineTarget {
   readonly name: string;
-  readonly handler: LineUpstream;
+  readonly handler: Handler;
   stats(): PoolStats;
   lateAnswers(): number;
   health(): Promise<PartHealth>;
@@ -29,11 +29,17 @@ export interface LineTargetOptions {
   readonly transient?: (error: ProxyError) => boolean;
 }
 
+export interface LineTargetComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly recovered: OnRecovery;
+}
+
 /** A pool of lines to one server, and the handler that leases them. Opens nothing by itself. */
-export function lineTarget(options: LineTargetOptions, components: { clock: Clock; log: Log }): LineTarget {
+export function lineTarget(options: LineTargetOptions, components: LineTargetComponents): LineTarget {
   const { name } = options;
   const { children, limits, sessions, upstream } = options.config;
-  const { clock, log } = components;
+  const { clock, log, recovered } = components;
   // Ids of one run are not those of the next: a late answer to a server's question must not fit a new one.
   const newId = counter(`l${unguessableId().slice(0, 6)}.`);
   const lines = new Set<LineClient>();
@@ -80,6 +86,7 @@ export function lineTarget(options: LineTargetOptions, components: { clock: Cloc
       evict: (key, reason) => pool.evict(key, reason),
       clock,
       log,
+      recovered,
     },
   );
   return {

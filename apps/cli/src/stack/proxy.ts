@@ -12,6 +12,7 @@ import type { StackParts } from './layers.js';
 import { openMeter } from './meter.js';
 import type { Owned } from './owned.js';
 import { openRecorder } from './recording.js';
+import { recoveries } from './recoveries.js';
 import { openSessions } from './sessions.js';
 import { openUpstreams } from './upstreams.js';
 
@@ -50,7 +51,14 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
     config.recording === undefined
       ? undefined
       : await openRecorder(config.recording, { io, clock, owned, existing: components.tapes ?? 'replace' });
-  const upstreams = openUpstreams(config, { log, clock, owned, meter, note: recorder?.note });
+  const upstreams = openUpstreams(config, {
+    log,
+    clock,
+    owned,
+    meter,
+    note: recorder?.note,
+    recoveries: recoveries({ meter, recorder }),
+  });
   let storeHealth: StoreHealth | undefined;
   let listener: (() => ListenerStats) | undefined;
   const measuring = measure({ meter, clock });

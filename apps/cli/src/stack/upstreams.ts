@@ -10,6 +10,7 @@ import type { ProxyConfig, UrlTarget } from './contract.js';
 import { httpTarget } from './http-targets.js';
 import { type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
+import type { Recoveries } from './recoveries.js';
 
 /** Figures of everything behind the proxy, for metrics. */
 export interface UpstreamStats {
@@ -18,7 +19,6 @@ export interface UpstreamStats {
   readonly children: number;
   readonly spawns: { readonly started: number; readonly failed: number };
   readonly exits: Readonly<Record<string, number>>;
-  readonly recoveries: number;
   readonly lateAnswers: number;
 }
 
@@ -35,6 +35,7 @@ export interface UpstreamComponents {
   readonly owned: Owned;
   readonly meter: Meter;
   readonly note: Note | undefined;
+  readonly recoveries: Recoveries;
 }
 
 /** What every kind of target has. */
@@ -44,7 +45,6 @@ interface Target {
   health(): Promise<PartHealth>;
   close(): Promise<void>;
   readonly lines: LineTarget | undefined;
-  recoveries(): number;
 }
 
 /** How many exit reasons are told apart. */
@@ -52,7 +52,8 @@ const MAX_REASONS = 50;
 
 /** Makes the targets of the configuration ready; connections and children are opened when they are needed. */
 export function openUpstreams(config: ProxyConfig, components: UpstreamComponents): Upstreams {
-  const { clock, log, owned, meter, note } = components;
+  const { clock, log, owned, meter, note, recoveries } = components;
+  const { recovered, resumed } = recoveries;
   const exits: Record<string, number> = {};
   const exited = (reason: string): void => {
     const label = reason in exits || Object.keys(exits).length < MAX_REASONS ? reason : 'other';
@@ -61,9 +62,9 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
   const [first] = config.targets;
   const targets: Target[] = [];
   if (first.kind === 'command')
-    targets.push(ofLines(commandTarget(first, config, { clock, log, owned, note, exited })));
+    targets.push(ofLines(commandTarget(first, config, { clock, log, owned, note, exited, recovered })));
   for (const target of config.targets)
-    if (target.kind === 'url') targets.push(urlTarget(target, config, { clock, log }));
+    if (target.kind === 'url') targets.push(urlTarget(target, config, { clock, log, recovered, resumed }));
   for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
   const measured = measureUpstream({ meter, clock });
   const chosen: Balance = balance(
@@ -86,7 +87,6 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
         children: commands ? sum(({ open, opening }) => open - opening) : 0,
         spawns: commands ? { started: sum(({ spawned }) => spawned), failed: sum(({ failed }) => failed) } : NO_SPAWNS,
         exits,
-        recoveries: targets.reduce((total, target) => total + target.recoveries(), 0),
         lateAnswers: targets.reduce((total, { lines }) => total + (lines?.lateAnswers() ?? 0), 0),
       };
     },
@@ -96,10 +96,14 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
 
 const NO_SPAWNS = { started: 0, failed: 0 };
 
-function urlTarget(target: UrlTarget, config: ProxyConfig, components: { clock: Clock; log: Log }): Target {
+function urlTarget(
+  target: UrlTarget,
+  config: ProxyConfig,
+  components: Recoveries & { clock: Clock; log: Log },
+): Target {
   if (target.transport === 'http') {
     const http = httpTarget(target, config.upstream, components);
-    return { ...http, lines: undefined, recoveries: () => http.handler.stats().recoveries };
+    return { ...http, lines: undefined };
   }
   const { headers, connectTimeoutMs, firstByteTimeoutMs } = config.upstream;
   const { maxLine } = config.children;
@@ -124,7 +128,6 @@ function ofLines(lines: LineTarget): Target {
     name,
     handler,
     lines,
-    recoveries: () => handler.recoveries(),
     health: () => lines.health(),
     close: () => lines.close(),
   };

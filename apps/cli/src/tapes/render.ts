@@ -23,7 +23,10 @@ export function tapeText(summary: TapeSummary): string {
     ({ s, era, version: revision, client, server }) =>
       `session ${s}: ${era}${revision === undefined ? '' : ` ${revision}`}, client ${client ?? '?'}, server ${server ?? '?'}`,
   );
-  const lines = [...head, ...sessions].map((line) => `${printable(line)}\n`);
+  const notes = summary.notes.map(
+    ({ line, s, at: when, text }) => `note, line ${line}, session ${s}, +${seconds(when)}: ${text}`,
+  );
+  const lines = [...head, ...sessions, ...notes].map((line) => `${printable(line)}\n`);
   const headings = ['LINE', 'SESSION', 'METHOD', 'TARGET', 'STATUS', 'MESSAGES', 'AT', 'TOOK', 'END'];
   return `${lines.join('')}\n${tableOf(headings, summary.exchanges.map(exchangeRow))}`;
 }
