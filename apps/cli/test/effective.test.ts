@@ -167,6 +167,7 @@ describe('what the stack gets', () => {
         idleMs: 1_800_000,
         max: 10_000,
         maxPerCredential: 100,
+        resume: { events: 1000, bytes: 8 * 1024 * 1024, totalBytes: 256 * 1024 * 1024 },
       },
       recording: undefined,
       limits: {

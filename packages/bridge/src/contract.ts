@@ -8,6 +8,8 @@ export interface BridgeComponents {
   readonly log: Log;
   /** Makes an unguessable id of visible ASCII. */
   readonly newId: () => string;
+  /** 0 to 1, to spread what is tried again. Default `Math.random`. */
+  readonly random?: () => number;
 }
 
 export interface BridgeOptions {

@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'session_not_found'
   | 'session_limit'
   | 'stream_conflict'
+  | 'events_expired'
   | 'blocked'
   | 'rate_limited'
   | 'pool_exhausted'
@@ -60,6 +61,7 @@ export const BLAME: Readonly<Record<ErrorCode, Blame>> = {
   session_not_found: 'client',
   session_limit: 'operator',
   stream_conflict: 'client',
+  events_expired: 'client',
   blocked: 'operator',
   rate_limited: 'client',
   pool_exhausted: 'operator',

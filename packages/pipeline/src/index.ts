@@ -22,3 +22,4 @@ export {
 } from './protected-resource.js';
 export { type RescueComponents, rescue } from './rescue.js';
 export { tokenHint } from './token-hint.js';
+export { type UniqueIdsComponents, uniqueIds } from './unique-ids.js';

@@ -1,4 +1,5 @@
 import type { SessionStore } from '@shadowcat/session';
+import type { Events } from './events.js';
 
 /** What the store has to say for itself. */
 export interface StoreHealth {
@@ -15,6 +16,8 @@ export interface StoreHealth {
 
 /** A session store that was opened by its URL. */
 export interface Store extends SessionStore {
+  /** Where kept events go; absent where nothing outlives the process. */
+  readonly events?: Events;
   /** Never rejects. */
   health(): Promise<StoreHealth>;
 }

@@ -35,6 +35,34 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  '0002-events': {
+    async up(db: Kysely<never>) {
+      await db.schema
+        .createTable('stream')
+        .ifNotExists()
+        .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+        .addColumn('session', 'text', (column) => column.notNull())
+        .addColumn('standing', 'integer', (column) => column.notNull())
+        .addColumn('owed', 'text', (column) => column.notNull())
+        .addColumn('upstream_id', 'text')
+        .addColumn('first', 'integer', (column) => column.notNull())
+        .addColumn('next', 'integer', (column) => column.notNull())
+        .addColumn('unsent', 'integer', (column) => column.notNull())
+        .addColumn('ended_at', 'integer')
+        .modifyEnd(sql`strict`)
+        .execute();
+      await db.schema.createIndex('stream_by_session').ifNotExists().on('stream').column('session').execute();
+      await db.schema
+        .createTable('event')
+        .ifNotExists()
+        .addColumn('stream', 'text', (column) => column.notNull())
+        .addColumn('seq', 'integer', (column) => column.notNull())
+        .addColumn('bytes', 'blob', (column) => column.notNull())
+        .addPrimaryKeyConstraint('event_place', ['stream', 'seq'])
+        .modifyEnd(sql`strict, without rowid`)
+        .execute();
+    },
+  },
 };
 
 /** The names of the migrations that this version knows. */

@@ -16,9 +16,32 @@ export interface SessionRow {
   subscriptions: string;
 }
 
+/** A stream whose events are kept. */
+export interface StreamRow {
+  id: string;
+  session: string;
+  standing: number;
+  /** A JSON list of the JSON texts of request ids. */
+  owed: string;
+  upstream_id: string | null;
+  first: number;
+  next: number;
+  unsent: number;
+  ended_at: number | null;
+}
+
+/** An event of a stream, as it is sent. */
+export interface EventRow {
+  stream: string;
+  seq: number;
+  bytes: Uint8Array;
+}
+
 /** The tables of the newest schema; how they came to be is in `migrations.ts`. */
 export interface Schema {
   session: SessionRow;
+  stream: StreamRow;
+  event: EventRow;
   /** One row, written to find out whether the database can be written. */
   probe: { id: number; at: number };
 }

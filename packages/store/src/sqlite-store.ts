@@ -1,12 +1,14 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Clock, Log } from '@shadowcat/kernel';
 import type { SessionRecord } from '@shadowcat/session';
 import { Kysely, SqliteDialect, sql, type Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { chunks } from './chunks.js';
+import type { Events } from './events.js';
 import type { Store, StoreHealth } from './health.js';
 import { KNOWN_MIGRATIONS, migrationProvider } from './migrations.js';
 import { foreignStore, storeProblem } from './problems.js';
 import { fromRow, type Schema, type SessionRow, toRow } from './schema.js';
+import { removeOrphans, removeStreamsOf, sqliteEvents } from './sqlite-events.js';
 import { fileWatch, openDatabase } from './sqlite-file.js';
 import { type WriteBatch, WriteBehind } from './write-behind.js';
 
@@ -15,8 +17,6 @@ export interface StoreComponents {
   readonly log: Log;
 }
 
-/** Rows a statement carries: well below SQLite's limit of parameters. */
-const CHUNK = 100;
 /** Health writes a probe when nothing was written for this long. */
 const PROBE_AFTER_MS = 10_000;
 
@@ -53,6 +53,7 @@ async function migrate(db: Kysely<Schema>, path: string): Promise<void> {
 }
 
 class SqliteStore implements Store {
+  readonly events: Events;
   readonly #path: string;
   readonly #db: Kysely<Schema>;
   readonly #clock: Clock;
@@ -68,6 +69,7 @@ class SqliteStore implements Store {
     this.#clock = components.clock;
     this.#isThere = fileWatch(path);
     this.#behind = new WriteBehind({ ...components, write: (batch) => this.#write(batch) });
+    this.events = sqliteEvents({ atOnce: (work) => this.#atOnce(work) });
   }
 
   async load(id: string): Promise<SessionRecord | undefined> {
@@ -102,6 +104,7 @@ class SqliteStore implements Store {
       const idle = await tx.deleteFrom('session').where('touched_at', '<', before).returning('id').execute();
       const beyond = tx.selectFrom('session').select('id').orderBy('touched_at', 'desc').limit(-1).offset(keep);
       const excess = await tx.deleteFrom('session').where('id', 'in', beyond).returning('id').execute();
+      await removeOrphans(tx);
       return [...idle, ...excess].map(({ id }) => id);
     });
   }
@@ -166,7 +169,10 @@ class SqliteStore implements Store {
     await this.#atOnce(async (tx) => {
       for await (const rows of chunks(puts)) await upsert(tx, rows);
       for await (const rows of chunks(touches)) await touchAll(tx, rows);
-      for await (const ids of chunks(removes)) await tx.deleteFrom('session').where('id', 'in', ids).execute();
+      for await (const ids of chunks(removes)) {
+        await tx.deleteFrom('session').where('id', 'in', ids).execute();
+        await removeStreamsOf(tx, ids);
+      }
     });
     this.#probeFailure = undefined;
     this.#wroteAt = this.#clock.now();
@@ -229,12 +235,4 @@ function sorted(batch: WriteBatch): { puts: SessionRow[]; touches: Touch[]; remo
     else removes.push(id);
   }
   return { puts, touches, removes };
-}
-
-/** The items in statements' worth, with a turn of the event loop after each: ten thousand rows take a fifth of a second. */
-async function* chunks<T>(items: readonly T[]): AsyncGenerator<T[], void, undefined> {
-  for (let at = 0; at < items.length; at += CHUNK) {
-    yield items.slice(at, at + CHUNK);
-    if (at + CHUNK < items.length) await setImmediate();
-  }
 }

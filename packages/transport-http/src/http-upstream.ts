@@ -1,5 +1,6 @@
 import {
   type Clock,
+  type Context,
   type Exchange,
   type Handler,
   type HeaderMap,
@@ -12,8 +13,8 @@ import {
 } from '@shadowcat/kernel';
 import { type BackoffOptions, type Resumption, resumable } from '@shadowcat/transport-sse';
 import {
-  type Call,
   callSlot,
+  failureSlot,
   LAST_EVENT_ID,
   type OnRecovery,
   SESSION_HEADER,
@@ -57,6 +58,8 @@ export interface HttpUpstreamComponents {
 export interface HttpUpstreamStats {
   readonly inFlight: number;
   readonly connections: number;
+  /** Answers that came for another request than the one they were sent to; none of them reached a client. */
+  readonly foreign: number;
 }
 
 export interface HttpUpstream extends Handler {
@@ -91,6 +94,9 @@ class Upstream {
   readonly #firstByteTimeout: number;
   readonly #recovery: SessionRecovery;
   readonly #farewells: Farewells;
+  #foreign = 0;
+  /** From how many foreign answers on that is said again. */
+  #sayNext = 1;
   /** Sessions that the upstream was asked to end, or has lost for good: there is nothing to open again, and nothing to end. */
   readonly #over = new WeakSet<SessionHandle>();
 
@@ -129,7 +135,7 @@ class Upstream {
   }
 
   stats(): HttpUpstreamStats {
-    return this.#client.stats();
+    return { ...this.#client.stats(), foreign: this.#foreign };
   }
 
   async close(): Promise<void> {
@@ -157,11 +163,21 @@ class Upstream {
       throw new ProxyError('upstream_protocol', `${this.#client.name} answered with ${instead}, not with a message`);
     }
     if (reply.head.status !== 200) return reply;
-    if (reply.body.framing.name === 'sse') return this.#supervised(reply, asked, call);
+    if (reply.body.framing.name === 'sse') return this.#supervised(reply, asked, context);
     const whole = reply.body.ready;
     if (call === undefined || whole === undefined || !answersAnother(call, whole)) return reply;
+    this.#countForeign();
     await reply[Symbol.asyncDispose]();
     throw new ProxyError('upstream_protocol', `${this.#client.name} sent the answer to another request`);
+  }
+
+  /** One that mixes up all its answers would fill the log: it is said at the first, the tenth, the hundredth, … */
+  #countForeign(): void {
+    this.#foreign += 1;
+    if (this.#foreign < this.#sayNext) return;
+    this.#sayNext = this.#foreign * 10;
+    const details = { upstream: this.#options.target, answers: this.#foreign };
+    this.#components.log.warn(details, `${this.#client.name} sent an answer to another request; it was dropped`);
   }
 
   /** Asks; when the session turns out to be lost upstream, opens it again and asks once more (nothing was done there). */
@@ -200,7 +216,8 @@ class Upstream {
   }
 
   /** An SSE answer that is taken up again when it breaks (legacy), and ends with an error where an answer is missing. */
-  #supervised(reply: Reply, asked: Asked, call: Call | undefined): Reply {
+  #supervised(reply: Reply, asked: Asked, context: Context): Reply {
+    const call = context.get(callSlot);
     const standing = asked.method === 'GET';
     const messages = call?.messages ?? [];
     if (!standing && !call?.expectsAnswer) return reply;
@@ -226,6 +243,9 @@ class Upstream {
       ...this.#components,
       open: modern ? undefined : open,
       onRenewal: renewable ? (renew) => this.#recovery.onReopened(session, renew) : undefined,
+      foreign: () => this.#countForeign(),
+      // The stream is a good one as far as those outside can see, so they are told.
+      gaveUp: (reason) => context.set(failureSlot, reason),
     });
     if (!renewable) return stream;
     // The stream of a session that is over has nothing to wait for, whether the upstream closes it or not.

@@ -290,7 +290,8 @@ describe('httpUpstream', () => {
     const reply = await upstream(classifiedExchange({ method: 'GET' }));
     const methods: unknown[] = [];
     for await (const frame of reply.body.frames()) {
-      methods.push((frame.message as { method: string }).method);
+      const message = frame.message as { method: string } | undefined;
+      if (message !== undefined) methods.push(message.method);
       if (methods.length === 4) break;
     }
     await reply[Symbol.asyncDispose]();

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { classifiedExchange, readReply } from '@shadowcat/testkit';
-import type { Json, SessionHandle, UpstreamBinding } from '@shadowcat/wire';
+import type { Json, RecoveryEvent, SessionHandle, UpstreamBinding } from '@shadowcat/wire';
 import { sessionSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import { bodyOf, nodeServer, REQUEST, upstreamAt } from './support.js';
+import { bodyOf, eventually, nodeServer, REQUEST, realClock, upstreamAt } from './support.js';
 
 const INITIALIZE = '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","z":1.0}}';
 
@@ -123,7 +123,8 @@ describe.each([
 
   it('is opened again once for all who wait for it', async () => {
     const { url, asked } = await forgetful(options);
-    const upstream = upstreamAt(url);
+    const events: RecoveryEvent[] = [];
+    const upstream = upstreamAt(url, {}, realClock, (event) => events.push(event));
     const session = new Session('lost');
     const answers = await Promise.all(
       Array.from({ length: 8 }, async (_, id) =>
@@ -132,6 +133,7 @@ describe.each([
     );
     expect(answers.map(({ messages }) => messages[0]?.['id'])).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(asked.filter(({ body }) => body === INITIALIZE).length).toBe(1);
+    expect(events).toMatchObject([{ target: 'up', outcome: 'ok', sessions: ['client-facing'] }]);
   });
 
   it('is left alone when that is wished', async () => {
@@ -154,6 +156,23 @@ describe('a session that the upstream lost', () => {
     expect(asked.at(-1)?.headers['last-event-id']).toBeUndefined();
   });
 
+  it('takes its standing stream along, whose old connection is still open', async () => {
+    const { url, asked, known } = await forgetful();
+    known.add('old');
+    const upstream = upstreamAt(url);
+    const session = new Session('old');
+    const stream = await upstream(asking(session, { method: 'GET' }));
+    const read = (async () => {
+      for await (const chunk of stream.body.bytes()) if (chunk.length === 0) return;
+    })();
+    known.delete('old');
+    await readReply(await upstream(asking(session)));
+    await eventually(() => asked.filter(({ method }) => method === 'GET').length === 2);
+    expect(asked.at(-1)?.headers).toMatchObject({ 'mcp-session-id': 's1' });
+    await stream[Symbol.asyncDispose]();
+    await read;
+  });
+
   it('is not opened again to be ended', async () => {
     const { url, asked } = await forgetful();
     const answer = await readReply(await upstreamAt(url)(asking(new Session('lost'), { method: 'DELETE' })));
@@ -164,11 +183,14 @@ describe('a session that the upstream lost', () => {
   it('is an error when the upstream will not open it again', async () => {
     const { url } = await forgetful({ refuse: true });
     const session = new Session('lost');
-    await expect(upstreamAt(url)(asking(session))).rejects.toMatchObject({
+    const events: RecoveryEvent[] = [];
+    const upstream = upstreamAt(url, {}, realClock, (event) => events.push(event));
+    await expect(upstream(asking(session))).rejects.toMatchObject({
       code: 'upstream_protocol',
       message: `${url} lost the session and refused to open it again (no more sessions)`,
     });
     expect(session.upstream?.sessionId).toBe('lost');
+    expect(events).toMatchObject([{ outcome: 'refused' }]);
   });
 
   it('is not recovered twice for one request', async () => {

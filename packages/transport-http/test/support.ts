@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Body, type Clock, type Exchange, type Handler, type Layer, silentLog, withExchange } from '@shadowcat/kernel';
-import { callSlot, classify, jsonFraming, readMessages } from '@shadowcat/wire';
+import { callSlot, classify, jsonFraming, type OnRecovery, readMessages } from '@shadowcat/wire';
 import { onTestFinished } from 'vitest';
 import type { HttpUpstream, HttpUpstreamOptions } from '../src/http-upstream.js';
 import { httpUpstream } from '../src/http-upstream.js';
@@ -47,8 +47,16 @@ export async function nodeServer(answer: RequestListener): Promise<{ server: Ser
   return { server, url: `http://127.0.0.1:${port}/mcp`, port };
 }
 
-export function upstreamAt(url: string, options: Partial<HttpUpstreamOptions> = {}, clock = realClock): HttpUpstream {
-  const upstream = httpUpstream({ target: 'up', url, ...options }, { log: silentLog, clock, random: () => 0 });
+export function upstreamAt(
+  url: string,
+  options: Partial<HttpUpstreamOptions> = {},
+  clock = realClock,
+  recovered?: OnRecovery,
+): HttpUpstream {
+  const upstream = httpUpstream(
+    { target: 'up', url, ...options },
+    { log: silentLog, clock, random: () => 0, recovered },
+  );
   onTestFinished(() => upstream.close());
   return upstream;
 }

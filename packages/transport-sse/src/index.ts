@@ -14,3 +14,6 @@ export {
   type SsePairServerOptions,
   ssePairServer,
 } from './sse-pair-server.js';
+export type { EventLogComponents, EventLogOptions, EventLogStats } from './event-log.js';
+export { type ResumptionLayer, type ResumptionStats, resumption } from './resumption.js';
+export type { EventBatch, EventStore, StoredEvent, StreamRecord } from './resumption-store.js';

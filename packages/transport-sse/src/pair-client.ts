@@ -3,7 +3,7 @@ import { type Connection, type ConnectionSink, ProxyError } from '@shadowcat/ker
 export interface PairClientOptions {
   /** Where the client is to send its messages. */
   readonly endpoint: string;
-  /** Bytes that may wait to be sent. */
+  /** Bytes that may wait to be sent, and characters of the client that may wait to be listened to. */
   readonly queueLimit: number;
   readonly ended: () => void;
 }
@@ -20,7 +20,13 @@ export class PairClient implements Connection {
   readonly #queue: Uint8Array[] = [];
   #size = 0;
   #sink: ConnectionSink | undefined;
+  /** What the client said before anybody listened. */
+  #early: string[] = [];
+  #earlySize = 0;
+  /** Why nothing can be sent any more. */
   #over: ProxyError | undefined;
+  /** What `closed` is told. */
+  #told: ProxyError | undefined;
   /** Ended in good order: what waits is still sent. */
   #ending = false;
   #more: (() => void) | undefined;
@@ -34,7 +40,17 @@ export class PairClient implements Connection {
 
   /** The client said something. */
   heard(text: string): void {
-    if (!this.#ended) this.#sink?.message(text);
+    if (this.#ended) return;
+    if (this.#sink !== undefined) {
+      this.#sink.message(text);
+      return;
+    }
+    if (this.#earlySize > this.#options.queueLimit) {
+      this.destroy(new ProxyError('body_too_large', `${this.name} said too much before it was listened to`));
+      return;
+    }
+    this.#early.push(text);
+    this.#earlySize += text.length;
   }
 
   /** The event stream, to be read once. */
@@ -74,7 +90,10 @@ export class PairClient implements Connection {
   }
 
   listen(sink: ConnectionSink): void {
+    if (this.#sink !== undefined) throw new ProxyError('internal', `${this.name} is listened to already`);
     this.#sink = sink;
+    for (const text of this.#early.splice(0)) sink.message(text);
+    if (this.#ended) sink.closed(this.#told);
   }
 
   destroy(reason: ProxyError): void {
@@ -100,6 +119,7 @@ export class PairClient implements Connection {
   #end(over: ProxyError, told: ProxyError | undefined): void {
     if (this.#over !== undefined) return;
     this.#over = over;
+    this.#told = told;
     if (!this.#ending) this.#queue.length = 0;
     this.#more?.();
     this.#makeRoom();

@@ -45,6 +45,10 @@ export interface ResumableComponents {
    * opened anew at once, from no event on. Returns how to take that back.
    */
   readonly onRenewal?: ((renew: () => void) => () => void) | undefined;
+  /** Told of each event with an answer to another exchange's request; such answers go nowhere. */
+  readonly foreign?: (() => void) | undefined;
+  /** Told when the stream ends without answers that it owes; errors are in their place. */
+  readonly gaveUp?: ((reason: ProxyError) => void) | undefined;
 }
 
 /** `ok`: the stream goes on; `failed`: all attempts failed; `refused`: the upstream said that another would not help. */
@@ -133,8 +137,8 @@ class ResumableStream {
         for await (const chunk of this.#current.body.bytes()) {
           const frames = decoder.push(chunk);
           if (frames.length === 0) continue;
-          for (const frame of frames) this.#note(frame);
-          yield joined(frames, chunk);
+          const own = this.#admitted(frames);
+          if (own.length > 0) yield joined(own, chunk);
         }
       } catch (error) {
         broken = ProxyError.from(error, 'upstream_closed');
@@ -163,13 +167,25 @@ class ResumableStream {
     return this.#answered && broken === undefined;
   }
 
+  /** Notes what came, and leaves out what belongs to others. */
+  #admitted(frames: readonly Frame[]): readonly Frame[] {
+    let own = frames;
+    for (const frame of frames) {
+      this.#note(frame);
+      const kept = this.#owed.admit(frame);
+      if (kept === frame) continue;
+      this.#components.foreign?.();
+      own = own.flatMap((each) => (each === frame ? (kept ?? []) : each));
+    }
+    return own;
+  }
+
   #note(frame: Frame): void {
     const { sse } = frame;
     if (sse?.id !== undefined) this.#lastEventId = sse.id === '' ? undefined : sse.id;
     if (sse?.retry !== undefined) this.#retry = sse.retry;
     if (sse?.id === undefined && frame.text === undefined) return;
     this.#progressed = true;
-    this.#owed.note(frame);
     if (this.#options.lastEventId !== undefined && !this.#answered) this.#answered = isAnswer(frame);
   }
 
@@ -246,6 +262,7 @@ class ResumableStream {
   }
 
   *#lastWords(reason: ProxyError): Generator<Uint8Array, void, undefined> {
+    if (!this.#owed.settled) this.#components.gaveUp?.(reason);
     for (const idText of this.#owed.idTexts) {
       yield encoder.encode(`event: message\ndata: ${errorText(reason, idText)}\n\n`);
     }

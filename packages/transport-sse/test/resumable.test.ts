@@ -43,6 +43,7 @@ function feed(head: { status?: number; headers?: Record<string, string> } = {}) 
 
 const request = { jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'slow' } };
 const answer = 'event: message\ndata: {"jsonrpc":"2.0","id":7,"result":{}}\n\n';
+const reconnecting = ': reconnecting\n\n';
 const progress = 'event: message\nid: e1\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n';
 
 function messagesOf(body: object): readonly Message[] {
@@ -54,7 +55,21 @@ type Opener = (lastEventId: string | undefined, signal: AbortSignal) => Promise<
 function start(first: Reply, open: Opener | undefined, options: Partial<ResumableOptions> = {}) {
   const clock = new ManualClock();
   const all = { name: 'http://up/mcp', messages: messagesOf(request), standing: false, ...options };
-  const reply = resumable(first, all, { open, clock, log: silentLog, random: () => 1 });
+  const outcomes: string[] = [];
+  let renew = (): void => {};
+  const reply = resumable(first, all, {
+    open,
+    clock,
+    log: silentLog,
+    random: () => 1,
+    resumed: (outcome) => outcomes.push(outcome),
+    onRenewal: (given) => {
+      renew = given;
+      return () => {
+        renew = () => {};
+      };
+    },
+  });
   let text = '';
   let ended = false;
   const done = (async () => {
@@ -66,6 +81,8 @@ function start(first: Reply, open: Opener | undefined, options: Partial<Resumabl
     clock,
     reply,
     done,
+    outcomes,
+    renew: () => renew(),
     get text() {
       return text;
     },
@@ -117,8 +134,73 @@ describe('resumable', () => {
     second.send(answer);
     second.end();
     await run.done;
-    expect(run.text).toBe(`retry: 500\n\n${progress}${answer}`);
+    expect(run.text).toBe(`retry: 500\n\n${progress}${reconnecting}${answer}`);
+    expect(run.outcomes).toEqual(['ok']);
     expect(first.disposed).toBe(1);
+    expect(run.clock.pending).toBe(0);
+  });
+
+  it('tells the client at once that it reconnects, between two events only', async () => {
+    const first = feed();
+    const run = start(first.reply, () => new Promise(() => {}));
+    first.send(progress);
+    first.send('id: e2\ndata: {"half');
+    first.fail();
+    await settled();
+    expect(run.text).toBe(`${progress}${reconnecting}`);
+    await run.reply[Symbol.asyncDispose]();
+    await run.done;
+  });
+
+  it('says nothing of reconnecting where it cannot', async () => {
+    const first = feed();
+    const run = start(first.reply, () => Promise.reject(new Error('not to be asked')));
+    first.send('data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n');
+    first.fail();
+    await run.done;
+    expect(run.text).not.toContain('reconnecting');
+    expect(run.outcomes).toEqual([]);
+  });
+
+  it('moves a standing stream over to another upstream session at once, from no event on', async () => {
+    const [first, second] = [feed(), feed()];
+    const asked: (string | undefined)[] = [];
+    const open = async (id: string | undefined): Promise<Reply> => {
+      asked.push(id);
+      return second.reply;
+    };
+    const run = start(first.reply, open, { messages: [], standing: true });
+    first.send(progress);
+    await settled();
+    run.renew();
+    await settled();
+    expect(asked).toEqual([undefined]);
+    expect(run.clock.pending).toBe(0);
+    second.send('data: {"jsonrpc":"2.0","method":"b"}\n\n');
+    await settled();
+    expect(run.text).toContain('"b"');
+    expect(first.disposed).toBe(1);
+    await run.reply[Symbol.asyncDispose]();
+    await run.done;
+  });
+
+  it('does not wait any longer when another upstream session is there', async () => {
+    const [first, second] = [feed(), feed()];
+    const asked: (string | undefined)[] = [];
+    const open = async (id: string | undefined): Promise<Reply> => {
+      asked.push(id);
+      return second.reply;
+    };
+    const run = start(first.reply, open, { messages: [], standing: true });
+    first.send(progress);
+    first.fail();
+    await settled();
+    expect(run.clock.pending).toBe(1);
+    run.renew();
+    await settled();
+    expect(asked).toEqual([undefined]);
+    await run.reply[Symbol.asyncDispose]();
+    await run.done;
     expect(run.clock.pending).toBe(0);
   });
 
@@ -134,7 +216,7 @@ describe('resumable', () => {
     second.send(`id: e2\n${answer}`);
     second.end();
     await run.done;
-    expect(run.text).toBe(`${progress}id: e2\n${answer}`);
+    expect(run.text).toBe(`${progress}${reconnecting}id: e2\n${answer}`);
   });
 
   it('ends with an error for the request when a stream without ids breaks', async () => {
@@ -191,6 +273,7 @@ describe('resumable', () => {
     await run.clock.pass(1_000);
     await run.done;
     expect(asked).toBe(1);
+    expect(run.outcomes).toEqual(['refused']);
     expect(run.text).toContain(`HTTP ${status}`);
     expect(run.text).toContain('"id":7,"error"');
   });
@@ -208,6 +291,8 @@ describe('resumable', () => {
     await run.clock.pass(300_000);
     await run.done;
     expect(times).toEqual([1_000, 3_000, 7_000, 15_000, 31_000]);
+    expect(run.text.split(reconnecting).length).toBe(2);
+    expect(run.outcomes).toEqual(['failed']);
     expect(run.text).toContain('"message":"http://up/mcp cannot be reached"');
     expect(run.clock.pending).toBe(0);
   });
@@ -328,7 +413,7 @@ describe('resumable', () => {
     await settled();
     await run.clock.pass(3_000);
     await run.done;
-    expect(run.text).toBe('');
+    expect(run.text).toBe(reconnecting);
   });
 
   it('goes on with the id that the client came with', async () => {
@@ -373,7 +458,8 @@ describe('resumable', () => {
     await run.reply[Symbol.asyncDispose]();
     await run.done;
     expect(run.clock.pending).toBe(0);
-    expect(run.text).toBe(progress);
+    expect(run.text).toBe(`${progress}${reconnecting}`);
+    expect(run.outcomes).toEqual([]);
   });
 
   it('gives up a stream that arrives after it was disposed', async () => {

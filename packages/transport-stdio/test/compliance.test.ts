@@ -51,6 +51,7 @@ function readLines(socket: Socket, message: (text: string) => void): void {
     rest = lines.pop() ?? '';
     for (const line of lines) message(line);
   });
+  socket.resume();
 }
 
 /** Two connected sockets, each of which may be half closed. */

@@ -17,6 +17,7 @@ type Server = (message: { id?: unknown; method?: string; params?: Record<string,
 interface PlayedLine {
   readonly key: string;
   readonly heard: string[];
+  readonly params: (Record<string, unknown> | undefined)[];
   says(message: object | string): void;
   dies(reason?: ProxyError): void;
 }
@@ -79,6 +80,7 @@ class Bench {
     const played: PlayedLine = {
       key,
       heard: [],
+      params: [],
       says: (message) =>
         void far
           .send(typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message }))
@@ -89,6 +91,7 @@ class Bench {
       message: (text) => {
         const message = JSON.parse(text) as Parameters<Server>[0];
         played.heard.push(message.method ?? '(response)');
+        played.params.push(message.params);
         server(message, played);
       },
       closed: () => {},
@@ -129,7 +132,11 @@ function asked(
   return classifiedExchange({ context, ...head, ...(body === undefined ? {} : { body }) });
 }
 
-function sessionOf(id: string): SessionHandle & { end(): void } {
+function sessionOf(
+  id: string,
+  subscriptions: readonly string[] = ['a://b'],
+  logLevel = 'warning',
+): SessionHandle & { end(): void } {
   const done: (() => void)[] = [];
   let ended = false;
   return {
@@ -139,7 +146,7 @@ function sessionOf(id: string): SessionHandle & { end(): void } {
     protocolVersion: '2025-06-18',
     upstream: undefined,
     bind() {},
-    restore: { logLevel: 'warning', subscriptions: ['a://b'] },
+    restore: { logLevel, subscriptions },
     get ended() {
       return ended;
     },
@@ -269,6 +276,33 @@ describe('a line for each session', () => {
     expect(lost.messages[0]).toMatchObject({ id: 7, error: { code: -32001 } });
   });
 
+  it('hands the loss on to a listener too, whose stream ends with its line', async () => {
+    const bench = new Bench(polite, { onLoss: 'fail' });
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    const stream = await bench.ask(undefined, session, { method: 'GET' });
+    bench.lines[0]?.dies();
+    expect((await readReply(stream)).status).toBe(200);
+    await expect(bench.ask(undefined, session, { method: 'GET' })).rejects.toMatchObject({ code: 'session_not_found' });
+    expect(bench.leased).toBe(0);
+  });
+
+  it('says so when the server refuses to be initialised again', async () => {
+    let refuse = false;
+    const bench = new Bench((message, line) => {
+      if (refuse && message.method === 'initialize')
+        line.says({ id: message.id, error: { code: -32000, message: 'no' } });
+      else polite(message, line);
+    });
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    refuse = true;
+    bench.lines[0]?.dies();
+    await settled();
+    await expect(bench.ask(call('x'), session)).rejects.toThrow('refused initialize');
+    expect(bench.recovered).toMatchObject([{ outcome: 'refused', sessions: ['a'] }]);
+  });
+
   it('refuses a request without a session', async () => {
     await expect(new Bench().ask(call('x'))).rejects.toThrow('initialize first');
   });
@@ -337,6 +371,63 @@ describe('one line for everybody', () => {
     expect(bench.lines.map(({ heard }) => heard)).toEqual([
       ['initialize', 'notifications/initialized', 'tools/call', 'tools/call'],
     ]);
+  });
+});
+
+describe('one line for everybody that is lost', () => {
+  const shared = async (options: { onLoss?: 'fail' } = {}) => {
+    const bench = new Bench(polite, { isolation: 'shared', ...options });
+    const sessions = [sessionOf('a', ['u://1', 'u://2'], 'error'), sessionOf('b', ['u://2', 'u://3'], 'info')] as const;
+    for (const session of sessions) await bench.answer(INITIALIZE, session);
+    return { bench, sessions };
+  };
+  const heardOf = (line: PlayedLine | undefined, method: string): unknown[] =>
+    line?.params.filter((_params, at) => line.heard[at] === method) ?? [];
+
+  it('is opened once, with what all its sessions had asked for', async () => {
+    const { bench, sessions } = await shared();
+    bench.lines[0]?.dies();
+    await settled();
+    const asked = Array.from({ length: 20 }, (_, id) => bench.answer(call('x', id), sessions[id % 2]));
+    for (const answer of await Promise.all(asked)) expect(answer.messages[0]).toMatchObject({ result: { said: 'x' } });
+    expect(bench.lines.length).toBe(2);
+    expect(heardOf(bench.lines[1], 'initialize').length).toBe(1);
+    expect(heardOf(bench.lines[1], 'logging/setLevel')).toEqual([{ level: 'info' }]);
+    expect(heardOf(bench.lines[1], 'resources/subscribe')).toEqual(['u://1', 'u://2', 'u://3'].map((uri) => ({ uri })));
+    expect(bench.recovered).toMatchObject([{ outcome: 'ok', sessions: ['a', 'b'] }]);
+  });
+
+  it('brings updates to the streams of sessions that asked for nothing since', async () => {
+    const { bench, sessions } = await shared();
+    const stream = await bench.ask(undefined, sessions[1], { method: 'GET' });
+    const read = readReply(stream);
+    bench.lines[0]?.dies();
+    await settled();
+    await bench.answer(call('x'), sessions[0]);
+    bench.lines[1]?.says({ method: 'notifications/resources/updated', params: { uri: 'u://3' } });
+    await settled();
+    sessions[1].end();
+    expect((await read).messages).toMatchObject([{ params: { uri: 'u://3' } }]);
+  });
+
+  it('is a loss to each of its sessions where that is wanted', async () => {
+    const { bench, sessions } = await shared({ onLoss: 'fail' });
+    bench.lines[0]?.dies();
+    await settled();
+    for (const session of sessions) expect((await bench.answer(call('x'), session)).status).toBe(404);
+    const again = sessionOf('c', []);
+    await bench.answer(INITIALIZE, again);
+    expect((await bench.answer(call('y'), again)).messages[0]).toMatchObject({ result: { said: 'y' } });
+    expect((await bench.answer(call('x'), sessions[1])).status).toBe(404);
+    expect(bench.recovered).toEqual([]);
+  });
+
+  it('keeps a subscription that another session still wants', async () => {
+    const { bench, sessions } = await shared();
+    const leave = (uri: string) => ({ jsonrpc: '2.0', id: 1, method: 'resources/unsubscribe', params: { uri } });
+    for (const uri of ['u://1', 'u://2'])
+      expect((await bench.answer(leave(uri), sessions[0])).messages[0]).toMatchObject({ id: 1, result: {} });
+    expect(heardOf(bench.lines[0], 'resources/unsubscribe')).toEqual([{ uri: 'u://1' }]);
   });
 });
 

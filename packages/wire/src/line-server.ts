@@ -92,6 +92,8 @@ class Serving implements LineServer {
   #draining = false;
   /** The client has left, or is left: what waits for its turn is not taken up any more. */
   #abandoned = false;
+  /** Aborted when the client has left, or is left. */
+  readonly #present = new AbortController();
   readonly #finished = Promise.withResolvers<void>();
   #finishing = false;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -256,12 +258,12 @@ class Serving implements LineServer {
     return false;
   }
 
-  /** Opens the session again, once for all who lost it. */
+  /** Opens the session again, once for all who lost it; that one of them is given up does not stop it. */
   async #reopen(signal: AbortSignal): Promise<void> {
-    this.#reopening ??= this.#initializeAgain(signal).finally(() => {
+    this.#reopening ??= this.#initializeAgain(this.#present.signal).finally(() => {
       this.#reopening = undefined;
     });
-    await this.#reopening;
+    await untilAborted(this.#reopening, signal);
   }
 
   /** With the client's own `initialize`, as a client of Streamable HTTP does; this one does not notice. */
@@ -303,8 +305,10 @@ class Serving implements LineServer {
   }
 
   #abandon(): void {
+    const left = new ProxyError('cancelled', 'the client has left');
     this.#abandoned = true;
-    for (const { abort } of this.#running) abort.abort(new ProxyError('cancelled', 'the client has left'));
+    this.#present.abort(left);
+    for (const { abort } of this.#running) abort.abort(left);
   }
 
   /** After the last message: what is in flight, the standing stream, the session, the line, in this order. */

@@ -36,6 +36,7 @@ export const REPLIES: Readonly<Record<ErrorCode, ErrorReplyRule>> = {
   session_not_found: { status: 404, rpc: -32001 },
   session_limit: { status: 503, rpc: -32010 },
   stream_conflict: { status: 409, rpc: -32000 },
+  events_expired: { status: 400, rpc: -32000 },
   blocked: { status: 403, requestStatus: 200, rpc: -32003 },
   rate_limited: { status: 429, rpc: -32005 },
   pool_exhausted: { status: 503, rpc: -32006 },

@@ -9,7 +9,13 @@ describe('withMembers', () => {
     changes: Record<string, string | undefined>,
     expected: string,
   ][] = [
-    ['removes a member', '{"a":1.0,"b":2,"c":9007199254740993}', [], { b: undefined }, '{"a":1.0,"c":9007199254740993}'],
+    [
+      'removes a member',
+      '{"a":1.0,"b":2,"c":9007199254740993}',
+      [],
+      { b: undefined },
+      '{"a":1.0,"c":9007199254740993}',
+    ],
     ['removes the last one', '{"a":1 , "b":2}', [], { b: undefined }, '{"a":1}'],
     ['removes the only one', '{ "a" : {} }', [], { a: undefined }, '{}'],
     ['replaces a member', '{"a":1,"b":2}', [], { a: '"x"' }, '{"b":2,"a":"x"}'],

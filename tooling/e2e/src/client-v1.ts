@@ -1,6 +1,8 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
   CreateMessageRequestSchema,
@@ -51,8 +53,15 @@ export async function connectV1(target: Target, { roots }: ConnectOptions = {}):
   };
 }
 
-function transportTo(target: Target): StdioClientTransport | StreamableHTTPClientTransport {
-  if ('url' in target) return new StreamableHTTPClientTransport(new URL(target.url));
+/** The URL tells the transport: `ws:` WebSocket, a path that ends in `/sse` the legacy pair, else Streamable HTTP. */
+function transportTo(
+  target: Target,
+): StdioClientTransport | StreamableHTTPClientTransport | SSEClientTransport | WebSocketClientTransport {
+  if ('url' in target) {
+    const url = new URL(target.url);
+    if (url.protocol === 'ws:') return new WebSocketClientTransport(url);
+    return url.pathname.endsWith('/sse') ? new SSEClientTransport(url) : new StreamableHTTPClientTransport(url);
+  }
   const { args = [], env, ...rest } = target;
   return new StdioClientTransport({ ...rest, args: [...args], stderr: 'ignore', ...(env && { env: { ...env } }) });
 }

@@ -192,6 +192,11 @@ export class Build {
         idleMs: settings.get('session-idle'),
         max: settings.get('max-sessions'),
         maxPerCredential: settings.get('max-sessions-per-credential'),
+        resume: {
+          events: settings.get('resume-events'),
+          bytes: settings.get('resume-bytes'),
+          totalBytes: settings.get('resume-total'),
+        },
       },
       limits: this.limits(),
       interceptors: this.interceptors(),

@@ -43,6 +43,30 @@ export const SESSION_OPTIONS = [
     commands: PROXY,
     help: 'sessions at the same time of clients that send the same credential',
   }),
+  one({
+    name: 'resume-events',
+    type: int({ min: 1, max: 100_000 }),
+    fallback: '1000',
+    group: 'Sessions',
+    commands: PROXY,
+    help: 'events kept for each session, so that a client that was cut gets them with Last-Event-ID',
+  }),
+  one({
+    name: 'resume-bytes',
+    type: size({ min: KIB, max: GIB }),
+    fallback: '8MiB',
+    group: 'Sessions',
+    commands: PROXY,
+    help: 'how large these events may be together for each session',
+  }),
+  one({
+    name: 'resume-total',
+    type: size({ min: KIB, max: 64 * GIB }),
+    fallback: '256MiB',
+    group: 'Sessions',
+    commands: PROXY,
+    help: 'how large they may be for all sessions; the oldest go first',
+  }),
 ] as const;
 
 export const CHILDREN_OPTIONS = [

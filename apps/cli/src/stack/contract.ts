@@ -79,6 +79,8 @@ export interface SessionsConfig {
   readonly idleMs: number;
   readonly max: number;
   readonly maxPerCredential: number;
+  /** What is kept of streams for clients that were cut: for each session, and in all. Sizes in bytes. */
+  readonly resume: { readonly events: number; readonly bytes: number; readonly totalBytes: number };
 }
 
 export interface RecordingConfig {

@@ -3,12 +3,14 @@ import type { SessionLayer } from '@shadowcat/session';
 import type { StoreHealth } from '@shadowcat/store';
 import type { RecorderState } from '@shadowcat/tape';
 import type { ListenerStats } from '@shadowcat/transport-http';
+import type { ResumptionLayer } from '@shadowcat/transport-sse';
 import type { UpstreamStats } from './upstreams.js';
 
 /** Parts that know their own figures; read when somebody asks for metrics, not before. */
 export interface GaugeSources {
   readonly measure: MeasureLayer;
   readonly sessions: SessionLayer;
+  readonly resumption?: ResumptionLayer;
   readonly listener?: () => ListenerStats | undefined;
   readonly upstreams?: () => UpstreamStats;
   readonly recorder?: () => RecorderState;
@@ -20,7 +22,8 @@ export interface GaugeSources {
 export function readGauges(meter: Meter, sources: GaugeSources): void {
   meter.read(INSTRUMENTS.inFlight, () => sources.measure.inFlight());
   readSessions(meter, sources.sessions);
-  const { listener, upstreams, recorder, store } = sources;
+  const { listener, upstreams, recorder, store, resumption } = sources;
+  if (resumption !== undefined) readResumption(meter, resumption);
   if (listener !== undefined) {
     meter.read(INSTRUMENTS.connections, () => listener()?.connections ?? 0);
     meter.read(INSTRUMENTS.streams, () => listener()?.streams ?? 0);
@@ -53,6 +56,26 @@ function readSessions(meter: Meter, sessions: SessionLayer): void {
   meter.read(INSTRUMENTS.sessionsEnded, () =>
     Object.entries(sessions.stats().ended).map(([reason, value]) => ({ labels: [reason], value })),
   );
+}
+
+function readResumption(meter: Meter, { stats }: ResumptionLayer): void {
+  meter.read(INSTRUMENTS.keptStreams, () => {
+    const { streams, detached } = stats();
+    return [
+      { labels: ['detached'], value: detached },
+      { labels: ['other'], value: streams - detached },
+    ];
+  });
+  meter.read(INSTRUMENTS.keptEvents, () => stats().events);
+  meter.read(INSTRUMENTS.keptBytes, () => stats().bytes);
+  meter.read(INSTRUMENTS.keptEvicted, () => stats().evicted);
+  meter.read(INSTRUMENTS.resumptions, () => {
+    const { resumed, expired } = stats();
+    return [
+      { labels: ['ok'], value: resumed },
+      { labels: ['expired'], value: expired },
+    ];
+  });
 }
 
 function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {

@@ -1,5 +1,12 @@
 import type { Clock } from '@shadowcat/kernel';
-import { HttpClient, type HttpUpstream, type HttpUpstreamComponents, httpUpstream } from '@shadowcat/transport-http';
+import type { MetadataOrigin } from '@shadowcat/pipeline';
+import {
+  DocumentClient,
+  HttpClient,
+  type HttpUpstream,
+  type HttpUpstreamComponents,
+  httpUpstream,
+} from '@shadowcat/transport-http';
 import type { PartHealth } from './admin.js';
 import type { UpstreamConfig, UrlTarget } from './contract.js';
 

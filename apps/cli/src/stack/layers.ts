@@ -12,9 +12,13 @@ export interface StackParts {
   readonly meter: Meter;
   readonly measure: MeasureLayer;
   readonly sessions: SessionLayer;
+  /** Keeps event streams; absent where nobody can come back for them. */
+  readonly resumption?: Layer;
   readonly interceptors: readonly Interceptor[];
   /** The recorder; absent when nothing is recorded. */
   readonly recorder: Layer | undefined;
+  /** Keeps ids in flight on one session apart; absent where that is done further in. */
+  readonly ids: Layer | undefined;
   readonly limits: LimitsConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -56,7 +60,7 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     identify(access.token),
     // Each message of the legacy pair is an exchange of its own, on a line that was judged when it was opened.
     legacyPair(network.pair, parts, access),
-    innerStack(parts),
+    innerStack(parts, parts.resumption),
   );
 }
 
@@ -89,7 +93,8 @@ function outerLineStack(parts: StackParts, access: AccessConfig | undefined): La
   );
 }
 
-function innerStack(parts: StackParts): Layer {
+/** `resumption` is for clients that can come back: a line that breaks takes its session with it. */
+function innerStack(parts: StackParts, resumption?: Layer): Layer {
   const { limits, clock, log, meter } = parts;
   const verdicts = INSTRUMENTS.interceptorVerdicts;
   return compose(
@@ -102,6 +107,8 @@ function innerStack(parts: StackParts): Layer {
     }),
     // After classify, because only legacy exchanges have sessions; before rules and tape, which want to know whose it is.
     parts.sessions,
+    // Just inside of sessions, so that what is kept and sent again is what the client was sent, after rules had their say.
+    ...(resumption === undefined ? [] : [resumption]),
     // Inside of sessions, so that rules never see a request of a session that does not exist.
     intercept(
       parts.interceptors,
@@ -110,5 +117,7 @@ function innerStack(parts: StackParts): Layer {
     ),
     // Innermost of the judging layers: the tape holds what really left and what really came back.
     ...(parts.recorder === undefined ? [] : [parts.recorder]),
+    // Right around the upstream: interceptors and the tape know requests by the ids that their clients gave them.
+    ...(parts.ids === undefined ? [] : [parts.ids]),
   );
 }

@@ -1,5 +1,6 @@
 import type { Clock, Handler } from '@shadowcat/kernel';
 import { measure } from '@shadowcat/metrics';
+import { type MetadataOrigin, uniqueIds } from '@shadowcat/pipeline';
 import type { StoreHealth } from '@shadowcat/store';
 import type { RecorderState } from '@shadowcat/tape';
 import type { ListenerStats } from '@shadowcat/transport-http';
@@ -13,7 +14,8 @@ import { openMeter } from './meter.js';
 import type { Owned } from './owned.js';
 import { openRecorder } from './recording.js';
 import { recoveries } from './recoveries.js';
-import { openSessions } from './sessions.js';
+import { openResumption, openSessions } from './sessions.js';
+import { counter, unguessableId } from './system.js';
 import { openUpstreams } from './upstreams.js';
 
 export interface ProxyComponents {
@@ -31,6 +33,8 @@ export interface Proxy {
   /** The innermost handler. */
   readonly upstream: Handler;
   readonly admin: AdminSources;
+  /** Where OAuth documents come from. */
+  readonly metadata: readonly MetadataOrigin[];
   /** For the log: what is behind the proxy. */
   readonly describe: string;
   /** Says where the listener's figures are, once there is one. */
@@ -59,12 +63,17 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
     note: recorder?.note,
     recoveries: recoveries({ meter, recorder }),
   });
+  const resumption = openResumption(config.sessions.resume, { clock, log, owned, store });
   let storeHealth: StoreHealth | undefined;
   let listener: (() => ListenerStats) | undefined;
   const measuring = measure({ meter, clock });
+  // On lines the correlator does it. Ids of one run are not those of the next: sessions outlive a run.
+  const overHttp = config.targets.some((target) => target.kind === 'url' && target.transport === 'http');
+  const ids = overHttp ? uniqueIds({ newId: counter(`u${unguessableId().slice(0, 8)}.`) }) : undefined;
   readGauges(meter, {
     measure: measuring,
     sessions,
+    resumption,
     listener: () => listener?.(),
     upstreams: () => upstreams.stats(),
     store: () => storeHealth,
@@ -80,8 +89,9 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
     };
   };
   return {
-    parts: { meter, measure: measuring, sessions, interceptors, recorder, limits: config.limits, clock, log },
+    parts: { meter, measure: measuring, sessions, resumption, interceptors, recorder, ids, limits: config.limits, clock, log },
     upstream: upstreams.handler,
+    metadata: upstreams.metadata,
     admin: {
       health,
       metrics: async () => {

@@ -42,6 +42,8 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
     sessions,
     interceptors: [],
     recorder: undefined,
+    // Tapes have no sessions that could be mixed up.
+    ids: undefined,
     limits,
     clock,
     log,

@@ -1,9 +1,10 @@
 import type { Clock, Log } from '@shadowcat/kernel';
 import { type SessionLayer, sessionLayer } from '@shadowcat/session';
 import { openStore, type Store } from '@shadowcat/store';
+import { type ResumptionLayer, resumption } from '@shadowcat/transport-sse';
 import type { SessionsConfig } from './contract.js';
 import type { Owned } from './owned.js';
-import { unguessableId } from './system.js';
+import { randomName, unguessableId } from './system.js';
 
 /** Opens the store, and the sessions that are kept in it. Rejects in plain words when the store cannot be used. */
 export async function openSessions(
@@ -21,4 +22,18 @@ export async function openSessions(
   // What expired while no proxy ran is still in the store.
   void sessions.sweep();
   return { store, sessions };
+}
+
+/**
+ * Keeps the event streams of sessions. To be opened after the upstreams, so that it is closed before them: what they say at
+ * their own end is no part of any stream.
+ */
+export function openResumption(
+  config: SessionsConfig['resume'],
+  components: { readonly clock: Clock; readonly log: Log; readonly owned: Owned; readonly store: Store },
+): ResumptionLayer {
+  const { clock, log, owned, store } = components;
+  const layer = resumption(config, { clock, log, newId: randomName, store: store.events });
+  owned.add('the event log', () => layer.close());
+  return layer;
 }

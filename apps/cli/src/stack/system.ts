@@ -15,6 +15,9 @@ export const systemClock: Clock = {
 /** 192 random bits in visible ASCII: an id that a client cannot guess (MCP 2025-11-25, "Session Management"). */
 export const unguessableId = (): string => randomBytes(24).toString('base64url');
 
+/** 72 random bits in letters and digits: a name that is not met twice within a session, also not across restarts. */
+export const randomName = (): string => randomBytes(9).toString('hex');
+
 /** Short ids, unique within the process: `prefix` and a count in base 36. */
 export function counter(prefix: string): () => string {
   let count = 0;

@@ -1,5 +1,6 @@
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
 import { type Meter, measureUpstream } from '@shadowcat/metrics';
+import type { MetadataOrigin } from '@shadowcat/pipeline';
 import type { PoolStats } from '@shadowcat/pool';
 import { openSsePair } from '@shadowcat/transport-http';
 import { openSocket } from '@shadowcat/transport-ws';
@@ -19,12 +20,15 @@ export interface UpstreamStats {
   readonly children: number;
   readonly spawns: { readonly started: number; readonly failed: number };
   readonly exits: Readonly<Record<string, number>>;
+  /** Answers that nobody waited for any more, or that came for another request. */
   readonly lateAnswers: number;
 }
 
 export interface Upstreams {
   /** The innermost handler: chooses a target and sends. */
   readonly handler: Handler;
+  /** Where OAuth documents come from: the HTTP servers. */
+  readonly metadata: readonly MetadataOrigin[];
   stats(): UpstreamStats;
   health(): Promise<PartHealth>;
 }
@@ -45,6 +49,8 @@ interface Target {
   health(): Promise<PartHealth>;
   close(): Promise<void>;
   readonly lines: LineTarget | undefined;
+  lateAnswers(): number;
+  readonly metadata?: MetadataOrigin;
 }
 
 /** How many exit reasons are told apart. */
@@ -76,6 +82,7 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
     targets.flatMap(({ name, lines }) => (lines === undefined ? [] : [{ name, stats: lines.stats() }]));
   return {
     handler: measured(chosen),
+    metadata: targets.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata])),
     stats: () => {
       const all = pools();
       const sum = (pick: (stats: PoolStats) => number): number =>
@@ -87,7 +94,7 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
         children: commands ? sum(({ open, opening }) => open - opening) : 0,
         spawns: commands ? { started: sum(({ spawned }) => spawned), failed: sum(({ failed }) => failed) } : NO_SPAWNS,
         exits,
-        lateAnswers: targets.reduce((total, { lines }) => total + (lines?.lateAnswers() ?? 0), 0),
+        lateAnswers: targets.reduce((total, target) => total + target.lateAnswers(), 0),
       };
     },
     health: () => healthOf(targets, chosen),
@@ -103,7 +110,7 @@ function urlTarget(
 ): Target {
   if (target.transport === 'http') {
     const http = httpTarget(target, config.upstream, components);
-    return { ...http, lines: undefined };
+    return { ...http, lines: undefined, lateAnswers: () => http.handler.stats().foreign };
   }
   const { headers, connectTimeoutMs, firstByteTimeoutMs } = config.upstream;
   const { maxLine } = config.children;
@@ -129,6 +136,7 @@ function ofLines(lines: LineTarget): Target {
     handler,
     lines,
     health: () => lines.health(),
+    lateAnswers: () => lines.lateAnswers(),
     close: () => lines.close(),
   };
 }

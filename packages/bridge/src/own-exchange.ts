@@ -1,0 +1,55 @@
+import { Body, Context, type Exchange, type HeaderMap } from '@shadowcat/kernel';
+import {
+  callSlot,
+  classify,
+  credentialSlot,
+  jsonFraming,
+  type Message,
+  peerSlot,
+  type SessionHandle,
+  sessionSlot,
+} from '@shadowcat/wire';
+
+const encoder = new TextEncoder();
+
+export interface OwnExchange {
+  readonly id: string;
+  /** On whose behalf: target, credential and those header fields that are not about one message. */
+  readonly client: Exchange;
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  readonly message?: Message;
+  /** Header fields of MCP that this exchange has. */
+  readonly headers: HeaderMap;
+  readonly session?: SessionHandle;
+  readonly signal: AbortSignal;
+}
+
+/** An exchange of the bridge's own, made on behalf of a client, as it looks inside of the classify and session layers. */
+export function ownExchange({ id, client, method, message, headers, session, signal }: OwnExchange): Exchange {
+  const fields: Record<string, HeaderMap[string]> = {};
+  for (const name in client.head.headers) {
+    if (!name.startsWith('mcp-') && !OF_ONE_BODY.has(name)) fields[name] = client.head.headers[name];
+  }
+  fields['accept'] = method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream';
+  if (message !== undefined) fields['content-type'] = 'application/json';
+  Object.assign(fields, headers);
+  const head = { method, target: client.head.target, headers: fields };
+  const context = new Context();
+  context.set(callSlot, classify(head, message === undefined ? [] : [message], false));
+  if (session !== undefined) context.set(sessionSlot, session);
+  for (const slot of [credentialSlot, peerSlot]) {
+    const value = client.context.get(slot);
+    if (value !== undefined) context.set(slot, value);
+  }
+  const body = message === undefined ? Body.empty : Body.whole(encoder.encode(message.text), jsonFraming);
+  return { id, head, body, signal, context };
+}
+
+const OF_ONE_BODY: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-type',
+  'transfer-encoding',
+  'content-encoding',
+  'expect',
+  'last-event-id',
+]);
