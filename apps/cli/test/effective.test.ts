@@ -160,6 +160,7 @@ describe('what the stack gets', () => {
         connectTimeoutMs: 5000,
         firstByteTimeoutMs: 60_000,
         onLoss: 'recover',
+        bridge: 'auto',
       },
       children: { isolation: 'session', max: 64, maxQueue: 256, queueTimeoutMs: 30_000, maxLine: 10_485_760 },
       sessions: {

@@ -1,1 +1,3 @@
+export { type Bridge, type BridgeStats, bridge } from './bridge.js';
 export type { BridgeComponents, BridgeOptions } from './contract.js';
+export { HeldQuestions } from './modern-over-legacy/held.js';

@@ -70,7 +70,7 @@ export const INSTRUMENTS = {
   children: gauge('children', 'Child processes that live.'),
   spawns: counter('spawns_total', 'Child processes that were started.', ['outcome']),
   childExits: counter('child_exits_total', 'Child processes that ended.', ['reason']),
-  lateAnswers: counter('late_answers_total', 'Answers of upstreams that nobody waited for any more, or that came for another request.'),
+  lateAnswers: counter('late_answers_total', 'Answers of upstreams that came too late, or for another request.'),
   targetUp: gauge('upstream_up', 'Whether a target takes part in balancing (1) or is ejected (0).', ['target']),
   targetEjections: counter('upstream_ejections_total', 'How often a target was ejected for its failures.', ['target']),
   interceptorVerdicts: counter('interceptor_verdicts_total', 'Verdicts of interceptors.', ['interceptor', 'verdict']),

@@ -18,7 +18,7 @@ export class HttpExchange implements Exchange {
     this.id = id;
     const peer = request.socket.remoteAddress;
     if (peer !== undefined) this.context.set(peerSlot, peer);
-    this.head = { method: request.method ?? 'GET', target: request.url ?? '/', headers };
+    this.head = headOf(request);
     const declared = headers['content-length'];
     if ((declared === undefined || declared === '0') && headers['transfer-encoding'] === undefined) {
       this.body = Body.empty;
@@ -44,3 +44,14 @@ export class HttpExchange implements Exchange {
     this.#controller?.abort(reason);
   }
 }
+
+function headOf({ method = 'GET', url = '/', headers }: IncomingMessage): RequestHead {
+  if (url.startsWith('/')) return { method, target: url, headers };
+  // A client that takes us for its proxy names the authority in the target; Host is to be ignored (RFC 9112, 3.2.2).
+  const [, authority, target = ''] = ABSOLUTE.exec(url) ?? [];
+  if (authority === undefined) return { method, target: url, headers };
+  return { method, target: target.startsWith('/') ? target : `/${target}`, headers: { ...headers, host: authority } };
+}
+
+/** `http://authority/path?query`; what names a user has no place there (RFC 9110, 4.2.4) and stays what it is. */
+const ABSOLUTE = /^https?:\/\/([^/?#@]+)([/?].*)?$/i;

@@ -1,4 +1,4 @@
-import { ProxyError } from '@shadowcat/kernel';
+import type { ProxyError } from '@shadowcat/kernel';
 import { connectionCompliance, type FarEnd, settled } from '@shadowcat/testkit';
 import { sseFraming } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';

@@ -123,7 +123,9 @@ connectionCompliance(
         near: ownStdio({ input: stdio, output: stdio, maxLine: LIMIT }, components),
         far: farEnd(far, () => void far.resetAndDestroy()),
         close: async () => {
-          const left = ['data', 'end', 'drain'].filter((event) => stdio.listenerCount(event) > (event === 'end' ? 1 : 0));
+          const left = ['data', 'end', 'drain'].filter(
+            (event) => stdio.listenerCount(event) > (event === 'end' ? 1 : 0),
+          );
           stdio.destroy();
           far.destroy();
           return left.map((event) => `a listener for ${event}`);

@@ -12,7 +12,10 @@ import { notificationText } from './texts.js';
 export interface LineClientOptions {
   /** Whether clients that must not see each other's messages use this line. Default: it belongs to one session. */
   readonly shared?: boolean;
-  /** Without an answer for this long a reply becomes a stream. Default 15 s. */
+  /**
+   * Without an answer for this long a reply becomes a stream. Default 15 s; 1 s for clients of 2025-11-25 or later, who can
+   * come back to a stream that begins with an event id.
+   */
   readonly commitAfterMs?: number;
   /** Requests in flight at the same time. Default 1000. */
   readonly maxInFlight?: number;
@@ -34,6 +37,8 @@ export interface LineStats extends InboxStats {
 }
 
 const COMMIT_AFTER_MS = 15_000;
+const COMMIT_EARLY_MS = 1000;
+const PRIMING_SINCE = '2025-11-25';
 const MAX_IN_FLIGHT = 1000;
 const STREAM_QUEUE = 1024 * 1024;
 const MAX_UNSENT = 16 * 1024 * 1024;
@@ -195,7 +200,7 @@ export class LineClient implements AsyncDisposable {
       era,
       scope,
       batch: call.batch,
-      commitAfterMs: this.#options.commitAfterMs ?? COMMIT_AFTER_MS,
+      commitAfterMs: this.#options.commitAfterMs ?? commitAfter(exchange),
       queueLimit: this.#options.streamQueue ?? STREAM_QUEUE,
       clock: this.#clock,
       left: (gone) => this.#abandon(gone),
@@ -281,6 +286,11 @@ export class LineClient implements AsyncDisposable {
     this.#onClosed = [];
     for (const done of listeners) done(error);
   }
+}
+
+function commitAfter({ context }: Exchange): number {
+  const version = context.get(sessionSlot)?.protocolVersion ?? '';
+  return version >= PRIMING_SINCE ? COMMIT_EARLY_MS : COMMIT_AFTER_MS;
 }
 
 function ignore(): void {

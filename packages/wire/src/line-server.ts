@@ -214,7 +214,7 @@ class Serving implements LineServer {
       const before = this.#session.id;
       const lost = await this.#attempt(running, line, true);
       if (!lost) return;
-      if (this.#reopening !== undefined || this.#session.id === before) await this.#reopen(abort.signal);
+      if (this.#reopening !== undefined || this.#session.id === before) await this.#reopen();
       await this.#attempt(running, line, false);
     } catch (thrown) {
       const error = ProxyError.from(thrown);
@@ -259,11 +259,11 @@ class Serving implements LineServer {
   }
 
   /** Opens the session again, once for all who lost it; that one of them is given up does not stop it. */
-  async #reopen(signal: AbortSignal): Promise<void> {
+  async #reopen(): Promise<void> {
     this.#reopening ??= this.#initializeAgain(this.#present.signal).finally(() => {
       this.#reopening = undefined;
     });
-    await untilAborted(this.#reopening, signal);
+    await this.#reopening;
   }
 
   /** With the client's own `initialize`, as a client of Streamable HTTP does; this one does not notice. */

@@ -15,7 +15,7 @@ import { toJson } from './json.js';
 import { CLIENT_CAPABILITIES, type ConnectOptions, REQUEST_MS, type Target, type TestClient } from './test-client.js';
 
 /** Connects the official SDK v1, which speaks the legacy revisions, and answers whatever the server asks. */
-export async function connectV1(target: Target, { roots }: ConnectOptions = {}): Promise<TestClient> {
+export async function connectV1(target: Target, { roots, onMessage }: ConnectOptions = {}): Promise<TestClient> {
   const client = new Client({ name: 'e2e-v1', version: '1.0.0' }, { capabilities: CLIENT_CAPABILITIES });
   const answers = new Answers(roots);
   client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => answers.sample(params));
@@ -25,7 +25,15 @@ export async function connectV1(target: Target, { roots }: ConnectOptions = {}):
   const transport = transportTo(target);
   const options = { timeout: REQUEST_MS };
   // The SDK's own transports are not assignable to its Transport type under exactOptionalPropertyTypes.
-  await client.connect(transport as Transport, options);
+  const line = transport as Transport;
+  await client.connect(line, options);
+  const receive = line.onmessage;
+  if (onMessage) {
+    line.onmessage = (message, extra) => {
+      onMessage(toJson(message));
+      receive?.(message, extra);
+    };
+  }
   return {
     era: 'legacy',
     requests: answers.requests,

@@ -1,4 +1,4 @@
-import { Client, LOG_LEVEL_META_KEY, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client, LOG_LEVEL_META_KEY, StreamableHTTPClientTransport, type Transport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Answers } from './answers.js';
 import { toJson } from './json.js';
@@ -14,7 +14,7 @@ export interface ConnectV2Options extends ConnectOptions {
 }
 
 /** Connects the official client v2 in one of its modes, and answers whatever the server asks. */
-export async function connectV2(target: Target, { mode, roots }: ConnectV2Options): Promise<TestClient> {
+export async function connectV2(target: Target, { mode, roots, onMessage }: ConnectV2Options): Promise<TestClient> {
   const client = new Client(
     { name: 'e2e-v2', version: '1.0.0' },
     { capabilities: CLIENT_CAPABILITIES, versionNegotiation: { mode: NEGOTIATION[mode] } },
@@ -27,6 +27,14 @@ export async function connectV2(target: Target, { mode, roots }: ConnectV2Option
   const transport = transportTo(target);
   const options = { timeout: REQUEST_MS };
   await client.connect(transport, options);
+  const line: Transport = transport;
+  const receive = line.onmessage;
+  if (onMessage) {
+    line.onmessage = (message, extra) => {
+      onMessage(toJson(message));
+      receive?.(message, extra);
+    };
+  }
   const era = client.getProtocolEra() ?? 'legacy';
   // A modern server logs only for requests that say from which level on.
   const meta = era === 'modern' ? { _meta: { [LOG_LEVEL_META_KEY]: 'debug' } } : {};

@@ -4,11 +4,11 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface RelayOptions {
   /** Where to. On 127.0.0.1. */
   readonly port: number;
-  /** Called for each connection: after so many bytes from the server it is cut; `undefined`: never. */
+  /** Called for each event stream: so many bytes after its first event it is cut; `undefined`: never. */
   readonly cutAfter: () => number | undefined;
 }
 
-/** A TCP relay that cuts connections in the middle of what the server says. */
+/** A TCP relay that cuts connections in the middle of the event streams that the server sends. */
 export interface CuttingRelay extends AsyncDisposable {
   readonly port: number;
   /** Connections that were cut so far. */
@@ -36,10 +36,10 @@ export async function cuttingRelay(options: RelayOptions): Promise<CuttingRelay>
     client.once('close', end);
     upstream.once('close', end);
     client.pipe(upstream);
-    let left = options.cutAfter() ?? Number.POSITIVE_INFINITY;
+    const fuse = new Fuse(options.cutAfter);
     upstream.on('data', (chunk: Buffer) => {
-      if (chunk.length <= left) {
-        left -= chunk.length;
+      const at = fuse.burn(chunk);
+      if (at === undefined) {
         client.write(chunk);
         return;
       }
@@ -47,7 +47,7 @@ export async function cuttingRelay(options: RelayOptions): Promise<CuttingRelay>
       upstream.removeAllListeners('data');
       upstream.pause();
       // A reset would take back what was sent before it.
-      client.end(chunk.subarray(0, left), end);
+      client.end(chunk.subarray(0, at), end);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -63,6 +63,43 @@ export async function cuttingRelay(options: RelayOptions): Promise<CuttingRelay>
       await once(server, 'close');
     },
   };
+}
+
+const HEAD = 'HTTP/1.1 ';
+/** Ends an event; the lines of a head end with CR LF. */
+const EVENT_END = '\n\n';
+
+/** Where one connection is to be cut. */
+class Fuse {
+  readonly #draw: () => number | undefined;
+  /** Bytes to go, once an event has passed of the current stream. */
+  #left: number | undefined;
+  #tail = '';
+
+  constructor(draw: () => number | undefined) {
+    this.#draw = draw;
+  }
+
+  /** Where in this chunk the connection is to be cut, if it is. */
+  burn(chunk: Buffer): number | undefined {
+    const before = this.#tail.length;
+    const text = this.#tail + chunk.toString('latin1');
+    this.#tail = text.slice(-(HEAD.length - 1));
+    const head = text.lastIndexOf(HEAD);
+    if (head >= 0) this.#left = undefined;
+    let counted = chunk.length;
+    if (this.#left === undefined) {
+      const event = text.indexOf(EVENT_END, Math.max(0, head));
+      if (event < 0) return undefined;
+      this.#left = this.#draw() ?? Number.POSITIVE_INFINITY;
+      counted = text.length - event - EVENT_END.length;
+    }
+    if (counted <= this.#left) {
+      this.#left -= counted;
+      return undefined;
+    }
+    return Math.max(0, text.length - before - counted + this.#left);
+  }
 }
 
 /** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */

@@ -71,14 +71,17 @@ export async function memoryServer(): Promise<ServerUnderTest> {
   };
 }
 
-/** The fixture over HTTP; stopped when disposed. */
-export function startFixture(flags: readonly string[] = []): Promise<OwnedProcess & { readonly url: string }> {
-  return startWithUrl({ command: process.execPath, args: [FIXTURE_MAIN, 'http', '0', ...flags] });
+/** The fixture over HTTP, on a port of its own or on this one; stopped when disposed. */
+export function startFixture(
+  flags: readonly string[] = [],
+  port = 0,
+): Promise<OwnedProcess & { readonly url: string }> {
+  return startWithUrl({ command: process.execPath, args: [FIXTURE_MAIN, 'http', String(port), ...flags] });
 }
 
-/** server-everything over Streamable HTTP; stopped when disposed. */
-export async function startEverything(): Promise<OwnedProcess & { readonly url: string }> {
-  const port = await freePort();
+/** server-everything over Streamable HTTP, on a port of its own or on this one; stopped when disposed. */
+export async function startEverything(given?: number): Promise<OwnedProcess & { readonly url: string }> {
+  const port = given ?? (await freePort());
   const owned = await OwnedProcess.start({
     command: process.execPath,
     args: [EVERYTHING_MAIN, 'streamableHttp'],

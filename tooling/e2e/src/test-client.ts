@@ -18,6 +18,8 @@ export interface Root {
 export interface ConnectOptions {
   /** What the client answers to `roots/list`. */
   readonly roots?: readonly Root[];
+  /** Gets every message of the server's as it arrives, before the SDK makes anything of it. */
+  readonly onMessage?: (message: Json) => void;
 }
 
 export interface Progress {

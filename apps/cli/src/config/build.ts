@@ -125,10 +125,10 @@ export class Build {
         `${settings.where('path')}: ${path} is where the legacy HTTP+SSE pair is: choose another path, such as /mcp`,
       );
     }
-    return { listen: settings.get('listen'), path, access: this.#access() };
+    return { listen: settings.get('listen'), path, access: this.#access(path) };
   }
 
-  #access(): AccessConfig {
+  #access(path: string): AccessConfig {
     const { settings } = this;
     const file = settings.get('token-file');
     const token =
@@ -136,6 +136,12 @@ export class Build {
       (file === undefined
         ? undefined
         : this.checked(checkTokenFile(file, this.place.cwd, settings.where('token-file')), ''));
+    if (token !== undefined && settings.get('forward-authorization')) {
+      this.problem(
+        `${settings.where('forward-authorization')}: with a token of the proxy's own (${settings.where(file === undefined ? 'token' : 'token-file')}) ` +
+          'the client\'s Authorization is for the proxy and must not go on: drop one, or give the upstream its token with --header',
+      );
+    }
     const { host } = settings.get('listen');
     if (!isLoopback(host) && token === undefined && !settings.get('no-auth') && !settings.get('stdio')) {
       this.problem(
@@ -147,6 +153,7 @@ export class Build {
       token,
       allowHosts: settings.get('allow-host'),
       allowOrigins: settings.get('allow-origin'),
+      publicUrl: publicUrl(settings.get('public-url'), path),
       admin: settings.get('admin'),
     };
   }
@@ -179,6 +186,7 @@ export class Build {
         connectTimeoutMs: settings.get('connect-timeout'),
         firstByteTimeoutMs: settings.get('first-byte-timeout'),
         onLoss: settings.get('on-upstream-loss'),
+        bridge: settings.get('bridge'),
       },
       children: {
         isolation: settings.get('isolation'),
@@ -204,4 +212,9 @@ export class Build {
       drainMs: settings.get('drain-timeout'),
     };
   }
+}
+
+/** The URL of the endpoint; a URL without a path says only where the proxy is. */
+function publicUrl(given: URL | undefined, path: string): string | undefined {
+  return given?.pathname === '/' ? new URL(path, given).href : given?.href;
 }

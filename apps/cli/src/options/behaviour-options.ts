@@ -153,6 +153,14 @@ export const UPSTREAM_OPTIONS = [
     commands: PROXY,
     help: 'a session that its upstream forgot: open it again unnoticed, or tell the client',
   }),
+  one({
+    name: 'bridge',
+    type: oneOf('auto', 'off'),
+    fallback: 'auto',
+    group: 'Upstream',
+    commands: PROXY,
+    help: 'a client and an upstream of different eras of MCP: translate between them, or hand the refusal on',
+  }),
   many({
     name: 'interceptor',
     type: text('module'),

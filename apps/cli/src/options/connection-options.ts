@@ -1,5 +1,5 @@
 import { PROXY, SERVE, TARGET } from './audience.js';
-import { hostName, listenAddress, upstreamUrl, urlPath, webOrigin } from './network-types.js';
+import { endpointUrl, hostName, listenAddress, upstreamUrl, urlPath, webOrigin } from './network-types.js';
 import { many, maybe, one } from './option.js';
 import { bearerToken, envPair } from './pair-types.js';
 import { flag, oneOf, text } from './scalar-types.js';
@@ -61,6 +61,14 @@ export const LISTENING_OPTIONS = [
     group: 'Listening',
     commands: SERVE,
     help: 'path of the endpoint',
+  }),
+  maybe({
+    name: 'public-url',
+    type: endpointUrl,
+    group: 'Listening',
+    commands: PROXY,
+    help: 'the endpoint as clients know it, where TLS or another name stands in front; without a path, --path is added',
+    example: 'https://mcp.example.com/mcp',
   }),
   one({
     name: 'stdio',

@@ -65,6 +65,21 @@ export const urlPath: OptionType<string> = {
   schema: { type: 'string', pattern: '^/' },
 };
 
+/** An endpoint as clients know it. */
+export const endpointUrl: OptionType<URL> = {
+  label: 'url',
+  parse(value) {
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    const usable = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+    if (!usable || url.search !== '' || url.hash !== '') {
+      throw badValue(value, 'an endpoint', 'write it as clients do, as https://mcp.example.com/mcp');
+    }
+    return url;
+  },
+  show: (url) => url.href,
+  schema: { type: 'string', pattern: '^https?://' },
+};
+
 /** What a Host header may hold: a name or address, with or without a port. */
 export const hostName: OptionType<string> = {
   label: 'host[:port]',

@@ -42,6 +42,8 @@ export interface AccessConfig {
   readonly allowHosts: readonly string[];
   /** Origins accepted besides the listener's own, such as `https://app.example`, from `--allow-origin`. */
   readonly allowOrigins: readonly string[];
+  /** The endpoint as clients know it, where TLS or another name stands in front; `undefined`: as their `Host` says. */
+  readonly publicUrl: string | undefined;
   /** Who may read /health and /metrics: only this machine, anyone who reaches the port, or nobody. */
   readonly admin: 'loopback' | 'any' | 'off';
 }
@@ -57,6 +59,8 @@ export interface UpstreamConfig {
   readonly firstByteTimeoutMs: number;
   /** What happens to a session that its upstream lost: opened again with the remembered `initialize`, or 404. */
   readonly onLoss: 'recover' | 'fail';
+  /** Whether clients and targets that share no revision are translated for, or hear each other's refusal. */
+  readonly bridge: 'auto' | 'off';
 }
 
 /** The pool of children. Also bounds the lines to WebSocket and legacy SSE upstreams. */

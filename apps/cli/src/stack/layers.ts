@@ -6,6 +6,7 @@ import { identify } from './access.js';
 import { type AdminSources, admin } from './admin.js';
 import type { AccessConfig, LimitsConfig } from './contract.js';
 import { knownHosts, knownOrigins } from './edge.js';
+import type { OAuthPart } from './oauth.js';
 
 /** What the stack is made of; each part is opened and closed by whoever runs it. */
 export interface StackParts {
@@ -34,6 +35,8 @@ export interface NetworkParts {
   /** What is listened on. */
   readonly host: string;
   readonly admin: AdminSources;
+  /** How clients log in to the upstream; absent where there is none. */
+  readonly oauth?: OAuthPart | undefined;
 }
 
 /** The stack behind an HTTP listener, outermost first. The innermost handler comes from the caller. */
@@ -51,17 +54,26 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     edgeGuard(
       {
         paths: [network.path, ...PAIR_PATHS],
-        allowedHosts: knownHosts(network.host, access.allowHosts),
+        documents: network.oauth?.documents ?? [],
+        allowedHosts: knownHosts(network.host, [...access.allowHosts, ...publicHost(access)]),
         allowedOrigins: knownOrigins(access.allowOrigins),
       },
       { log: parts.log },
     ),
+    // Who has no token yet has to be able to read where to get one. Outside of sessions, whose answers it changes, and of
+    // the tape, which holds what the upstream said itself.
+    ...(network.oauth === undefined ? [] : [network.oauth.layer]),
     // Before the body as well: who has no token has no right to make us parse.
     identify(access.token),
     // Each message of the legacy pair is an exchange of its own, on a line that was judged when it was opened.
     legacyPair(network.pair, parts, access),
     innerStack(parts, parts.resumption),
   );
+}
+
+/** What stands in front of the proxy may send the name that clients use. */
+function publicHost({ publicUrl }: AccessConfig): string[] {
+  return publicUrl === undefined ? [] : [new URL(publicUrl).host];
 }
 
 /** Where clients of 2024-11-05 connect; they have to be told the address of the former only. */

@@ -1,4 +1,5 @@
 import type { Io, ReverseConfig } from './contract.js';
+import { oauthPart } from './oauth.js';
 import { Owned } from './owned.js';
 import { openProxy } from './proxy.js';
 import { serveHttp } from './serve-http.js';
@@ -12,7 +13,11 @@ export async function runReverse(config: ReverseConfig, io: Io): Promise<number>
   await using owned = new Owned(log);
   const proxy = await openProxy(config, { io, clock, owned });
   const { parts, upstream: innermost, admin } = proxy;
-  const listener = await serveHttp(config, { parts, innermost, admin, clock, log, owned });
+  const oauth = oauthPart(
+    { ...config, forwardAuthorization: config.upstream.forwardAuthorization },
+    { origins: proxy.metadata, clock, log },
+  );
+  const listener = await serveHttp(config, { parts, innermost, admin, oauth, clock, log, owned });
   proxy.serving(() => listener.stats());
 
   const url = `${listener.url}${config.path}`;

@@ -4,6 +4,7 @@ import { ssePairServer } from '@shadowcat/transport-sse';
 import type { AdminSources } from './admin.js';
 import type { AccessConfig, LimitsConfig, ListenAddress } from './contract.js';
 import { networkStack, type StackParts } from './layers.js';
+import type { OAuthPart } from './oauth.js';
 import type { Owned } from './owned.js';
 import { counter, unguessableId } from './system.js';
 import { acceptLines } from './web-sockets.js';
@@ -23,6 +24,7 @@ export interface ServingComponents {
   /** The handler behind all layers. */
   readonly innermost: Handler;
   readonly admin: AdminSources;
+  readonly oauth?: OAuthPart | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly owned: Owned;
@@ -33,13 +35,13 @@ export interface ServingComponents {
  * HTTP+SSE pair at `/sse` and `/message`.
  */
 export async function serveHttp(config: ServingConfig, components: ServingComponents): Promise<Listener> {
-  const { parts, innermost, admin, clock, log, owned } = components;
+  const { parts, innermost, admin, oauth, clock, log, owned } = components;
   const { limits, path, access } = config;
   const pair = ssePairServer(
     { target: path, queueLimit: limits.maxStreamQueue, maxBody: limits.maxBody },
     { clock, log, newId: counter('s'), newSecret: unguessableId },
   );
-  const stack = networkStack(parts, { path, access, host: config.listen.host, admin, pair });
+  const stack = networkStack(parts, { path, access, host: config.listen.host, admin, pair, oauth });
   const listener = await listen(
     {
       ...config.listen,

@@ -1,3 +1,4 @@
+import { HeldQuestions, bridge } from '@shadowcat/bridge';
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
 import { type Meter, measureUpstream } from '@shadowcat/metrics';
 import type { MetadataOrigin } from '@shadowcat/pipeline';
@@ -11,6 +12,7 @@ import type { ProxyConfig, UrlTarget } from './contract.js';
 import { httpTarget } from './http-targets.js';
 import { type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
+import { unguessableId } from './system.js';
 import type { Recoveries } from './recoveries.js';
 
 /** Figures of everything behind the proxy, for metrics. */
@@ -72,9 +74,10 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
   for (const target of config.targets)
     if (target.kind === 'url') targets.push(urlTarget(target, config, { clock, log, recovered, resumed }));
   for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
+  const served = config.upstream.bridge === 'off' ? targets : bridged(targets, { clock, log, owned });
   const measured = measureUpstream({ meter, clock });
   const chosen: Balance = balance(
-    targets.map(({ name, handler }) => ({ name, handler })),
+    served.map(({ name, handler }) => ({ name, handler })),
     {},
     { clock, log, random: Math.random },
   );
@@ -99,6 +102,21 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
     },
     health: () => healthOf(targets, chosen),
   };
+}
+
+/** Each target with a bridge of its own, which is closed before the target is. A client may answer to any of them. */
+function bridged(
+  targets: readonly Target[],
+  components: { readonly clock: Clock; readonly log: Log; readonly owned: Owned },
+): readonly { readonly name: string; readonly handler: Handler }[] {
+  const { clock, log, owned } = components;
+  const parts = { clock, log, newId: unguessableId, random: Math.random };
+  const held = new HeldQuestions({}, parts);
+  return targets.map(({ name, handler }) => {
+    const bridging = bridge({ target: name }, { ...parts, upstream: handler, held });
+    owned.add(`the bridge to ${name}`, () => bridging.close());
+    return { name, handler: bridging };
+  });
 }
 
 const NO_SPAWNS = { started: 0, failed: 0 };

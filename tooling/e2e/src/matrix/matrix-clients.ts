@@ -2,8 +2,9 @@ import { mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectV1 } from '../client-v1.js';
 import { connectV2, type V2Mode } from '../client-v2.js';
+import type { Json } from '../json.js';
 import { shadowcat } from '../shadowcat.js';
-import type { Target } from '../test-client.js';
+import type { ConnectOptions, Target, TestClient } from '../test-client.js';
 import { inspector } from './inspector.js';
 import type { RunningServer, Wire } from './matrix-servers.js';
 import { packagePath } from './packages.js';
@@ -58,8 +59,8 @@ export const MATRIX_CLIENTS: readonly MatrixClient[] = [
     title: 'mcp-remote',
     packageName: 'mcp-remote',
     wires: ['http', 'sse'],
-    through: async (place) => connectV1(await mcpRemote(place.proxyUrl, place.folder), rootsOf(place)),
-    direct: async (place) => connectV1(await mcpRemote(urlOf(place), place.folder), rootsOf(place)),
+    through: async (place) => viaV1(await mcpRemote(place.proxyUrl, place.folder), place),
+    direct: async (place) => viaV1(await mcpRemote(urlOf(place), place.folder), place),
   },
   inspectorIn('legacy'),
   inspectorIn('modern'),
@@ -71,8 +72,8 @@ function v1(wire: Wire, word: string, proxied: (place: Place) => Target): Matrix
     title: `SDK v1, ${word}`,
     packageName: '@modelcontextprotocol/sdk',
     wires: [wire],
-    through: (place) => connectV1(proxied(place), rootsOf(place)),
-    direct: (place) => connectV1(place.server.direct, rootsOf(place)),
+    through: (place) => viaV1(proxied(place), place),
+    direct: (place) => viaV1(place.server.direct, place),
   };
 }
 
@@ -82,8 +83,8 @@ function v2(mode: V2Mode): MatrixClient {
     title: `client v2, ${mode}`,
     packageName: '@modelcontextprotocol/client',
     wires: ['http'],
-    through: (place) => connectV2({ url: place.proxyUrl }, { mode, ...rootsOf(place) }),
-    direct: (place) => connectV2(place.server.direct, { mode, ...rootsOf(place) }),
+    through: (place) => listening(place, (options) => connectV2({ url: place.proxyUrl }, { mode, ...options })),
+    direct: (place) => listening(place, (options) => connectV2(place.server.direct, { mode, ...options })),
   };
 }
 
@@ -112,8 +113,19 @@ async function mcpRemote(url: string, folder: string): Promise<Target> {
   return { command: process.execPath, args, cwd: home, env: { HOME: home, MCP_REMOTE_CONFIG_DIR: config } };
 }
 
-function rootsOf({ server }: Place): Pick<RunningServer, 'roots'> {
-  return server.roots === undefined ? {} : { roots: server.roots };
+function viaV1(target: Target, place: Place): Promise<Visitor> {
+  return listening(place, (options) => connectV1(target, options));
+}
+
+/** Connects a client with the server's roots, and keeps what arrives. */
+async function listening(
+  { server }: Place,
+  connect: (options: ConnectOptions) => Promise<TestClient>,
+): Promise<Visitor> {
+  const received: Json[] = [];
+  const onMessage = (message: Json): void => void received.push(message);
+  const client = await connect({ onMessage, ...(server.roots && { roots: server.roots }) });
+  return { ...client, received };
 }
 
 function urlOf({ server }: Place): string {

@@ -151,15 +151,19 @@ async function startMemory(): Promise<RunningServer> {
   return { ...launched(server.target, memoryVisit), [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-/** supergateway puts server-everything behind a WebSocket: one child, whoever connects. */
+/**
+ * supergateway puts server-everything behind a WebSocket: one child, whoever connects. It renames the ids of all that
+ * clients send, their answers included, so a question of the server's is never answered and is not provoked here.
+ */
 async function startSupergateway(): Promise<RunningServer> {
   const port = await freePort();
   const { command, args } = everythingServer().target;
   const child = [command, ...args].map((word) => JSON.stringify(word)).join(' ');
+  const { ask: _, ...quiet } = everythingVisit;
   const words = ['--stdio', child, '--outputTransport', 'ws', '--port', String(port), '--logLevel', 'info'];
   return served(
     { command: process.execPath, args: [SUPERGATEWAY_MAIN, ...words] },
-    { port, path: '/message', ready: /WebSocket endpoint/, from: 'stdout', visit: everythingVisit },
+    { port, path: '/message', ready: /WebSocket endpoint/, from: 'stdout', visit: quiet },
   );
 }
 

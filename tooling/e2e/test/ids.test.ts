@@ -1,0 +1,160 @@
+import { writeFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { metric, toolCall, toolText } from '../src/calls.js';
+import { connectV1 } from '../src/client-v1.js';
+import { connectV2 } from '../src/client-v2.js';
+import { openSession, postModern } from '../src/raw-mcp.js';
+import { FIXTURE_MAIN, startEverything, startFixture } from '../src/servers.js';
+import { type Shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
+
+/** Ids are unique only among one sender's requests in flight, and not even there for some clients. */
+
+/** A server that is quick to start, and answers in another order than it was asked. */
+const ECHO = `import { createInterface } from 'node:readline';
+let count = 0;
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, method, params } = JSON.parse(line);
+  if (id === undefined) continue;
+  const serverInfo = { name: 'echo', version: '1' };
+  const result = method === 'initialize'
+    ? { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo }
+    : { content: [{ type: 'text', text: JSON.stringify(params.arguments) }] };
+  count += 1;
+  setTimeout(() => console.log(JSON.stringify({ jsonrpc: '2.0', id, result })), method === 'initialize' ? 0 : 20 - (count % 4) * 5);
+}
+`;
+
+type Server = Shadowcat | undefined;
+
+/** Ways to a server: what the proxy is started with, and how the server's `echo` says what it was told. */
+const WAYS = {
+  'a child for each session': { said: (message: string) => JSON.stringify({ message }), modern: false },
+  'a child that all share': { said: (message: string) => JSON.stringify({ message }), modern: true },
+  'the fixture over HTTP': { said: (message: string) => JSON.stringify({ message }), modern: true },
+  'server-everything over HTTP': { said: (message: string) => `Echo: ${message}`, modern: false },
+} as const;
+
+async function serverFor(way: keyof typeof WAYS): Promise<Server> {
+  if (way === 'the fixture over HTTP') return startFixture();
+  return way === 'server-everything over HTTP' ? startEverything() : undefined;
+}
+
+async function argumentsFor(way: keyof typeof WAYS, server: Server, folder: string): Promise<string[]> {
+  if (server !== undefined) return ['--upstream', server.url];
+  if (way === 'a child that all share') {
+    return ['--isolation', 'shared', '--', process.execPath, FIXTURE_MAIN, 'stdio'];
+  }
+  await writeFile(`${folder}/echo.mjs`, ECHO);
+  return ['--max-children', '60', '--', process.execPath, `${folder}/echo.mjs`];
+}
+
+const textOf = (result: unknown): string => (result as { content: { text: string }[] }).content[0]?.text ?? '';
+const times = <T>(count: number, make: (n: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, n) => make(n)));
+
+/** An SDK client, whose ids count from 0 like all the others' do. */
+async function sdkClient(url: string, n: number, modern: boolean): Promise<[string, string][]> {
+  const mode = modern && n % 3 === 2 ? 'pinned' : 'legacy';
+  await using client = await (n % 3 === 0 ? connectV1({ url }) : connectV2({ url }, { mode }));
+  return await times<[string, string]>(4, async (k) => {
+    const message = `sdk ${n} ${k}`;
+    return [message, textOf(await client.callTool('echo', { message }))];
+  });
+}
+
+/** A session that many use, all with the id 1, as chats of one client do. */
+async function crowdedSession(url: string, n: number): Promise<[string, string][]> {
+  const session = await openSession(url);
+  const said = await times<[string, string]>(10, async (k) => {
+    const message = `crowd ${n} ${k}`;
+    return [message, await toolText(await session.post(toolCall(1, 'echo', { message })), 1)];
+  });
+  await session.delete();
+  return said;
+}
+
+describe('clients that all use the same ids', () => {
+  it.each(Object.entries(WAYS))('get their own answers from %s', async (name, { said, modern }) => {
+    const way = name as keyof typeof WAYS;
+    await using folder = await workFolder();
+    await using server = await serverFor(way);
+    await using proxy = await startShadowcat(
+      ['reverse', ...(await argumentsFor(way, server, folder.path))],
+      folder.path,
+    );
+    const all = await Promise.all([
+      ...Array.from({ length: 30 }, (_, n) => sdkClient(proxy.url, n, modern)),
+      ...Array.from({ length: 5 }, (_, n) => crowdedSession(proxy.url, n)),
+    ]);
+    const answers = all.flat();
+    expect(answers).toHaveLength(30 * 4 + 5 * 10);
+    expect(answers.filter(([message, text]) => text !== said(message))).toEqual([]);
+    expect(await metric(proxy.url, 'shadowcat_late_answers_total')).toBe(0);
+  });
+});
+
+describe('requests in flight with one id on one session', () => {
+  it('of an HTTP server that would mix them up are both answered, with progress of their own', async () => {
+    await using folder = await workFolder();
+    await using server = await startEverything();
+    await using proxy = await startShadowcat(['reverse', '--upstream', server.url], folder.path);
+    const session = await openSession(proxy.url);
+    const params = (steps: number) => ({
+      name: 'trigger-long-running-operation',
+      arguments: { duration: 0.3, steps },
+      _meta: { progressToken: 1 },
+    });
+    const replies = await times(3, async (n) => {
+      const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: params(n + 2) };
+      return (await session.post(body)).text();
+    });
+    for (const [n, text] of replies.entries()) {
+      const steps = n + 2;
+      expect(text.match(/"progressToken":1[,}]/g)).toHaveLength(steps);
+      expect(text.match(new RegExp(`"total":${steps}[,}]`, 'g'))).toHaveLength(steps);
+      expect(text).toContain(`Steps: ${steps}.`);
+      expect(text.match(/"id":1[,}]/g)).toHaveLength(1);
+    }
+  });
+});
+
+describe('a request that is given up', () => {
+  const ways = [
+    ['http', (url: string) => ['--upstream', url]],
+    ['stdio', () => ['--', process.execPath, FIXTURE_MAIN, 'stdio']],
+  ] as const;
+
+  it.each(ways)('over %s is cancelled by the notification: the newest one with its id', async (_, argumentsFor) => {
+    await using folder = await workFolder();
+    await using server = await startFixture();
+    await using proxy = await startShadowcat(['reverse', ...argumentsFor(server.url)], folder.path);
+    const session = await openSession(proxy.url);
+    const older = session.post(toolCall(1, 'sleep', { ms: 1500 }));
+    await heard([proxy, server], /sleep started/);
+    const gone = new AbortController();
+    session.post(toolCall(1, 'sleep', { ms: 60_000 }), { signal: gone.signal }).catch(() => {});
+    await expect.poll(async () => (await sleeps(session)).started).toBe(2);
+    await session.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1 } });
+    await heard([proxy, server], /sleep cancelled/);
+    expect(await toolText(await older, 1)).toBe('slept 1500 ms');
+    gone.abort();
+  });
+
+  it.each(ways)('over %s is cancelled by leaving in the modern era only', async (_, argumentsFor) => {
+    await using folder = await workFolder();
+    await using server = await startFixture();
+    await using proxy = await startShadowcat(['reverse', ...argumentsFor(server.url)], folder.path);
+    const session = await openSession(proxy.url);
+    const left = new AbortController();
+    session.post(toolCall(1, 'sleep', { ms: 700 }), { signal: left.signal }).catch(() => {});
+    await heard([proxy, server], /sleep started/);
+    left.abort();
+    await expect.poll(() => sleeps(session)).toMatchObject({ started: 1, finished: 1, cancelled: 0 });
+    const gone = new AbortController();
+    const params = { name: 'sleep', arguments: { ms: 60_000 } };
+    postModern(proxy.url, { id: 1, method: 'tools/call', params }, { signal: gone.signal }).catch(() => {});
+    await expect.poll(() => metric(proxy.url, 'shadowcat_exchanges_in_flight')).toBe(1);
+    gone.abort();
+    await heard([proxy, server], /sleep cancelled/);
+  });
+});
