@@ -33,6 +33,11 @@ describe('what does not fit together', () => {
     ],
     ['an upstream twice', ['reverse', ...UP, ...UP], /^shadowcat: --upstream: http:\/\/a.example\/mcp is there twice/],
     [
+      'Authorization to forward and a token of the proxy',
+      ['reverse', ...UP, '--token', 'a-long-random-word', '--forward-authorization'],
+      /^shadowcat: --forward-authorization: with a token of the proxy's own \(--token\) .* drop one, or give the upstream its token with --header\n$/,
+    ],
+    [
       'a public address without a token',
       ['reverse', ...UP, '--listen', '0.0.0.0:1'],
       /^shadowcat: --listen: 0.0.0.0 can be reached from other machines: set a token \(SHADOWCAT_TOKEN or --token-file\), or say --no-auth to let everybody in\n$/,

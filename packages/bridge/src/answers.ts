@@ -1,5 +1,5 @@
 import { Body, type HeaderMap, type Reply, reply } from '@shadowcat/kernel';
-import { jsonFraming, type Message, readMessage, type RpcId, spliceMessage } from '@shadowcat/wire';
+import { jsonFraming, type Message, type RpcId, readMessage, spliceMessage } from '@shadowcat/wire';
 import { objectOf } from './object-text.js';
 
 /** The most that is read of an answer to a request of the bridge's own, in bytes. */
@@ -44,7 +44,7 @@ export function handedOn({ status, headers, message }: Answer, idText: string): 
     if (headers[name] !== undefined) kept[name] = headers[name];
   const text =
     message === undefined
-      ? failureText(idText, -32603, `the upstream answered HTTP ${status}`)
+      ? failureText(idText, { code: -32603, message: `the upstream answered HTTP ${status}` })
       : withId(message, idText);
   return reply({ status, headers: kept }, Body.whole(encoder.encode(text), jsonFraming));
 }
@@ -55,8 +55,14 @@ export function withId(message: Message, idText: string): string {
   return `{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(message.value['error'])}}`;
 }
 
+export interface Failure {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: object | undefined;
+}
+
 /** A JSON-RPC error as text. */
-export function failureText(idText: string, code: number, message: string, data?: object): string {
+export function failureText(idText: string, { code, message, data }: Failure): string {
   const more = data === undefined ? '' : `,"data":${JSON.stringify(data)}`;
   return `{"jsonrpc":"2.0","id":${idText},"error":{"code":${code},"message":${JSON.stringify(message)}${more}}}`;
 }
@@ -74,6 +80,8 @@ export function statusOf(code: unknown): number {
 }
 
 /** The error object of an answer, if it is one. */
-export function errorOf(message: Message | undefined): { readonly code?: unknown; readonly message?: unknown; readonly data?: unknown } | undefined {
+export function errorOf(
+  message: Message | undefined,
+): { readonly code?: unknown; readonly message?: unknown; readonly data?: unknown } | undefined {
   return message === undefined ? undefined : objectOf(message.value['error']);
 }

@@ -77,7 +77,9 @@ export const INSTRUMENTS = {
   recorderUp: gauge('recorder_up', 'Whether the recorder writes (1) or cannot (0).'),
   recorderRecords: counter('recorder_records_total', 'Records that were written to tapes.'),
   recorderDropped: counter('recorder_dropped_total', 'Records that could not be written to tapes.'),
-  keptStreams: gauge('kept_streams', 'Streams that clients can come back to; detached: read on without one.', ['state']),
+  keptStreams: gauge('kept_streams', 'Streams that clients can come back to; detached: read on without one.', [
+    'state',
+  ]),
   keptEvents: gauge('kept_events', 'Events that are kept for clients that come back.'),
   keptBytes: gauge('kept_bytes', 'What they take up in memory, in bytes.'),
   keptEvicted: counter('kept_events_evicted_total', 'Events that had to make room before their time.'),

@@ -48,7 +48,10 @@ describe('resource_metadata', () => {
   });
 
   it('says what was there, without its quotes', () => {
-    const { named } = rewriteChallenges(`Bearer resource_metadata="https://a/b\\?c", DPoP resource_metadata=${OLD}`, NEW);
+    const { named } = rewriteChallenges(
+      `Bearer resource_metadata="https://a/b\\?c", DPoP resource_metadata=${OLD}`,
+      NEW,
+    );
     expect(named).toEqual(['https://a/b?c', OLD]);
   });
 });

@@ -32,7 +32,12 @@ function serverOf(documents: Documents, url = UP, name = 'up') {
 
 function proxy(
   origins: readonly MetadataOrigin[],
-  parts: { options?: Partial<ProtectedResourceOptions>; log?: Log; challenge?: HeaderMap[string]; target?: string } = {},
+  parts: {
+    options?: Partial<ProtectedResourceOptions>;
+    log?: Log;
+    challenge?: HeaderMap[string];
+    target?: string;
+  } = {},
 ) {
   const clock = new ManualClock();
   const options = { path: '/mcp', authorizationServer: false, ...parts.options };
@@ -59,14 +64,17 @@ function proxy(
 }
 
 describe('the metadata of the protected resource', () => {
-  it.each([[PRM], [`${PRM}/mcp`], [`${PRM}/mcp?x=1`]])('is served at %s, with another resource only', async (target) => {
-    const text = `{"a": 1.0,\n "resource":"${UP}" , "scopes_supported":["\\u0061"], "big":9007199254740993}`;
-    const { origin } = serverOf({ [`${PRM}/up`]: text });
-    const answer = await proxy([origin]).ask(target);
-    expect(answer.status).toBe(200);
-    expect(answer.head.headers['content-type']).toBe('application/json');
-    expect(answer.text).toBe(text.replace(UP, 'http://proxy:1/mcp'));
-  });
+  it.each([[PRM], [`${PRM}/mcp`], [`${PRM}/mcp?x=1`]])(
+    'is served at %s, with another resource only',
+    async (target) => {
+      const text = `{"a": 1.0,\n "resource":"${UP}" , "scopes_supported":["\\u0061"], "big":9007199254740993}`;
+      const { origin } = serverOf({ [`${PRM}/up`]: text });
+      const answer = await proxy([origin]).ask(target);
+      expect(answer.status).toBe(200);
+      expect(answer.head.headers['content-type']).toBe('application/json');
+      expect(answer.text).toBe(text.replace(UP, 'http://proxy:1/mcp'));
+    },
+  );
 
   it('is looked for with the path of the endpoint first, then without, and kept for a minute', async () => {
     const { origin, asked } = serverOf({ [PRM]: `{"resource":"http://up.example:9"}` });
@@ -81,7 +89,9 @@ describe('the metadata of the protected resource', () => {
 
   it('is looked for where the last challenge said, but at the server itself', async () => {
     const { origin, asked } = serverOf({ '/meta?t=1': `{"resource":"${UP}"}` });
-    const { ask, refused } = proxy([origin], { challenge: 'Bearer resource_metadata="https://public.example/meta?t=1"' });
+    const { ask, refused } = proxy([origin], {
+      challenge: 'Bearer resource_metadata="https://public.example/meta?t=1"',
+    });
     await refused();
     expect((await ask(PRM)).text).toBe('{"resource":"http://proxy:1/mcp"}');
     expect(asked).toEqual(['/meta?t=1']);
@@ -179,7 +189,12 @@ describe("the authorization server's documents", () => {
     expect((await ask(`${AS}/mcp`)).text).toBe(text);
     expect((await ask('/.well-known/openid-configuration')).text).toBe(text);
     expect((await ask('/.well-known/openid-configuration/mcp')).status).toBe(404);
-    expect(asked).toEqual([AS, `${AS}/up`, '/.well-known/openid-configuration', '/.well-known/openid-configuration/up']);
+    expect(asked).toEqual([
+      AS,
+      `${AS}/up`,
+      '/.well-known/openid-configuration',
+      '/.well-known/openid-configuration/up',
+    ]);
   });
 
   it('are not served unless asked for', async () => {

@@ -24,8 +24,16 @@ export function sqliteEvents({ atOnce }: SqliteEventsParts): Events {
       atOnce(async (tx) => {
         for await (const rows of chunks(streams.map(toStreamRow))) await upsertStreams(tx, rows);
         for await (const rows of chunks(events)) {
-          const values = rows.map(({ stream, seq, bytes }) => ({ stream, seq, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) }));
-          await tx.insertInto('event').values(values).onConflict((conflict) => conflict.doNothing()).execute();
+          const values = rows.map(({ stream, seq, bytes }) => ({
+            stream,
+            seq,
+            bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+          }));
+          await tx
+            .insertInto('event')
+            .values(values)
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
         }
         for (const { id, first } of streams) {
           if (first > 0) await tx.deleteFrom('event').where('stream', '=', id).where('seq', '<', first).execute();

@@ -11,8 +11,7 @@ import { openStore } from '../src/open-store.js';
 let folder = '';
 let store: Store;
 
-const open = () =>
-  openStore(`sqlite:${join(folder, 'state.db')}`, { clock: new ManualClock(), log: silentLog });
+const open = () => openStore(`sqlite:${join(folder, 'state.db')}`, { clock: new ManualClock(), log: silentLog });
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'shadowcat-events-'));

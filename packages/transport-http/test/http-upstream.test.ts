@@ -246,6 +246,31 @@ describe('httpUpstream', () => {
     expect(answer.messages.at(-1)).toMatchObject({ id: 7, error: {} });
   });
 
+  it.each([
+    ['in one piece', (parts: string[]) => [parts.join('')]],
+    ['event by event', (parts: string[]) => parts],
+  ])('keeps answers to other requests from the client, %s', async (_, cut) => {
+    const foreign = 'id: e1\ndata: {"jsonrpc":"2.0","id":8,"result":{"secret":true}}\n\n';
+    const own = 'data: {"jsonrpc":"2.0","id":7,"result":{}}\n\n';
+    const batch = 'data: [{"jsonrpc":"2.0","id":9,"result":{}},{"jsonrpc":"2.0","method":"notifications/x"}]\n\n';
+    const { url } = await nodeServer(async (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (const part of cut([foreign, batch, own])) {
+        await new Promise((resolve) => response.write(part, resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      response.end();
+    });
+    const upstream = upstreamAt(url);
+    const answer = await readReply(await upstream(classifiedExchange({ body: REQUEST })));
+    expect(answer.messages).toEqual([
+      [{ jsonrpc: '2.0', method: 'notifications/x' }],
+      { jsonrpc: '2.0', id: 7, result: {} },
+    ]);
+    expect(answer.frames[0]?.sse?.id).toBe('e1');
+    expect(upstream.stats().foreign).toBe(2);
+  });
+
   it('takes up a stream again that was closed before its answer', async () => {
     const asked: string[] = [];
     const { url } = await nodeServer((request, response) => {

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { silentLog } from '@shadowcat/kernel';
 import { connectionCompliance, type FarEnd } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
 import { openSsePair } from '../src/open-sse-pair.js';
-import { bodyOf, nodeServer, realClock } from './support.js';
+import { bodyOf, eventually, nodeServer, realClock } from './support.js';
 
 const components = { clock: realClock, log: silentLog };
 
@@ -27,6 +28,11 @@ async function pairServer(deaf: boolean) {
     message(text);
     response.writeHead(202).end();
   });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   const far: FarEnd = {
     send: async (text) => {
       const response = await stream.promise;
@@ -39,7 +45,7 @@ async function pairServer(deaf: boolean) {
       for (const response of posted) response.socket?.destroy();
     },
   };
-  return { server, port, far };
+  return { sockets, port, far };
 }
 
 connectionCompliance(
@@ -51,23 +57,14 @@ connectionCompliance(
     // Each message is a POST of its own, after the one before it.
     messages: 2_000,
     open: async ({ deaf }) => {
-      const { server, port, far } = await pairServer(deaf);
+      const { sockets, port, far } = await pairServer(deaf);
       const near = await openSsePair({ url: `http://127.0.0.1:${port}/sse` }, components);
-      let connections = 0;
-      const count = (): Promise<void> =>
-        new Promise((resolve) => {
-          server.getConnections((_error, open) => {
-            connections = open;
-            resolve();
-          });
-        });
       return {
         near,
         far,
         close: async () => {
           // The near end's connections end with it; the server notices a moment later.
-          do await count();
-          while (connections > 0);
+          await eventually(() => sockets.size === 0);
           return [];
         },
       };

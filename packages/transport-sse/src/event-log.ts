@@ -95,8 +95,13 @@ export class EventLog {
   }
 
   /** A new stream for the answer to `messages`, or a standing one. The session has not ended. */
-  open(session: SessionHandle, what: { readonly standing: boolean; readonly messages: readonly Message[] }): KeptStream {
-    const owed = what.messages.flatMap(({ kind, idText }) => (kind === 'request' && idText !== undefined ? [idText] : []));
+  open(
+    session: SessionHandle,
+    what: { readonly standing: boolean; readonly messages: readonly Message[] },
+  ): KeptStream {
+    const owed = what.messages.flatMap(({ kind, idText }) =>
+      kind === 'request' && idText !== undefined ? [idText] : [],
+    );
     const record = { session: session.id, standing: what.standing, owed, first: 0, next: 0, unsent: 0 };
     const home = this.#home(session);
     const stream = new KeptStream({ ...record, id: this.#components.newId() }, this.#keeper(home));

@@ -186,7 +186,9 @@ async function reopen(stream: KeptStream, { next, exchange, session, idle }: Reo
   if (!final && idle) return answer;
   await answer[Symbol.asyncDispose]();
   if (final) {
-    stream.fail(new ProxyError('upstream_closed', `the upstream does not go on with its stream (HTTP ${answer.head.status})`));
+    stream.fail(
+      new ProxyError('upstream_closed', `the upstream does not go on with its stream (HTTP ${answer.head.status})`),
+    );
   }
   return undefined;
 }

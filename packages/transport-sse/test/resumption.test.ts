@@ -99,7 +99,10 @@ function storeOf() {
       }
       for (const stream of batch.streams) {
         streams.set(stream.id, stream);
-        events.set(stream.id, (events.get(stream.id) ?? []).filter(({ seq }) => seq >= stream.first));
+        events.set(
+          stream.id,
+          (events.get(stream.id) ?? []).filter(({ seq }) => seq >= stream.first),
+        );
       }
       for (const id of batch.removed) {
         streams.delete(id);
@@ -255,7 +258,11 @@ describe('what is kept', () => {
     const up = feed();
     world.answers.push(up.reply);
     const client = await world.post();
-    up.send(`event: message\nid: 7\nretry: 20\n${message(1)}`, ': a comment\n\n', `id: 8\r\ndata: a\r\ndata: b\r\n\r\n`);
+    up.send(
+      `event: message\nid: 7\nretry: 20\n${message(1)}`,
+      ': a comment\n\n',
+      `id: 8\r\ndata: a\r\ndata: b\r\n\r\n`,
+    );
     up.end();
     await client.read();
     expect(client.over).toBe(true);

@@ -1,7 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
-import { type Clock, type Connection, type ConnectionSink, type Log, ProxyError } from '@shadowcat/kernel';
+import { type Connection, type ConnectionSink, type Log, ProxyError } from '@shadowcat/kernel';
 import { asLine, LineSplitter } from './line-splitter.js';
-import { ProgressPacer } from './progress-pacer.js';
 
 export interface OwnStdioOptions {
   /** `process.stdin`. */
@@ -13,7 +12,6 @@ export interface OwnStdioOptions {
 }
 
 export interface OwnStdioComponents {
-  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -35,9 +33,6 @@ class OwnStdio implements Connection {
   readonly #output: Writable;
   readonly #components: OwnStdioComponents;
   readonly #splitter: LineSplitter;
-  readonly #pacer: ProgressPacer;
-  /** Answers that are held back for the pacer's sake. */
-  readonly #held = new Set<() => void>();
   #sink: ConnectionSink | undefined;
   #told = false;
   #ending: Promise<void> | undefined;
@@ -49,7 +44,6 @@ class OwnStdio implements Connection {
     this.#input = options.input;
     this.#output = options.output;
     this.#components = components;
-    this.#pacer = new ProgressPacer(components.clock);
     const limit = options.maxLine ?? MAX_LINE;
     this.#splitter = new LineSplitter(limit, {
       line: (text) => this.#sink?.message(text),
@@ -64,8 +58,7 @@ class OwnStdio implements Connection {
   send(text: string): Promise<void> {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     if (this.#ending !== undefined) return Promise.reject(closedError());
-    const wait = this.#pacer.delayOf(text);
-    return wait === 0 ? this.#write(text) : this.#later(text, wait);
+    return this.#write(text);
   }
 
   listen(sink: ConnectionSink): void {
@@ -89,7 +82,6 @@ class OwnStdio implements Connection {
 
   async #end(): Promise<void> {
     if (this.#over !== undefined) return;
-    for (const write of [...this.#held]) write();
     await this.#drain?.promise.catch(() => {});
     this.#finish(closedError());
     this.#tellClosed(undefined);
@@ -106,19 +98,6 @@ class OwnStdio implements Connection {
     return this.#drain.promise;
   }
 
-  /** Others may overtake: JSON-RPC answers come in any order. */
-  #later(text: string, ms: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const write = (): void => {
-        timer.cancel();
-        this.#held.delete(write);
-        this.#write(text).then(resolve, reject);
-      };
-      const timer = this.#components.clock.timer(ms, write);
-      this.#held.add(write);
-    });
-  }
-
   #finish(reason: ProxyError): void {
     if (this.#over !== undefined) return;
     this.#over = reason;
@@ -128,8 +107,6 @@ class OwnStdio implements Connection {
     this.#input.pause();
     this.#output.off('drain', this.#onDrain);
     this.#output.off('close', this.#onOutputClose);
-    // Rejects them, now that the line is over.
-    for (const write of [...this.#held]) write();
     this.#drain?.reject(reason);
     this.#drain = undefined;
   }

@@ -1,11 +1,10 @@
 import { PassThrough, Writable } from 'node:stream';
-import { ProxyError, silentLog } from '@shadowcat/kernel';
-import { ManualClock } from '@shadowcat/testkit';
+import { silentLog } from '@shadowcat/kernel';
 import { describe, expect, it } from 'vitest';
 import { ownStdio } from '../src/index.js';
-import { Listener, realClock } from './support.js';
+import { Listener } from './support.js';
 
-const components = { clock: realClock, log: silentLog };
+const components = { log: silentLog };
 
 describe('our own stdin and stdout', () => {
   it('carry a message a line, and answers may still leave after stdin ended', async () => {
@@ -19,39 +18,6 @@ describe('our own stdin and stdout', () => {
     expect(heard.messages).toEqual(['{"id":1}', '{"id":2}']);
     await line.send('{"id":1,\n"result":{}}');
     expect(output.read()?.toString()).toBe('{"id":1, "result":{}}\n');
-  });
-
-  it('leave a pause between a progress notification and its answer, which others may overtake', async () => {
-    const clock = new ManualClock();
-    const output = new PassThrough();
-    const line = ownStdio({ input: new PassThrough(), output }, { clock, log: silentLog });
-    const progress = '{"method":"notifications/progress","params":{"progressToken":1,"progress":1}}';
-    await line.send(progress);
-    const answered = line.send('{"id":1,"result":{}}');
-    await line.send('{"id":2,"result":{}}');
-    expect(output.read()?.toString()).toBe(`${progress}\n{"id":2,"result":{}}\n`);
-    clock.advance(5);
-    await answered;
-    expect(output.read()?.toString()).toBe('{"id":1,"result":{}}\n');
-    await line.send(progress);
-    const last = line.send('{"id":1,"result":{}}');
-    await line[Symbol.asyncDispose]();
-    await last;
-    expect(output.read()?.toString()).toBe(`${progress}\n{"id":1,"result":{}}\n`);
-    expect(clock.pending).toBe(0);
-  });
-
-  it('fail what is held back when they are destroyed', async () => {
-    const clock = new ManualClock();
-    const line = ownStdio({ input: new PassThrough(), output: new PassThrough() }, { clock, log: silentLog });
-    const heard = new Listener(line);
-    await line.send('{"method":"notifications/progress","params":{"progressToken":1,"progress":1}}');
-    const gone = new ProxyError('draining', 'now');
-    const rejected = expect(line.send('{"id":1,"result":{}}')).rejects.toBe(gone);
-    line.destroy(gone);
-    await rejected;
-    expect(await heard.closed()).toBe(gone);
-    expect(clock.pending).toBe(0);
   });
 
   it('say that the client is gone when nobody reads any more', async () => {

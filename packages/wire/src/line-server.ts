@@ -17,6 +17,7 @@ import type { JsonObject, Message, RpcId } from './jsonrpc.js';
 import { LineAnswers, unanswered } from './line-answers.js';
 import { LineSession } from './line-session.js';
 import { LineStream } from './line-stream.js';
+import { ProgressPacer } from './progress-pacer.js';
 import { SESSION_HEADER } from './protocol.js';
 import { readLine } from './read-messages.js';
 import { errorText, REPLIES } from './replies.js';
@@ -86,6 +87,7 @@ class Serving implements LineServer {
   readonly #session: LineSession;
   readonly #stream: LineStream;
   readonly #running = new Set<Running>();
+  readonly #pacer: ProgressPacer;
   /** Messages are taken up in the order they came; what a later one depends on has happened by then. */
   #taken: Promise<void> = Promise.resolve();
   #waiting = { messages: 0, size: 0 };
@@ -101,6 +103,7 @@ class Serving implements LineServer {
 
   constructor(connection: Connection, handler: Handler, components: LineServerComponents) {
     this.#connection = connection;
+    this.#pacer = new ProgressPacer(components.clock);
     this.#handler = handler;
     this.#components = components;
     this.#options = components.options ?? {};
@@ -253,7 +256,12 @@ class Serving implements LineServer {
       if (how.mayRecover && readLine(text).some(isSessionUnknown)) return true;
       const { texts, messages } = running.answers.take(text);
       if (how.opens) for (const message of messages) this.#session.negotiated(message);
-      for (const one of texts) await this.#connection.send(one);
+      for (const one of texts) {
+        const ms = this.#pacer.delayOf(one);
+        // Others may overtake: JSON-RPC answers come in any order.
+        if (ms > 0) await this.#pause(ms);
+        await this.#connection.send(one);
+      }
     }
     return false;
   }
@@ -291,6 +299,10 @@ class Serving implements LineServer {
       signal,
       context: new Context(),
     };
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#components.clock.timer(ms, resolve));
   }
 
   #anyEnds(): Promise<void> {

@@ -207,6 +207,9 @@ describe('a client on a line', () => {
     expect(await bench.hears()).toMatchObject([{ method: 'notifications/progress' }]);
     frames.push('{"jsonrpc":"2.0","id":1,"result":{}}');
     frames.end();
+    // SDK v1 loses progress that it reads together with the answer.
+    expect(await bench.hears()).toEqual([]);
+    await bench.clock.pass(5);
     expect(await bench.hears()).toMatchObject([{ id: 1, result: {} }]);
   });
 

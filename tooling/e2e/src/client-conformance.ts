@@ -6,12 +6,16 @@ import type { CheckStatus, ConformanceReport, Requirements } from './conformance
 import { run } from './processes.js';
 
 const PACKAGE = dirname(createRequire(import.meta.url).resolve('@modelcontextprotocol/conformance/package.json'));
+const MAIN = join(PACKAGE, 'dist', 'index.js');
 /** The client under test, which must have been built. */
 const CLIENT = join(import.meta.dirname, '..', 'dist', 'conformance-client.js');
 
+/** How many scenarios run at a time through proxies; each is four processes. */
+const AT_A_TIME = 3;
+
 /**
- * Runs the client scenarios of the official suite with the official client, direct or through a proxy of its own for each
- * scenario.
+ * Runs the client scenarios that a revision requires with the official client. Direct, the suite runs all of them at once;
+ * `proxied` gives each a proxy of its own, a few at a time.
  *
  * @throws if the suite does not end in time or leaves no results
  */
@@ -21,22 +25,44 @@ export async function runClientConformance(
 ): Promise<ConformanceReport> {
   const results = await mkdtemp(join(tmpdir(), `client-conformance-${requirements}-`));
   try {
-    const command = [process.execPath, CLIENT, ...(way === 'proxied' ? ['--proxy'] : [])].join(' ');
-    const main = join(PACKAGE, 'dist/index.js');
-    const exit = await run({
-      command: process.execPath,
-      args: [main, 'client', '--command', command, '--requirements', requirements, '-o', results],
-      timeoutMs: 120_000,
-    });
-    if (exit.signal !== null) throw new Error(`the conformance suite was ended by ${exit.signal}`);
-    const scenarios = await readResults(results);
-    if (scenarios.length === 0) throw new Error(`the conformance suite left no results:\n${exit.stderr.slice(-2000)}`);
+    const required = await requiredScenarios(requirements);
+    if (way === 'direct') await runSuite(['--requirements', requirements], results, CLIENT);
+    else {
+      const left = [...required];
+      const worker = async (): Promise<void> => {
+        for (let name = left.shift(); name !== undefined; name = left.shift()) {
+          await runSuite(['--scenario', name, '--spec-version', requirements], results, `${CLIENT} --proxy`);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+    }
+    const found = new Map((await readResults(results)).map((scenario) => [scenario.name, scenario]));
+    const noResult = [{ id: 'no-result', status: 'FAILURE' as const }];
+    const scenarios = required.map((name) => found.get(name) ?? { name, scored: true, checks: noResult });
     const count = (status: CheckStatus): number =>
       scenarios.flatMap(({ checks }) => checks).filter((check) => check.status === status).length;
     return { requirements, passed: count('SUCCESS'), failed: count('FAILURE'), scenarios };
   } finally {
     await rm(results, { recursive: true, force: true });
   }
+}
+
+async function runSuite(selection: readonly string[], results: string, client: string): Promise<void> {
+  const exit = await run({
+    command: process.execPath,
+    args: [MAIN, 'client', '--command', `${process.execPath} ${client}`, ...selection, '-o', results],
+    timeoutMs: 120_000,
+  });
+  if (exit.signal !== null)
+    throw new Error(`the conformance suite was ended by ${exit.signal}: ${selection.join(' ')}`);
+}
+
+/** The names in the `client` list of the suite's own requirements file. */
+async function requiredScenarios(requirements: Requirements): Promise<readonly string[]> {
+  const text = await readFile(join(PACKAGE, 'requirements', `${requirements}.yaml`), 'utf8');
+  const list = /^client:\n((?: {2}- .+\n)+)/m.exec(text)?.[1];
+  if (list === undefined) throw new Error(`no list of client scenarios in the requirements of ${requirements}`);
+  return [...list.matchAll(/^ {2}- (\S+)/gm)].map(([, name = '']) => name);
 }
 
 /** The suite writes one directory for each scenario, whose name may hold slashes: `<name>-<time>/checks.json`. */

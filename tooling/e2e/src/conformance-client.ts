@@ -150,10 +150,10 @@ class LoggedIn extends Error {}
 /** Arguments that fit a tool's schema. */
 function sample(schema: { readonly properties?: object | undefined }): Record<string, unknown> {
   const properties = Object.entries(schema.properties ?? {}) as [string, { readonly type?: string }][];
-  return Object.fromEntries(properties.map(([name, { type }]) => [name, valueOf(type)]));
+  return Object.fromEntries(properties.map(([name, { type }]) => [name, sampleOf(type)]));
 }
 
-function valueOf(type: string | undefined): unknown {
+function sampleOf(type: string | undefined): unknown {
   if (type === 'number' || type === 'integer') return 5;
   if (type === 'boolean') return true;
   if (type === 'array') return [];

@@ -1,6 +1,7 @@
 import type {
   OAuthClientMetadata,
   OAuthClientProvider,
+  OAuthDiscoveryState,
   StoredOAuthClientInformation,
   StoredOAuthTokens,
 } from '@modelcontextprotocol/client';
@@ -25,6 +26,7 @@ export class HeadlessLogin implements OAuthClientProvider {
   #tokens: StoredOAuthTokens | undefined;
   #verifier = '';
   #answer: URLSearchParams | undefined;
+  #discovered: OAuthDiscoveryState | undefined;
 
   constructor({ client, clientMetadataUrl }: HeadlessLoginOptions = {}) {
     this.#client = client;
@@ -63,6 +65,14 @@ export class HeadlessLogin implements OAuthClientProvider {
     this.#answer = new URL(location).searchParams;
   }
 
+  saveDiscoveryState(state: OAuthDiscoveryState): void {
+    this.#discovered = state;
+  }
+
+  discoveryState(): OAuthDiscoveryState | undefined {
+    return this.#discovered;
+  }
+
   saveCodeVerifier(verifier: string): void {
     this.#verifier = verifier;
   }
@@ -73,6 +83,7 @@ export class HeadlessLogin implements OAuthClientProvider {
 
   invalidateCredentials(scope: 'all' | 'client' | 'tokens' | 'verifier' | 'discovery'): void {
     if (scope === 'all' || scope === 'client') this.#client = undefined;
+    if (scope === 'all' || scope === 'discovery') this.#discovered = undefined;
     if (scope === 'all' || scope === 'tokens') this.#tokens = undefined;
   }
 }

@@ -1,7 +1,4 @@
-import {
-  Client as ClientV2,
-  StreamableHTTPClientTransport as TransportV2,
-} from '@modelcontextprotocol/client';
+import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -43,7 +40,8 @@ async function listeningV1(url: URL): Promise<ListeningClient> {
     logs,
     setLevel: async (level) => void (await client.setLoggingLevel(level, options)),
     subscribe: async (uri) => void (await client.subscribeResource({ uri }, options)),
-    call: async (name, args = {}) => textOf(await client.callTool({ name, arguments: { ...args } }, undefined, options)),
+    call: async (name, args = {}) =>
+      textOf(await client.callTool({ name, arguments: { ...args } }, undefined, options)),
     [Symbol.asyncDispose]: async () => {
       await transport.terminateSession();
       await client.close();

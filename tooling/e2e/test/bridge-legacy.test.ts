@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -78,7 +79,22 @@ describe.each(transports)('in front of a modern-only server over %s', (transport
     const legacy = fixtureServer(['--era', 'legacy']);
     const direct = await drive(kind, legacy.target, { tour });
     const bridged = await drive(kind, { url: proxies[transport].url }, { tour });
-    expect(bridged).toEqual(direct);
+    const differing = bridged.filter((step, index) => !isDeepStrictEqual(step, direct[index]));
+    expect(bridged).toHaveLength(direct.length);
+    // A modern server cannot ask on the GET stream. A resource that is not there has the code of the legacy revisions, which
+    // the SDK's own servers do not use.
+    expect(differing.map(({ params, error, answer }) => ({ params, error, answer }))).toEqual([
+      {
+        params: { uri: 'test://no-such-resource' },
+        error: expect.objectContaining({ code: -32002 }),
+        answer: undefined,
+      },
+      {
+        params: expect.objectContaining({ name: 'list_roots' }),
+        error: undefined,
+        answer: expect.objectContaining({ isError: true }),
+      },
+    ]);
   });
 
   it('a client hears of updates of what it subscribed to, and of changed lists', async () => {

@@ -59,12 +59,19 @@ interface Seen {
  */
 function seen(steps: Transcript): Seen {
   const asked = steps.flatMap((step) => (step.asked ?? []).map(({ method }) => method)).sort();
-  const plain = steps.map(({ asked: _asked, progress, answer, ...step }: Step) => ({
+  const plain = steps.map(({ asked: _asked, progress, answer, error, ...step }: Step) => ({
     ...step,
     answer: withoutEra(answer),
-    progress: progress?.filter(({ message }) => message?.startsWith('Fulfilling input') !== true),
+    error: errorIn(error),
+    progress: progress?.filter((note) => !JSON.stringify(note).includes('Fulfilling input required')),
   }));
   return { steps: plain, asked };
+}
+
+/** "Method not found" is HTTP 404 in the modern era, whose body the client puts into its own error. */
+function errorIn(error: Step['error']): unknown {
+  const body = error === undefined ? undefined : /^Error POSTing to endpoint: (\{.*\})$/.exec(error.message)?.[1];
+  return body === undefined ? error : (JSON.parse(body) as { error: unknown }).error;
 }
 
 const OF_ONE_ERA: ReadonlySet<string> = new Set(['ttlMs', 'cacheScope', 'execution']);
@@ -79,7 +86,9 @@ function withoutEra(value: unknown): unknown {
 describe.each(MODERN)('%s in front of a legacy server', (kind) => {
   it('server-everything over HTTP', async () => {
     const server = everythingServer();
-    expect(seen(await overTheBridge(kind, server, everything.url))).toEqual(seen(await directly(server, everything.url)));
+    expect(seen(await overTheBridge(kind, server, everything.url))).toEqual(
+      seen(await directly(server, everything.url)),
+    );
   });
 
   it('server-everything over stdio', async () => {

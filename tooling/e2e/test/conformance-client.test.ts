@@ -2,14 +2,31 @@ import { expect, it } from 'vitest';
 import { runClientConformance } from '../src/client-conformance.js';
 import { compareConformance } from '../src/conformance.js';
 
-it.each(['2025-11-25', '2026-07-28'] as const)('%s: no check of a client is worse through the proxy', async (requirements) => {
-  const [direct, proxied] = await Promise.all([
-    runClientConformance(requirements, 'direct'),
-    runClientConformance(requirements, 'proxied'),
-  ]);
-  console.log(direct.passed, direct.failed, proxied.passed, proxied.failed, direct.scenarios.length, proxied.scenarios.length);
-  const worse = compareConformance(direct, proxied).map((x) => JSON.stringify(x));
-  console.log(worse.join('\n'));
-  console.log('DIRECT FAIL', direct.scenarios.flatMap(s => s.checks.filter(c => c.status === 'FAILURE').map(c => s.name + ' ' + c.id + ' ' + c.errorMessage)).join('\n'));
-  expect(worse).toEqual([]);
-});
+/** What cannot come out the same through a proxy, check by check. */
+const BY_CONSTRUCTION = new Set([
+  // The suite's log of what its server saw, without a judgement.
+  'incoming-request',
+  'outgoing-response',
+  // Wants the `resource` that the suite's server published; through the proxy clients name the proxy's URL.
+  'resource-parameter-matches-prm',
+]);
+/** Counted once for each time that the server is asked; the proxy keeps its metadata for a minute and asks once. */
+const ASKED_ONCE = 'prm-pathbased-requested';
+
+it.each(['2025-11-25', '2026-07-28'] as const)(
+  '%s: no check of a client is worse through the proxy than direct',
+  async (requirements) => {
+    const direct = await runClientConformance(requirements, 'direct');
+    const proxied = await runClientConformance(requirements, 'proxied');
+    const asked = new Set(
+      proxied.scenarios
+        .filter(({ checks }) => checks.some(({ id, status }) => id === ASKED_ONCE && status === 'SUCCESS'))
+        .map(({ name }) => name),
+    );
+    const worse = compareConformance(direct, proxied)
+      .filter(({ check }) => !BY_CONSTRUCTION.has(check))
+      .filter(({ check, scenario, proxied: status }) => !(check === ASKED_ONCE && !status && asked.has(scenario)));
+    expect(worse).toEqual([]);
+  },
+  180_000,
+);

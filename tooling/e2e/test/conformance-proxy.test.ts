@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { compareConformance, type Requirements, runConformance } from '../src/conformance.js';
-import { startFixture } from '../src/servers.js';
+import { startEverything, startFixture } from '../src/servers.js';
 import { startShadowcat, workFolder } from '../src/shadowcat.js';
 
 const local = (url: string): string => url.replace('127.0.0.1', 'localhost');
@@ -33,3 +33,18 @@ it.each(['2025-11-25', '2026-07-28'] as const)(
     expect(proxied.failed).toBeLessThanOrEqual(direct.failed);
   },
 );
+
+it('server-everything: no check is worse through the proxy than direct, and Host, Origin and ended sessions are better', async () => {
+  await using folder = await workFolder();
+  await using everything = await startEverything();
+  await using proxy = await startShadowcat(['reverse', '--upstream', everything.url], folder.path);
+  const requirements = '2025-11-25';
+  const direct = await runConformance({ url: local(everything.url), requirements });
+  const proxied = await runConformance({ url: local(proxy.url), requirements });
+  expect(compareConformance(direct, proxied)).toEqual([]);
+  const better = compareConformance(proxied, direct).map(({ scenario, check }) => `${scenario} ${check}`);
+  expect(better).toEqual([
+    'dns-rebinding-protection localhost-host-rebinding-rejected',
+    'server-session-lifecycle server-session-terminated-returns-404',
+  ]);
+});

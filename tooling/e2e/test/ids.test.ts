@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { metric, toolCall, toolText } from '../src/calls.js';
 import { connectV1 } from '../src/client-v1.js';
 import { connectV2 } from '../src/client-v2.js';
-import { openSession, postModern } from '../src/raw-mcp.js';
+import { openSession, postModern, type RawSession } from '../src/raw-mcp.js';
 import { FIXTURE_MAIN, startEverything, startFixture } from '../src/servers.js';
 import { type Shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
 
@@ -144,17 +144,29 @@ describe('a request that is given up', () => {
     await using folder = await workFolder();
     await using server = await startFixture();
     await using proxy = await startShadowcat(['reverse', ...argumentsFor(server.url)], folder.path);
-    const session = await openSession(proxy.url);
-    const left = new AbortController();
-    session.post(toolCall(1, 'sleep', { ms: 700 }), { signal: left.signal }).catch(() => {});
-    await heard([proxy, server], /sleep started/);
-    left.abort();
-    await expect.poll(() => sleeps(session)).toMatchObject({ started: 1, finished: 1, cancelled: 0 });
     const gone = new AbortController();
     const params = { name: 'sleep', arguments: { ms: 60_000 } };
     postModern(proxy.url, { id: 1, method: 'tools/call', params }, { signal: gone.signal }).catch(() => {});
-    await expect.poll(() => metric(proxy.url, 'shadowcat_exchanges_in_flight')).toBe(1);
+    await heard([proxy, server], /sleep started/);
     gone.abort();
     await heard([proxy, server], /sleep cancelled/);
+
+    const session = await openSession(proxy.url);
+    const { started, finished, cancelled } = await sleeps(session);
+    const left = new AbortController();
+    session.post(toolCall(1, 'sleep', { ms: 700 }), { signal: left.signal }).catch(() => {});
+    await expect.poll(async () => (await sleeps(session)).started).toBe(started + 1);
+    left.abort();
+    await expect.poll(async () => (await sleeps(session)).finished, { timeout: 5000 }).toBe(finished + 1);
+    expect((await sleeps(session)).cancelled).toBe(cancelled);
   });
 });
+
+/** Resolves when one of these processes has written such a line to stderr. */
+const heard = (processes: readonly Shadowcat[], pattern: RegExp): Promise<unknown> =>
+  Promise.any(processes.map((one) => one.line(pattern, { from: 'stderr' })));
+
+/** What the fixture counted. */
+async function sleeps(session: RawSession): Promise<{ started: number; finished: number; cancelled: number }> {
+  return JSON.parse(await toolText(await session.post(toolCall('count', 'cancel_count')), 'count'));
+}

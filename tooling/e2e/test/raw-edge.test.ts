@@ -36,8 +36,12 @@ beforeAll(async () => {
   folder = await workFolder();
   upstream = createServer((request, response) => {
     seen.push(request);
-    request.resume();
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => {
+      body += chunk;
+    });
     request.on('end', () => {
+      const { id } = JSON.parse(body) as { id: unknown };
       response.writeHead(200, {
         'content-type': 'application/json',
         connection: 'keep-alive, x-hop',
@@ -45,7 +49,7 @@ beforeAll(async () => {
         'keep-alive': 'timeout=77',
         'proxy-authenticate': 'Basic',
       });
-      response.end('{"jsonrpc":"2.0","id":7,"result":{}}');
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, result: {} }));
     });
   }).listen(0, '127.0.0.1');
   await once(upstream, 'listening');

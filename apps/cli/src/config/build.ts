@@ -139,7 +139,7 @@ export class Build {
     if (token !== undefined && settings.get('forward-authorization')) {
       this.problem(
         `${settings.where('forward-authorization')}: with a token of the proxy's own (${settings.where(file === undefined ? 'token' : 'token-file')}) ` +
-          'the client\'s Authorization is for the proxy and must not go on: drop one, or give the upstream its token with --header',
+          "the client's Authorization is for the proxy and must not go on: drop one, or give the upstream its token with --header",
       );
     }
     const { host } = settings.get('listen');

@@ -89,7 +89,18 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
     };
   };
   return {
-    parts: { meter, measure: measuring, sessions, resumption, interceptors, recorder, ids, limits: config.limits, clock, log },
+    parts: {
+      meter,
+      measure: measuring,
+      sessions,
+      resumption,
+      interceptors,
+      recorder,
+      ids,
+      limits: config.limits,
+      clock,
+      log,
+    },
     upstream: upstreams.handler,
     metadata: upstreams.metadata,
     admin: {

@@ -13,7 +13,7 @@ export async function runRecordStdio(config: RecordStdioConfig, io: Io): Promise
   const { log } = io;
   await using owned = new Owned(log);
   const proxy = await openProxy(config, { io, clock, owned, tapes: 'keep' });
-  const connection = ownStdio({ input: process.stdin, output: process.stdout }, { clock, log });
+  const connection = ownStdio({ input: process.stdin, output: process.stdout }, { log });
   const line = serveLine(connection, lineStack(proxy.parts)(proxy.upstream), { clock, log, newId: counter('x') });
   owned.add('the line', () => line[Symbol.asyncDispose]());
   await Promise.race([line.done, stopped(io.stop)]);

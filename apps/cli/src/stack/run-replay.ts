@@ -74,7 +74,7 @@ interface Running {
 
 async function overStdio(replay: Replay, { parts, io, owned }: Running): Promise<void> {
   const { clock, log } = parts;
-  const connection = ownStdio({ input: process.stdin, output: process.stdout }, { clock, log });
+  const connection = ownStdio({ input: process.stdin, output: process.stdout }, { log });
   const line = serveLine(connection, lineStack(parts)(replay), { clock, log, newId: counter('x') });
   owned.add('the line', () => line[Symbol.asyncDispose]());
   await Promise.race([line.done, stopped(io.stop)]);

@@ -1,4 +1,4 @@
-import { HeldQuestions, bridge } from '@shadowcat/bridge';
+import { bridge, HeldQuestions } from '@shadowcat/bridge';
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
 import { type Meter, measureUpstream } from '@shadowcat/metrics';
 import type { MetadataOrigin } from '@shadowcat/pipeline';
@@ -12,8 +12,8 @@ import type { ProxyConfig, UrlTarget } from './contract.js';
 import { httpTarget } from './http-targets.js';
 import { type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
-import { unguessableId } from './system.js';
 import type { Recoveries } from './recoveries.js';
+import { unguessableId } from './system.js';
 
 /** Figures of everything behind the proxy, for metrics. */
 export interface UpstreamStats {

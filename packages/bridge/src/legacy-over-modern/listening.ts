@@ -20,6 +20,8 @@ const LONGEST_PAUSE_MS = 60_000;
 const ACK_MS = 10_000;
 /** A stream that was replaced is read for so long, because what it brought may not have arrived yet. */
 const OVERLAP_MS = 1000;
+/** Different messages that wait in such a time. */
+const MAX_LATE = 1000;
 /** A stream that lasted this long was no failure. */
 const STEADY_MS = 30_000;
 /** The largest answer that is no stream. */
@@ -30,10 +32,10 @@ interface Attempt {
   readonly abort: AbortController;
   readonly acknowledged: PromiseWithResolvers<void>;
   readonly startedAt: number;
-  /** What it brought since it was acknowledged, while its predecessor was still read. */
-  overlap: Set<string> | undefined;
-  /** The one that took its place. */
-  successor: Attempt | undefined;
+  /** What it brought while its predecessor was still read. */
+  readonly overlap: Set<string>;
+  /** What it brought after another one had taken its place. */
+  late: Set<string> | undefined;
   /** Nothing will come on it: there is no reason to open it again. */
   idle: boolean;
   over: boolean;
@@ -46,6 +48,9 @@ interface Attempt {
 export class Listening {
   readonly #parts: ListeningParts;
   #current: Attempt | undefined;
+  /** The one whose predecessor is still read. */
+  #overlapping: Attempt | undefined;
+  readonly #attempts = new Set<Attempt>();
   #filter: string | undefined;
   #timers = new Set<Timer>();
   #failures = 0;
@@ -83,7 +88,7 @@ export class Listening {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
-    this.#stop(this.#current);
+    for (const attempt of this.#attempts) this.#stop(attempt);
     this.#current = undefined;
     await Promise.all(this.#running);
   }
@@ -117,10 +122,22 @@ export class Listening {
     this.#current = attempt;
     if (attempt.over) this.#ended(attempt, undefined);
     if (old === undefined || old.over) return;
-    attempt.overlap ??= new Set();
-    old.successor = attempt;
+    this.#overlap(old, attempt);
+  }
+
+  /**
+   * For a while both bring what is announced. What comes late on the old one waits: the new one most likely brings it too, and
+   * what it does not bring was on its way before.
+   */
+  #overlap(old: Attempt, fresh: Attempt): void {
+    const late = new Set<string>();
+    old.late = late;
+    fresh.overlap.clear();
+    this.#overlapping = fresh;
     this.#after(OVERLAP_MS, () => {
-      attempt.overlap = undefined;
+      for (const text of late) if (!fresh.overlap.has(text)) this.#parts.push(text);
+      if (this.#overlapping === fresh) this.#overlapping = undefined;
+      fresh.overlap.clear();
       this.#stop(old);
     });
   }
@@ -130,13 +147,17 @@ export class Listening {
       abort: new AbortController(),
       acknowledged: Promise.withResolvers(),
       startedAt: this.#parts.clock.now(),
-      overlap: this.#current === undefined ? undefined : new Set(),
-      successor: undefined,
+      overlap: new Set(),
+      late: undefined,
       idle: false,
       over: false,
     };
     attempt.acknowledged.promise.catch(() => {});
-    const run = this.#run(attempt, filterText).finally(() => this.#running.delete(run));
+    this.#attempts.add(attempt);
+    const run = this.#run(attempt, filterText).finally(() => {
+      this.#attempts.delete(attempt);
+      this.#running.delete(run);
+    });
     this.#running.add(run);
     return attempt;
   }
@@ -186,9 +207,11 @@ export class Listening {
       return;
     }
     const text = untagged(message, META_SUBSCRIPTION);
-    // What the new stream has brought already was announced at the same time or later.
-    if (attempt.successor?.overlap?.has(text) === true) return;
-    attempt.overlap?.add(text);
+    if (attempt.late !== undefined) {
+      if (attempt.late.size < MAX_LATE) attempt.late.add(text);
+      return;
+    }
+    if (attempt === this.#overlapping && attempt.overlap.size < MAX_LATE) attempt.overlap.add(text);
     this.#parts.push(text);
   }
 

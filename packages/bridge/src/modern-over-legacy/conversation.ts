@@ -70,7 +70,7 @@ export class Conversation implements InFlight {
 
   /** The server gets an error for its question, and the call is cancelled, for nobody comes back for it. */
   async giveUp(question: Message, reason: string): Promise<void> {
-    await this.lease.session.respond(failureText(question.idText ?? 'null', -32603, reason));
+    await this.lease.session.respond(failureText(question.idText ?? 'null', { code: -32603, message: reason }));
     await this.cancel(reason);
   }
 

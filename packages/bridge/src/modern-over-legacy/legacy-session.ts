@@ -223,13 +223,18 @@ export class LegacySession implements SessionHandle {
       return;
     }
     if (!QUESTIONS.has(message.method ?? '')) {
-      void this.respond(failureText(idText, -32601, `a client of this revision cannot be asked ${message.method}`));
+      void this.respond(
+        failureText(idText, { code: -32601, message: `a client of this revision cannot be asked ${message.method}` }),
+      );
       return;
     }
     const call = [...this.calls].find(({ asks }) => asks);
     if (call !== undefined) call.inject(message);
     else if (this.strays.length < MAX_STRAYS) this.strays.push(message);
-    else void this.respond(failureText(idText, -32603, 'too many questions wait for the client already'));
+    else
+      void this.respond(
+        failureText(idText, { code: -32603, message: 'too many questions wait for the client already' }),
+      );
   }
 
   #notification(message: Message): void {

@@ -72,8 +72,7 @@ class Serving implements ModernOverLegacy {
     if (message.kind !== 'request') return reply({ status: 202, headers: {} });
     const idText = message.idText ?? 'null';
     const problem = envelopeProblem(message) ?? this.#unserved(message);
-    if (problem !== undefined)
-      return jsonReply(failureText(idText, problem.code, problem.message, problem.data), statusOf(problem.code));
+    if (problem !== undefined) return jsonReply(failureText(idText, problem), statusOf(problem.code));
     const envelope = envelopeOf(message);
     const state = objectOf(message.value['params'])?.['requestState'];
     if (state !== undefined) return this.#retry(exchange, message, { envelope, state });
@@ -116,7 +115,7 @@ class Serving implements ModernOverLegacy {
     const held = typeof state === 'string' ? this.#held.take(state, credential) : undefined;
     if (held === undefined) {
       const text = 'the requestState is unknown or has expired; send the request again without it';
-      return jsonReply(failureText(idText, -32602, text), 400);
+      return jsonReply(failureText(idText, { code: -32602, message: text }), 400);
     }
     const { conversation, question } = held;
     const key = questionKey(question);
@@ -124,7 +123,7 @@ class Serving implements ModernOverLegacy {
     if (message.method !== conversation.method || answer === undefined) {
       const reason = `the retry of ${conversation.method} does not answer ${key}`;
       await conversation.giveUp(question, reason);
-      return jsonReply(failureText(idText, -32602, reason), 400);
+      return jsonReply(failureText(idText, { code: -32602, message: reason }), 400);
     }
     conversation.lease.session.usedBy(exchange);
     try {

@@ -1,4 +1,12 @@
-import { type JsonObject, META_SUBSCRIPTION, type Message, MODERN, notificationText, responseText, spliceMessage } from '@shadowcat/wire';
+import {
+  type JsonObject,
+  META_SUBSCRIPTION,
+  type Message,
+  MODERN,
+  notificationText,
+  responseText,
+  spliceMessage,
+} from '@shadowcat/wire';
 import { errorOf, withId } from '../answers.js';
 import { memberText, objectOf, rebuilt } from '../object-text.js';
 
@@ -46,19 +54,24 @@ export function discoverResult(initialize: Message): string {
   const known = rebuilt(memberText(text, ['capabilities']) ?? '{}', capabilities, {
     keep: (name) => MODERN_CAPABILITIES.has(name),
   });
-  const instructions = typeof result['instructions'] === 'string' ? { instructions: memberText(text, ['instructions']) ?? '""' } : {};
+  const instructions =
+    typeof result['instructions'] === 'string' ? { instructions: memberText(text, ['instructions']) ?? '""' } : {};
   const info = memberText(text, ['serverInfo']);
-  return rebuilt('{}', {}, {
-    more: {
-      resultType: '"complete"',
-      ttlMs: '0',
-      cacheScope: '"private"',
-      supportedVersions: JSON.stringify([MODERN]),
-      capabilities: known,
-      ...instructions,
-      ...(info === undefined ? {} : { _meta: `{${JSON.stringify(SERVER_INFO)}:${info}}` }),
+  return rebuilt(
+    '{}',
+    {},
+    {
+      more: {
+        resultType: '"complete"',
+        ttlMs: '0',
+        cacheScope: '"private"',
+        supportedVersions: JSON.stringify([MODERN]),
+        capabilities: known,
+        ...instructions,
+        ...(info === undefined ? {} : { _meta: `{${JSON.stringify(SERVER_INFO)}:${info}}` }),
+      },
     },
-  });
+  );
 }
 
 /** A server's request as the modern revision embeds it in a result: without `_meta`, ids and tasks. */
@@ -73,7 +86,11 @@ export function inputRequest(question: Message): string {
 }
 
 /** A notification, tied to the subscription that it is for. `id` is the JSON text of the `subscriptions/listen` request's id. */
-export function tagged(method: string, params: { readonly text: string; readonly value: JsonObject }, id: string): string {
+export function tagged(
+  method: string,
+  params: { readonly text: string; readonly value: JsonObject },
+  id: string,
+): string {
   const meta = objectOf(params.value['_meta']) ?? {};
   const own = rebuilt(memberText(params.text, ['_meta']) ?? '{}', meta, { more: { [META_SUBSCRIPTION]: id } });
   return notificationText(method, rebuilt(params.text, params.value, { more: { _meta: own } }));

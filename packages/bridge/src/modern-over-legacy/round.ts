@@ -70,7 +70,9 @@ async function* framesOf(
       const out = await next;
       if ('refused' in out) {
         await out.refused[Symbol.asyncDispose]();
-        yield new Frame({ text: failureText(idText, -32603, `the upstream answered HTTP ${out.refused.head.status}`) });
+        yield new Frame({
+          text: failureText(idText, { code: -32603, message: `the upstream answered HTTP ${out.refused.head.status}` }),
+        });
         return;
       }
       yield new Frame({ text: out.text });
@@ -157,7 +159,7 @@ class Round {
     const state = this.#over ? undefined : held.hold({ conversation, question, credential });
     if (state === undefined) {
       const reason = 'too many questions wait for their clients already';
-      await conversation.answer(failureText(question.idText ?? 'null', -32603, reason));
+      await conversation.answer(failureText(question.idText ?? 'null', { code: -32603, message: reason }));
       return undefined;
     }
     this.#settle();

@@ -90,7 +90,8 @@ export class LegacySessions {
   #make(key: string, client: Exchange, envelope: Envelope): Entry {
     const { target, max } = this.#options;
     if (this.#closed) throw new ProxyError('draining', 'the proxy is ending');
-    if (this.#open >= max) throw new ProxyError('session_limit', `${target} has ${max} bridged sessions in use already`);
+    if (this.#open >= max)
+      throw new ProxyError('session_limit', `${target} has ${max} bridged sessions in use already`);
     const session = new LegacySession({ envelope, client, target }, this.#components);
     const entry: Entry = { session, opening: session.open(), timer: undefined };
     this.#entries.set(key, [...(this.#entries.get(key) ?? []), entry]);

@@ -24,8 +24,8 @@ export async function listen(exchange: Exchange, request: Message, lease: Lease)
   const asked = objectOf(objectOf(request.value['params'])?.['notifications']);
   if (asked === undefined) {
     lease.release();
-    const text = failureText(idText, -32602, "Invalid params: 'notifications' has to say what to listen for");
-    return jsonReply(text, 400);
+    const message = "Invalid params: 'notifications' has to say what to listen for";
+    return jsonReply(failureText(idText, { code: -32602, message }), 400);
   }
   const subscription = new Subscription(lease, idText);
   try {
@@ -127,7 +127,8 @@ class Subscription {
   readonly #take = (message: Message): void => {
     const { method = '' } = message;
     const params = objectOf(message.value['params']) ?? {};
-    const wanted = method === 'notifications/resources/updated' ? this.#wants(params['uri']) : this.#methods.has(method);
+    const wanted =
+      method === 'notifications/resources/updated' ? this.#wants(params['uri']) : this.#methods.has(method);
     if (!wanted || this.#stopped) return;
     const text = tagged(method, { text: paramsText(message), value: params }, this.#idText);
     if (this.#waiting.includes(text)) return;

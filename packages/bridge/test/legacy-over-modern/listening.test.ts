@@ -63,29 +63,31 @@ describe('the GET stream of a legacy client', () => {
     const [old, fresh] = listens();
     expect(fresh?.params['notifications']).toEqual({ toolsListChanged: true, resourceSubscriptions: ['a:b'] });
     expect(old?.exchange.signal.aborted).toBe(false);
-    // Announced while both were open: it comes once.
-    streams[1]?.send(changed(fresh?.id));
-    expect(await client.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
+    // Announced while both were open: it comes once, whichever is read first.
     streams[0]?.send(changed(old?.id));
     await settled();
+    streams[1]?.send(changed(fresh?.id));
+    expect(await client.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
+    await clock.pass(999);
     streams[1]?.send(updated('a:b', fresh?.id));
     expect(await client.next()).toEqual({
       jsonrpc: '2.0',
       method: 'notifications/resources/updated',
       params: { uri: 'a:b' },
     });
-    await clock.pass(1000);
+    await clock.pass(1);
     expect(old?.exchange.signal.aborted).toBe(true);
     expect(fresh?.exchange.signal.aborted).toBe(false);
     await client.leave();
     expect(clock.pending).toBe(0);
   });
 
-  it('carries what the old subscription brings late', async () => {
-    const { get, rpc, streams, listens } = acknowledging();
+  it('carries what only the old subscription brings, late', async () => {
+    const { get, rpc, streams, listens, clock } = acknowledging();
     const client = reader(await get());
     await rpc(request('resources/subscribe', { uri: 'a:b' }));
     streams[0]?.send(changed(listens()[0]?.id));
+    await clock.pass(1000);
     expect(await client.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
     await client.leave();
   });
@@ -164,6 +166,16 @@ describe('the GET stream of a legacy client', () => {
     expect((await readReply(await get('DELETE'))).status).toBe(200);
     expect(await client.next()).toBeUndefined();
     expect(listens()[0]?.exchange.signal.aborted).toBe(true);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('ends with its session also while a subscription is being replaced', async () => {
+    const { get, rpc, listens, clock } = acknowledging();
+    const client = reader(await get());
+    await rpc(request('resources/subscribe', { uri: 'a:b' }));
+    expect((await readReply(await get('DELETE'))).status).toBe(200);
+    expect(await client.next()).toBeUndefined();
+    expect(listens().map(({ exchange }) => exchange.signal.aborted)).toEqual([true, true]);
     expect(clock.pending).toBe(0);
   });
 

@@ -16,24 +16,19 @@ export interface InspectorOptions {
 /**
  * The Inspector's command line as a client. Each request is a run of its own, which connects, asks and ends; the first lists
  * the tools, so that a server it cannot connect to is found out here. The program can neither show progress nor answer a
- * server's questions; resources are left out, since each run costs half a second of processor time.
+ * server's questions; prompts and resources are left out, since each run costs half a second of processor time.
  */
 export async function inspector(options: InspectorOptions): Promise<Visitor> {
   const ask = (method: string, ...words: readonly string[]): Promise<Json> =>
     inspect(options, ['--method', method, ...words]);
   const tools = await ask('tools/list');
   return {
-    lacks: ['resource', 'progress', 'ask'],
+    brief: true,
+    lacks: ['prompt', 'resource', 'progress', 'ask'],
     listTools: async () => tools,
     callTool: (name, args) => ask('tools/call', '--tool-name', name, '--tool-args-json', JSON.stringify(args)),
-    readResource: (uri) => ask('resources/read', '--uri', uri),
-    getPrompt: (name, args) => ask('prompts/get', '--prompt-name', name, '--prompt-args', ...pairs(args)),
     [Symbol.asyncDispose]: async () => {},
   };
-}
-
-function pairs(args: Readonly<Record<string, string>> = {}): string[] {
-  return Object.entries(args).map(([name, value]) => `${name}=${value}`);
 }
 
 /** @throws with what the program printed, if that is not a result */

@@ -51,20 +51,6 @@ const KNOWN: readonly Known[] = [
     steps: ['connect'],
     reason: NO_COMMON_REVISION,
   },
-  {
-    clients: MODERN_CLIENTS,
-    servers: LEGACY_SERVERS,
-    where: 'through',
-    steps: ['connect'],
-    reason: `${NO_COMMON_REVISION} The proxy does not translate between the eras here.`,
-  },
-  {
-    clients: LEGACY_CLIENTS,
-    servers: MODERN_SERVERS,
-    where: 'through',
-    steps: ['connect'],
-    reason: `${NO_COMMON_REVISION} The proxy does not translate between the eras here.`,
-  },
 ];
 
 /** The steps of a cell that are known not to work, in their order, each with the reason. */

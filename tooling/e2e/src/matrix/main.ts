@@ -51,4 +51,7 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+// What was started ends with this process, which it has to leave by `exit` then.
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
 process.exitCode = await main();

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort, OwnedProcess, type ProcessOptions } from '../processes.js';
-import { everythingServer, fixtureServer, filesystemServer, memoryServer } from '../servers.js';
+import { everythingServer, filesystemServer, fixtureServer, memoryServer } from '../servers.js';
 import type { Root, Target } from '../test-client.js';
 import { packagePath } from './packages.js';
 import type { Visit } from './visit.js';

@@ -17,14 +17,15 @@ comes back is compared with what the server has to say.
 
 - \`✔=\` works through the proxy, and without it too
 - \`✔+\` works through the proxy and does not without it: the two have no revision of the protocol in common
-- \`✔\` works through the proxy; without it client and server have no transport in common
+- \`✔\` works through the proxy; not tried without it, since the client, as it is used here, and the server have no transport
+  in common
 - \`✘\` and a number: does not work; the notes say why. Where only some steps do not work, they are named
 `;
 
 const REMARKS = `## What was not asked
 
-- The Inspector's command line connects anew for each request. It shows no progress, answers no questions of servers, and is
-  not asked for resources here.
+- The Inspector's command line connects anew for each request. It shows no progress and answers no questions of servers;
+  here it lists the tools and makes one call that succeeds and one that fails.
 - supergateway renames the ids of a client's answers, so no server behind its WebSocket gets an answer to a question.
 - server-filesystem has tools only, server-memory no prompts; neither tells progress or asks.
 - mcp-remote speaks the legacy revisions by default, and does so here.
@@ -72,8 +73,12 @@ function versions(): string {
   const names = new Set([...MATRIX_CLIENTS, ...MATRIX_SERVERS].map(({ packageName }) => packageName));
   const rows = [...names].sort().map((name) => [
     `${name} ${packageVersion(name)}`,
-    MATRIX_CLIENTS.filter((one) => one.packageName === name).map(({ title }) => title).join('; '),
-    MATRIX_SERVERS.filter((one) => one.packageName === name).map(({ title }) => title).join('; '),
+    MATRIX_CLIENTS.filter((one) => one.packageName === name)
+      .map(({ title }) => title)
+      .join('; '),
+    MATRIX_SERVERS.filter((one) => one.packageName === name)
+      .map(({ title }) => title)
+      .join('; '),
   ]);
   return `## Versions\n\n${markdownTable([['package', 'as client', 'as server'], ...rows])}\n`;
 }

@@ -30,9 +30,12 @@ export interface Visit {
 
 /** The part of a client that a visit needs. */
 export interface Visitor
-  extends Pick<TestClient, 'listTools' | 'callTool' | 'getPrompt' | 'readResource'>,
+  extends Pick<TestClient, 'listTools' | 'callTool'>,
+    Partial<Pick<TestClient, 'getPrompt' | 'readResource'>>,
     AsyncDisposable {
-  /** Steps that the program has no way to do, or that are left out because each costs a process. */
+  /** One call instead of two, since each request costs a process. */
+  readonly brief?: boolean;
+  /** Steps that the program has no way to do, or that are left out for their cost. */
   readonly lacks?: readonly Step[];
   /** Everything that the server has sent so far, oldest first; a client that cannot tell lacks `progress`. */
   readonly received?: readonly Json[];
@@ -66,13 +69,19 @@ export async function visit(connect: () => Promise<Visitor>, plan: Visit): Promi
 
 function stepsOf(visitor: Visitor, plan: Visit): [Step, () => Promise<void>][] {
   const { prompt, resource, progress, ask } = plan;
+  const calls = visitor.brief === true ? plan.calls.slice(0, 1) : plan.calls;
   const steps: [Step, () => Promise<void>][] = [
     ['list', async () => says(await visitor.listTools(), new RegExp(`"name":"${plan.lists}"`))],
-    ['calls', async () => void (await Promise.all(plan.calls.map((call) => succeeds(visitor, call))))],
+    ['calls', async () => void (await Promise.all(calls.map((call) => succeeds(visitor, call))))],
     ['error', () => fails(visitor, plan.error)],
   ];
-  if (prompt) steps.push(['prompt', async () => says(await visitor.getPrompt(prompt.name, prompt.args), prompt.says)]);
-  if (resource) steps.push(['resource', async () => says(await visitor.readResource(resource.uri), resource.says)]);
+  if (prompt)
+    steps.push([
+      'prompt',
+      async () => says((await visitor.getPrompt?.(prompt.name, prompt.args)) ?? null, prompt.says),
+    ]);
+  if (resource)
+    steps.push(['resource', async () => says((await visitor.readResource?.(resource.uri)) ?? null, resource.says)]);
   if (progress) steps.push(['progress', () => progresses(visitor, progress)]);
   if (ask) steps.push(['ask', () => succeeds(visitor, ask)]);
   return steps;
