@@ -22,19 +22,22 @@ function standard(text: string): { events: Dispatched[]; retry: number | undefin
   const events: Dispatched[] = [];
   let [data, event, id, lastId] = ['', '', '', ''];
   let retry: number | undefined;
+  let newRetry: number | undefined;
   for (const line of lines) {
     if (line === '') {
       lastId = id;
+      retry = newRetry;
       if (data !== '') events.push({ data: data.replace(/\n$/, ''), event: event === '' ? 'message' : event, lastId });
       [data, event] = ['', ''];
       continue;
     }
     if (line.startsWith(':')) continue;
-    const [, name = '', value = ''] = /^([^:]*)(?:: ?([^]*))?$/.exec(line) ?? [];
+    const [, name = '', value = ''] = /^([^:]*)(?:: ?([\s\S]*))?$/.exec(line) ?? [];
     if (name === 'event') event = value;
     if (name === 'data') data += `${value}\n`;
     if (name === 'id' && !value.includes('\0')) id = value;
-    if (name === 'retry' && /^[0-9]+$/.test(value)) retry = Number(value);
+    // The standard takes it at once; ours comes with its block, so one that the stream cuts off is not seen.
+    if (name === 'retry' && /^[0-9]+$/.test(value)) newRetry = Number(value);
   }
   return { events, retry };
 }

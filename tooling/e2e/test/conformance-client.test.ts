@@ -25,6 +25,8 @@ it.each(['2025-11-25', '2026-07-28'] as const)(
     );
     const worse = compareConformance(direct, proxied)
       .filter(({ check }) => !BY_CONSTRUCTION.has(check))
+      // Some checks exist only where they fail.
+      .filter((regression) => !(regression.direct === 'FAILURE' && regression.proxied === undefined))
       .filter(({ check, scenario, proxied: status }) => !(check === ASKED_ONCE && !status && asked.has(scenario)));
     expect(worse).toEqual([]);
   },
