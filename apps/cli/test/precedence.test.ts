@@ -11,6 +11,7 @@ const SAMPLES: Readonly<Record<string, readonly [string, string, string]>> = {
   'loopback|any|off': ['any', 'off', 'loopback'],
   'session|shared|request': ['shared', 'request', 'session'],
   'recover|fail': ['fail', 'recover', 'fail'],
+  'auto|off': ['off', 'auto', 'off'],
   'debug|info|warn|error|silent': ['warn', 'error', 'silent'],
   'auto|pretty|json': ['pretty', 'json', 'auto'],
   'name=value': ['x-a=1', 'x-b=1', 'x-c=1'],

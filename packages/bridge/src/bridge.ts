@@ -99,18 +99,24 @@ class Eras {
     return reply;
   }
 
-  /** The client asks itself what the proxy would have to find out. */
+  /**
+   * The client asks itself what the proxy would have to find out. Its question may be malformed: a refusal is evidence only when
+   * the proxy's own question is refused too.
+   */
   async #discover(exchange: Exchange, call: Call): Promise<Reply> {
+    let refused: Reply;
     try {
       const { reply, answer } = await peekAnswer(await this.#upstream(exchange), call.message?.id ?? null);
       const known = evidenceOf(answer);
-      if (known !== 'unknown') this.#facts.learn(known);
+      if (known === 'yes') this.#facts.learn('yes');
       if (known !== 'no') return reply;
-      await reply[Symbol.asyncDispose]();
+      refused = reply;
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      this.#facts.learn('no');
+      if (!isRefusal(error) || (await this.#speaks(exchange)) !== 'no') throw error;
+      return this.#modern.handle(exchange);
     }
+    if ((await this.#speaks(exchange)) !== 'no') return refused;
+    await refused[Symbol.asyncDispose]();
     return this.#modern.handle(exchange);
   }
 
@@ -124,18 +130,18 @@ class Eras {
       if (isModernOnly(message)) this.#facts.learn('yes');
       refused = reply;
     } catch (error) {
-      if (!isRefusal(error) || !(await this.#isModern(exchange))) throw error;
+      if (!isRefusal(error) || (await this.#speaks(exchange)) !== 'yes') throw error;
       return this.#legacy(exchange);
     }
-    if (!(await this.#isModern(exchange))) return refused;
+    if ((await this.#speaks(exchange)) !== 'yes') return refused;
     await refused[Symbol.asyncDispose]();
     return this.#legacy(exchange);
   }
 
   /** After a refusal: what was found out, or is now. That the target cannot be asked leaves it at the refusal. */
-  async #isModern(exchange: Exchange): Promise<boolean> {
+  async #speaks(exchange: Exchange): Promise<Known> {
     await this.#facts.find(exchange).catch(() => undefined);
-    return this.#facts.modern === 'yes';
+    return this.#facts.modern;
   }
 }
 

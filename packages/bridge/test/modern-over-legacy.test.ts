@@ -45,6 +45,19 @@ describe('which era a target speaks', () => {
     expect(upstream.exchanges).toHaveLength(3);
   });
 
+  it('is not judged by the refusal of a malformed server/discover of a client', async () => {
+    const upstream = handlerOf((exchange) => {
+      const { id } = exchange.context.get(callSlot)?.message ?? {};
+      if (String(id).startsWith('discover-')) return { jsonrpc: '2.0', id, result: { supportedVersions: [MODERN] } };
+      return jsonReply({ jsonrpc: '2.0', id, error: { code: -32602, message: 'no _meta' } }, { status: 400 });
+    });
+    const { bridge } = bridged(upstream);
+    const answer = await bridge(modern('server/discover'));
+    expect(answer.head.status).toBe(400);
+    expect(((await readReply(answer)).messages[0] as Rpc).error).toEqual({ code: -32602, message: 'no _meta' });
+    expect(bridge.stats().modern).toBe('yes');
+  });
+
   it('stays unknown where the refusal is no evidence, and the client sees it', async () => {
     const { bridge } = bridged(
       handlerOf(() => jsonReply({}, { status: 401, headers: { 'www-authenticate': 'Bearer' } })),

@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'forbidden_origin'
   | 'unauthorized'
   | 'header_mismatch'
+  | 'invalid_params'
   | 'unsupported_version'
   | 'session_required'
   | 'session_not_found'
@@ -56,6 +57,7 @@ export const BLAME: Readonly<Record<ErrorCode, Blame>> = {
   forbidden_origin: 'client',
   unauthorized: 'client',
   header_mismatch: 'client',
+  invalid_params: 'client',
   unsupported_version: 'client',
   session_required: 'client',
   session_not_found: 'client',

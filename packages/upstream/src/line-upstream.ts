@@ -13,10 +13,12 @@ import {
 import {
   type Call,
   callSlot,
+  claimedVersion,
   errorReply,
   jsonFraming,
   LEGACY_VERSIONS,
   type LineClient,
+  META_VERSION,
   type OnRecovery,
   type RecoveryOutcome,
   responseText,
@@ -73,6 +75,15 @@ export const isSharedKey = (key: string): boolean => key === MODERN_KEY || key =
 export const sessionOfKey = (key: string): string | undefined =>
   key.startsWith(SESSION_PREFIX) ? key.slice(SESSION_PREFIX.length) : undefined;
 
+/**
+ * The header that made the request modern does not travel on a line. A server that speaks both eras would take what is left for
+ * a legacy request, and serve that era on the line from then on (2026-07-28, stdio, "Versioning").
+ */
+function checkClaim({ message }: Call): void {
+  if (message?.kind !== 'request' || claimedVersion(message) !== undefined) return;
+  throw new ProxyError('invalid_params', `params._meta["${META_VERSION}"] is missing: each request names its revision`);
+}
+
 const encoder = new TextEncoder();
 const ACCEPTED = { status: 202, headers: {} } as const;
 
@@ -115,7 +126,10 @@ class Upstream {
   async handle(exchange: Exchange): Promise<Reply> {
     const call = exchange.context.get(callSlot);
     if (call === undefined) throw new ProxyError('internal', 'the exchange was not classified');
-    if (call.era === 'modern') return this.#leased(MODERN_KEY, exchange, (line) => line.exchange(exchange));
+    if (call.era === 'modern') {
+      checkClaim(call);
+      return this.#leased(MODERN_KEY, exchange, (line) => line.exchange(exchange));
+    }
     const session = exchange.context.get(sessionSlot);
     if (session === undefined) return this.#withoutSession(exchange, call);
     if (call.verb === 'end') return this.#end(session);

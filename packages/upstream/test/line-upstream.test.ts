@@ -356,6 +356,13 @@ it('multiplexes modern requests with equal ids over one line that nobody initial
   expect(bench.lines.map(({ heard }) => heard)).toEqual([['tools/call', 'tools/call']]);
 });
 
+it('keeps modern requests that name no revision from a line, where they would count as legacy', async () => {
+  const bench = new Bench();
+  const headers = { 'mcp-protocol-version': '2026-07-28' };
+  await expect(bench.ask(call('x'), undefined, { headers })).rejects.toMatchObject({ code: 'invalid_params' });
+  expect(bench.lines).toEqual([]);
+});
+
 describe('one line for everybody', () => {
   it('is initialised once by the proxy, and its result is given to each client verbatim, in the revision asked for', async () => {
     const bench = new Bench(polite, { isolation: 'shared' });

@@ -31,6 +31,7 @@ export const REPLIES: Readonly<Record<ErrorCode, ErrorReplyRule>> = {
   forbidden_origin: { status: 403, rpc: -32000 },
   unauthorized: { status: 401, rpc: -32000 },
   header_mismatch: { status: 400, rpc: -32020 },
+  invalid_params: { status: 400, rpc: -32602 },
   unsupported_version: { status: 400, rpc: -32022 },
   session_required: { status: 400, rpc: -32000 },
   session_not_found: { status: 404, rpc: -32001 },

@@ -21,7 +21,7 @@ describe('the error table', () => {
     (code) => {
       const { status, rpc } = REPLIES[code];
       expect(status).toBeGreaterThanOrEqual(400);
-      const defined = [-32700, -32600, -32603, -32020, -32022].includes(rpc);
+      const defined = [-32700, -32600, -32602, -32603, -32020, -32022].includes(rpc);
       const own = rpc <= -32000 && rpc >= -32019 && rpc !== -32002;
       expect(defined || own).toBe(true);
     },
