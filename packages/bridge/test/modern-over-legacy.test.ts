@@ -54,7 +54,7 @@ describe('which era a target speaks', () => {
     const { bridge } = bridged(upstream);
     const answer = await bridge(modern('server/discover'));
     expect(answer.head.status).toBe(400);
-    expect(((await readReply(answer)).messages[0] as Rpc).error).toEqual({ code: -32602, message: 'no _meta' });
+    expect((await readReply(answer)).messages[0]?.['error']).toEqual({ code: -32602, message: 'no _meta' });
     expect(bridge.stats().modern).toBe('yes');
   });
 
