@@ -1,8 +1,8 @@
-import { type Exchange, type Handler, ProxyError, type Reply } from '@shadowcat/kernel';
+import type { Exchange, Handler, Reply } from '@shadowcat/kernel';
 import { type Call, callSlot, sessionSlot } from '@shadowcat/wire';
 import { errorOf, handedOn } from './answers.js';
 import type { BridgeComponents, BridgeOptions } from './contract.js';
-import { EraFacts, evidenceOf, isModernOnly, type Known } from './era-facts.js';
+import { EraFacts, evidenceOf, isModernOnly, isRefusal, type Known } from './era-facts.js';
 import { BRIDGED_PREFIX, legacyOverModern } from './legacy-over-modern/legacy-over-modern.js';
 import type { HeldQuestions } from './modern-over-legacy/held.js';
 import { type ModernOverLegacy, modernOverLegacy } from './modern-over-legacy/modern-over-legacy.js';
@@ -37,9 +37,6 @@ export function bridge(
     close: () => eras.close(),
   });
 }
-
-/** Refusals that a server gives to what it does not know. */
-const REFUSALS: ReadonlySet<string> = new Set(['child_exited', 'upstream_protocol']);
 
 class Eras {
   readonly #upstream: Handler;
@@ -143,8 +140,4 @@ class Eras {
     await this.#facts.find(exchange).catch(() => undefined);
     return this.#facts.modern;
   }
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof ProxyError && REFUSALS.has(error.code);
 }

@@ -130,7 +130,7 @@ function discoverMessage(id: string): Message {
 }
 
 /** A command that ends at a request that it does not know, or a server that answers with something that is no MCP. */
-function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): boolean {
   return error instanceof ProxyError && (error.code === 'child_exited' || error.code === 'upstream_protocol');
 }
 

@@ -1,4 +1,4 @@
-import { Body, concat, type Frame, type Reply, withReply } from '@shadowcat/kernel';
+import { Body, concat, continued, type Frame, type Reply, withReply } from '@shadowcat/kernel';
 import { type RpcId, readMessage } from '@shadowcat/wire';
 import { type Answer, answers } from './answers.js';
 
@@ -38,14 +38,6 @@ export async function peekAnswer(from: Reply, id: RpcId): Promise<{ readonly rep
     throw error;
   }
   const read = concat(chunks, size);
-  const body = ended ? Body.whole(read, framing) : Body.stream(following(read, iterator), framing);
+  const body = ended ? Body.whole(read, framing) : Body.stream(continued(read, iterator), framing);
   return { reply: withReply(from, { body }), answer: { status, headers, message } };
-}
-
-async function* following(
-  read: Uint8Array,
-  rest: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  yield read;
-  for await (const chunk of { [Symbol.asyncIterator]: () => rest }) yield chunk;
 }

@@ -11,6 +11,7 @@ export {
 export type { Clock, Timer } from './clock.js';
 export type { Connection, ConnectionSink } from './connection.js';
 export { Context, type Slot, slot } from './context.js';
+export { continued } from './continued.js';
 export { BLAME, type Blame, type ErrorCode, ProxyError, type ProxyErrorOptions } from './errors.js';
 export { type Exchange, type RequestHead, withExchange } from './exchange.js';
 export { Frame, type FrameParts, type SseFields } from './frame.js';

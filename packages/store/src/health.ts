@@ -1,5 +1,4 @@
-import type { SessionStore } from '@shadowcat/session';
-import type { Events } from './events.js';
+import type { EventStore, SessionStore } from '@shadowcat/session';
 
 /** What the store has to say for itself. */
 export interface StoreHealth {
@@ -17,7 +16,7 @@ export interface StoreHealth {
 /** A session store that was opened by its URL. */
 export interface Store extends SessionStore {
   /** Where kept events go; absent where nothing outlives the process. */
-  readonly events?: Events;
+  readonly events?: EventStore;
   /** Never rejects. */
   health(): Promise<StoreHealth>;
 }

@@ -1,4 +1,3 @@
-export type { Events, StoredStream, StreamEvent, StreamWithEvents } from './events.js';
 export type { Store, StoreHealth } from './health.js';
 export { openStore } from './open-store.js';
 export type { StoreComponents } from './sqlite-store.js';

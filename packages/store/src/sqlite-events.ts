@@ -1,6 +1,6 @@
+import type { EventStore, StoredEvent, StreamRecord } from '@shadowcat/session';
 import type { Transaction } from 'kysely';
 import { chunks } from './chunks.js';
-import type { Events, StoredStream, StreamEvent } from './events.js';
 import type { Schema, StreamRow } from './schema.js';
 
 export interface SqliteEventsParts {
@@ -9,7 +9,7 @@ export interface SqliteEventsParts {
 }
 
 /** Kept streams in SQLite. Whoever calls `write` collects what is to be written; here nothing waits. */
-export function sqliteEvents({ atOnce }: SqliteEventsParts): Events {
+export function sqliteEvents({ atOnce }: SqliteEventsParts): EventStore {
   return {
     load: (session) =>
       atOnce(async (tx) => {
@@ -77,7 +77,7 @@ function upsertStreams(tx: Transaction<Schema>, rows: readonly StreamRow[]): Pro
     .execute();
 }
 
-function toStreamRow(stream: StoredStream): StreamRow {
+function toStreamRow(stream: StreamRecord): StreamRow {
   return {
     id: stream.id,
     session: stream.session,
@@ -91,7 +91,7 @@ function toStreamRow(stream: StoredStream): StreamRow {
   };
 }
 
-function fromStreamRow(row: StreamRow): StoredStream {
+function fromStreamRow(row: StreamRow): StreamRecord {
   return {
     id: row.id,
     session: row.session,
@@ -106,6 +106,6 @@ function fromStreamRow(row: StreamRow): StoredStream {
 }
 
 /** better-sqlite3 gives a Buffer of its own for each blob. */
-function plain({ stream, seq, bytes }: StreamEvent): StreamEvent {
+function plain({ stream, seq, bytes }: StoredEvent): StoredEvent {
   return { stream, seq, bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
 }

@@ -1,9 +1,8 @@
 import type { Clock, Log } from '@shadowcat/kernel';
-import type { SessionRecord } from '@shadowcat/session';
+import type { EventStore, SessionRecord } from '@shadowcat/session';
 import { Kysely, SqliteDialect, sql, type Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { chunks } from './chunks.js';
-import type { Events } from './events.js';
 import type { Store, StoreHealth } from './health.js';
 import { KNOWN_MIGRATIONS, migrationProvider } from './migrations.js';
 import { foreignStore, storeProblem } from './problems.js';
@@ -53,7 +52,7 @@ async function migrate(db: Kysely<Schema>, path: string): Promise<void> {
 }
 
 class SqliteStore implements Store {
-  readonly events: Events;
+  readonly events: EventStore;
   readonly #path: string;
   readonly #db: Kysely<Schema>;
   readonly #clock: Clock;

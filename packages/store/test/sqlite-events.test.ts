@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProxyError, silentLog } from '@shadowcat/kernel';
+import type { EventStore, StoredEvent, StreamRecord } from '@shadowcat/session';
 import { ManualClock } from '@shadowcat/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Events, StoredStream, StreamEvent } from '../src/events.js';
 import type { Store } from '../src/health.js';
 import { openStore } from '../src/open-store.js';
 
@@ -22,12 +22,12 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function events(): Events {
+function events(): EventStore {
   if (store.events === undefined) throw new Error('no events in this store');
   return store.events;
 }
 
-const stream = (id: string, parts: Partial<StoredStream> = {}): StoredStream => ({
+const stream = (id: string, parts: Partial<StreamRecord> = {}): StreamRecord => ({
   id,
   session: 's',
   standing: false,
@@ -37,7 +37,7 @@ const stream = (id: string, parts: Partial<StoredStream> = {}): StoredStream => 
   unsent: 1,
   ...parts,
 });
-const event = (id: string, seq: number, bytes = new Uint8Array([0, 255, seq % 256])): StreamEvent => ({
+const event = (id: string, seq: number, bytes = new Uint8Array([0, 255, seq % 256])): StoredEvent => ({
   stream: id,
   seq,
   bytes,

@@ -1,4 +1,4 @@
-import { Body, concat, type Reply, withReply } from '@shadowcat/kernel';
+import { Body, concat, continued, type Reply, withReply } from '@shadowcat/kernel';
 import type { JsonObject } from '@shadowcat/wire';
 
 /** A refusal longer than this is not about a session. */
@@ -26,16 +26,8 @@ export async function lostSession(reply: Reply): Promise<{ readonly lost: boolea
   }
   const read = concat(chunks, size);
   const { framing } = reply.body;
-  const body = ended ? Body.whole(read, framing) : Body.stream(following(read, iterator), framing);
+  const body = ended ? Body.whole(read, framing) : Body.stream(continued(read, iterator), framing);
   return { lost: ended && speaksOfSession(read), answer: withReply(reply, { body }) };
-}
-
-async function* following(
-  read: Uint8Array,
-  rest: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  yield read;
-  for await (const chunk of { [Symbol.asyncIterator]: () => rest }) yield chunk;
 }
 
 function speaksOfSession(bytes: Uint8Array): boolean {

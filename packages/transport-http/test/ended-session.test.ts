@@ -3,33 +3,7 @@ import { classifiedExchange } from '@shadowcat/testkit';
 import type { SessionHandle } from '@shadowcat/wire';
 import { sessionSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import { bodyOf, nodeServer, upstreamAt } from './support.js';
-
-/** A session that its client can end. */
-function endable(): SessionHandle & { end(): void } {
-  const watchers = new Set<() => void>();
-  let ended = false;
-  return {
-    id: 'client-facing',
-    initializeText: '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}',
-    initializeResult: undefined,
-    protocolVersion: '2025-11-25',
-    restore: { logLevel: undefined, subscriptions: [] },
-    upstream: { target: 'up', sessionId: 's1' },
-    bind: () => {},
-    get ended() {
-      return ended;
-    },
-    onEnd: (done) => {
-      watchers.add(done);
-      return () => watchers.delete(done);
-    },
-    end: () => {
-      ended = true;
-      for (const done of watchers) done();
-    },
-  };
-}
+import { bodyOf, endableSession, nodeServer, upstreamAt } from './support.js';
 
 /** A server with one session. `keepOpen`: it does not close the standing stream of a session that was deleted. */
 async function serverOfOne(keepOpen: boolean) {
@@ -62,7 +36,7 @@ describe.each([{ keepOpen: false }, { keepOpen: true }])('a session that its cli
   it('has its standing stream ended, and is not opened again', async () => {
     const { url, asked } = await serverOfOne(options.keepOpen);
     const upstream = upstreamAt(url, { backoff: { minDelay: 0, maxDelay: 0 } });
-    const session = endable();
+    const session = endableSession({ id: 'client-facing', sessionId: 's1', protocolVersion: '2025-11-25' });
     await using stream = await upstream(asking(session, 'GET'));
     const read = (async () => {
       let size = 0;

@@ -2,33 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { classifiedExchange, ManualClock, readReply } from '@shadowcat/testkit';
 import { type SessionHandle, sessionSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import { bodyOf, eventually, nodeServer, REQUEST, upstreamAt } from './support.js';
+import { bodyOf, endableSession, eventually, nodeServer, REQUEST, upstreamAt } from './support.js';
 
-/** A session that ends when the test says so. */
-function sessionAt(sessionId: string): SessionHandle & { end(): void } {
-  const watchers = new Set<() => void>();
-  let ended = false;
-  return {
-    id: `client-${sessionId}`,
-    initializeText: '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}',
-    initializeResult: undefined,
-    protocolVersion: '2025-06-18',
-    restore: { logLevel: undefined, subscriptions: [] },
-    upstream: { target: 'up', sessionId },
-    bind: () => {},
-    get ended() {
-      return ended;
-    },
-    onEnd: (done) => {
-      watchers.add(done);
-      return () => watchers.delete(done);
-    },
-    end: () => {
-      ended = true;
-      for (const done of watchers) done();
-    },
-  };
-}
+const sessionAt = (sessionId: string) =>
+  endableSession({ id: `client-${sessionId}`, sessionId, protocolVersion: '2025-06-18' });
 
 /** A server that answers everything, DELETE with `status`; 0: never. */
 async function serverThat(status = 200) {

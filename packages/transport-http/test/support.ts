@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Body, type Clock, type Exchange, type Handler, type Layer, silentLog, withExchange } from '@shadowcat/kernel';
-import { callSlot, classify, jsonFraming, type OnRecovery, readMessages } from '@shadowcat/wire';
+import { callSlot, classify, jsonFraming, type OnRecovery, readMessages, type SessionHandle } from '@shadowcat/wire';
 import { onTestFinished } from 'vitest';
 import type { HttpUpstream, HttpUpstreamOptions } from '../src/http-upstream.js';
 import { httpUpstream } from '../src/http-upstream.js';
@@ -131,5 +131,39 @@ export function postOf(body: object | string, headers: Record<string, string> = 
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
+  };
+}
+
+/** A session that ends when the test says so. */
+export function endableSession({
+  id,
+  sessionId,
+  protocolVersion,
+}: {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly protocolVersion: string;
+}): SessionHandle & { end(): void } {
+  const watchers = new Set<() => void>();
+  let ended = false;
+  return {
+    id,
+    initializeText: '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}',
+    initializeResult: undefined,
+    protocolVersion,
+    restore: { logLevel: undefined, subscriptions: [] },
+    upstream: { target: 'up', sessionId },
+    bind: () => {},
+    get ended() {
+      return ended;
+    },
+    onEnd: (done) => {
+      watchers.add(done);
+      return () => watchers.delete(done);
+    },
+    end: () => {
+      ended = true;
+      for (const done of watchers) done();
+    },
   };
 }

@@ -1,5 +1,5 @@
 import type { Clock, Log, Timer } from '@shadowcat/kernel';
-import type { EventStore, StoredEvent, StreamRecord } from './resumption-store.js';
+import type { EventStore, StoredEvent, StreamRecord } from '@shadowcat/session';
 import type { KeptStream } from './resumption-stream.js';
 
 export interface EventWriterComponents {

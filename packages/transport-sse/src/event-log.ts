@@ -1,8 +1,8 @@
 import type { Clock, Log, Timer } from '@shadowcat/kernel';
+import type { EventStore } from '@shadowcat/session';
 import type { Message, SessionHandle } from '@shadowcat/wire';
 import { Budget, type Entry } from './event-log-budget.js';
 import { EventWriter } from './event-log-writer.js';
-import type { EventStore } from './resumption-store.js';
 import { KeptStream, type StreamKeeper } from './resumption-stream.js';
 
 export interface EventLogOptions {

@@ -4,7 +4,6 @@ export type { EventLogComponents, EventLogOptions, EventLogStats } from './event
 export { KEEP_ALIVE_COMMENT, type KeepAlive, keepAlive, type Watched } from './keep-alive.js';
 export { type ResumableComponents, type ResumableOptions, type Resumption, resumable } from './resumable.js';
 export { type ResumptionLayer, type ResumptionStats, resumption } from './resumption.js';
-export type { EventBatch, EventStore, StoredEvent, StreamRecord } from './resumption-store.js';
 export {
   type PairRequest,
   type SsePairComponents,

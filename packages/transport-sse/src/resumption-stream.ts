@@ -8,12 +8,12 @@ import {
   type Reply,
   reply,
 } from '@shadowcat/kernel';
+import type { StoredEvent, StreamRecord } from '@shadowcat/session';
 import { errorText, type RpcId, sseFraming } from '@shadowcat/wire';
 import type { Entry } from './event-log-budget.js';
 import { OwedAnswers } from './owed-answers.js';
 import { eventId, isEvent, messageBytes, primingBytes, withEventId } from './resumption-event.js';
 import { type Readable, Reader } from './resumption-reader.js';
-import type { StoredEvent, StreamRecord } from './resumption-store.js';
 
 /** Who keeps the stream: told of everything that has to be counted, stored or forgotten. */
 export interface StreamKeeper {

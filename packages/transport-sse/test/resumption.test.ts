@@ -1,10 +1,10 @@
 import { type Exchange, type Handler, ProxyError, type Reply, silentLog } from '@shadowcat/kernel';
+import type { EventBatch, EventStore, StoredEvent, StreamRecord } from '@shadowcat/session';
 import { classifiedExchange, jsonReply, ManualClock, settled, streamReply } from '@shadowcat/testkit';
 import { type SessionHandle, sessionSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import type { EventLogOptions } from '../src/event-log.js';
 import { resumption } from '../src/resumption.js';
-import type { EventBatch, EventStore, StoredEvent, StreamRecord } from '../src/resumption-store.js';
 
 const message = (n: number): string => `data: {"jsonrpc":"2.0","method":"notifications/message","params":${n}}\n\n`;
 const answerTo = (id: number): string => `data: {"jsonrpc":"2.0","id":${id},"result":{}}\n\n`;
