@@ -1,6 +1,7 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type CounterSpec, type GaugeSpec, INSTRUMENTS, type InstrumentSpec } from './instruments.js';
-import type { Meter, Reading } from './meter.js';
+import { LocalHistogram } from './local-histogram.js';
+import type { Count, Meter, Reading } from './meter.js';
 
 export interface PrometheusOptions {
   /** The version that `shadowcat_build_info` names. */
@@ -32,14 +33,8 @@ export function prometheusMeter(
   if (options.process !== false) collectDefaultMetrics({ register: registry, prefix: 'shadowcat_' });
   const table = new Table(registry, instruments);
   const meter: PrometheusMeter = {
-    counter(spec, ...labels) {
-      const series = table.counter(spec).labels(...labels);
-      return (by) => series.inc(by);
-    },
-    histogram(spec, ...labels) {
-      const series = table.histogram(spec).labels(...labels);
-      return (value) => series.observe(value);
-    },
+    counter: (spec, ...labels) => table.count(spec, labels),
+    histogram: (spec, ...labels) => table.histogram(spec).series(labels),
     read: (spec, reading) => table.read(spec, reading),
     contentType: registry.contentType,
     render: () => registry.metrics(),
@@ -49,12 +44,17 @@ export function prometheusMeter(
   return meter;
 }
 
+interface Tally extends Reading {
+  value: number;
+}
+
 type ReadAll = () => number | readonly Reading[];
 
 /** prom-client's objects by the name of their instrument. */
 class Table {
-  readonly #counters = new Map<string, Counter>();
-  readonly #histograms = new Map<string, Histogram>();
+  /** The series of each counter by their labels: plain numbers until somebody asks. */
+  readonly #counters = new Map<string, Map<string, Tally>>();
+  readonly #histograms = new Map<string, LocalHistogram>();
   readonly #readings = new Map<string, ReadAll>();
 
   readonly #registry: Registry;
@@ -64,21 +64,30 @@ class Table {
     this.#registry = registry;
     for (const spec of Object.values(instruments)) {
       if (spec.kind === 'histogram') {
-        this.#histograms.set(spec.name, new Histogram({ ...this.#common(spec), buckets: [...spec.buckets] }));
+        const configuration = { ...this.#common(spec), buckets: [...spec.buckets] };
+        this.#histograms.set(spec.name, new LocalHistogram(spec, configuration));
       } else if (spec.kind === 'counter') {
+        const tallies = new Map<string, Tally>();
+        this.#counters.set(spec.name, tallies);
+        this.#readings.set(spec.name, () => [...tallies.values()]);
         const collect = this.#collector(spec, (counter: Counter, labels, value) => counter.inc(labels, value));
-        this.#counters.set(spec.name, new Counter({ ...this.#common(spec), collect }));
+        new Counter({ ...this.#common(spec), collect });
       }
     }
   }
 
-  counter(spec: CounterSpec): Counter {
-    const found = this.#counters.get(spec.name);
-    if (found === undefined) throw new Error(`${spec.name} is not one of this meter's counters`);
-    return found;
+  count(spec: CounterSpec, labels: readonly string[]): Count {
+    const tallies = this.#counters.get(spec.name);
+    if (tallies === undefined) throw new Error(`${spec.name} is not one of this meter's counters`);
+    const key = JSON.stringify(labels);
+    const tally = tallies.get(key) ?? { labels, value: 0 };
+    tallies.set(key, tally);
+    return (by = 1) => {
+      tally.value += by;
+    };
   }
 
-  histogram(spec: InstrumentSpec): Histogram {
+  histogram(spec: InstrumentSpec): LocalHistogram {
     const found = this.#histograms.get(spec.name);
     if (found === undefined) throw new Error(`${spec.name} is not one of this meter's histograms`);
     return found;
@@ -96,7 +105,7 @@ class Table {
     return { name: spec.name, help: spec.help, labelNames: [...spec.labels], registers: [this.#registry] };
   }
 
-  /** What prom-client calls before it shows an instrument; one that is counted directly is left alone. */
+  /** What prom-client calls before it shows an instrument. */
   #collector<M extends { reset(): void }>(
     spec: GaugeSpec | CounterSpec,
     write: (metric: M, labels: Record<string, string>, value: number) => void,

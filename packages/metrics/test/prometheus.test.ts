@@ -29,6 +29,29 @@ describe('prometheusMeter', () => {
     expect(lines).toContain('shadowcat_build_info{version="1.2.3"} 1');
   });
 
+  it('counts a value in the bucket of each bound that is not below it', async () => {
+    const meter = quiet();
+    const note = meter.histogram(INSTRUMENTS.upstreamDuration, 'a', 'ok');
+    for (const seconds of [0.001, 0.002, 0.0025, 299, 301]) note(seconds);
+    meter.histogram(INSTRUMENTS.upstreamDuration, 'a', 'ok')(1);
+    meter.histogram(INSTRUMENTS.upstreamDuration, 'b', 'ok')(1);
+    const name = 'shadowcat_upstream_duration_seconds';
+    const lines = (await linesOf(meter)).filter((line) => line.includes('target="a"'));
+    const count = (le: string) =>
+      lines
+        .find((line) => line.startsWith(`${name}_bucket{le="${le}"`))
+        ?.split(' ')
+        .at(-1);
+    const bounds = ['0.001', '0.0025', '0.005', '0.5', '1', '60', '300', '+Inf'];
+    expect(bounds.map(count)).toEqual(['1', '3', '3', '3', '4', '4', '5', '6']);
+    expect(lines).toContain(`${name}_count{target="a",outcome="ok"} 6`);
+    const sum = lines
+      .find((line) => line.startsWith(`${name}_sum`))
+      ?.split(' ')
+      .at(-1);
+    expect(Number(sum)).toBeCloseTo(601.0055, 9);
+  });
+
   it('reads gauges and mirrored counters anew each time', async () => {
     const meter = quiet();
     let rows = [
