@@ -44,6 +44,10 @@ export default defineConfig({
           hookTimeout: 60_000,
           pool: 'forks',
           maxWorkers: 2,
+          // Of the tests of one file that say that they may run at the same time.
+          maxConcurrency: 3,
+          // Programs are started over and over; most of that is compiling the same files again.
+          env: { NODE_COMPILE_CACHE: here('./.tools/compile-cache') },
         },
       },
     ],

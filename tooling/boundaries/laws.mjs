@@ -16,6 +16,7 @@ export const ROOMS = {
   'packages/session': { colour: 'PURE', floor: 2 },
   'packages/pipeline': { colour: 'PURE', floor: 2 },
   'packages/bridge': { colour: 'PURE', floor: 2 },
+  'packages/combine': { colour: 'PURE', floor: 2 },
   'packages/upstream': { colour: 'PURE', floor: 2 },
   'packages/tape': { colour: 'PURE', floor: 2 },
   'packages/metrics': { colour: 'PURE', floor: 2 },

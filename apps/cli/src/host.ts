@@ -12,6 +12,8 @@ export interface StopOptions {
   /** How long what is in flight may take after the first signal. */
   readonly drainMs: number;
   readonly log: Log;
+  /** What SIGHUP asks for where no terminal is closed with it; without it, it is one more way to say: end. */
+  readonly reload?: () => void;
 }
 
 /** What the command line sees of the process it runs in; tests bring their own. */

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import type { StopOptions, Stopping } from './host.js';
 
-/** The signals that mean: please end. A terminal that is closed says SIGHUP. */
+/** The signals that mean: please end. A terminal that is closed says SIGHUP; without one it may be asked to reload by it. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 type StopSignal = (typeof SIGNALS)[number];
 
@@ -21,11 +21,12 @@ export interface SignalSource {
  * The first signal asks for an orderly end, the second ends the process at once with 128 and the signal's number. If the
  * orderly end takes longer than the drain and {@link CLOSING_MS}, the process ends with 1 and the log says what was left.
  */
-export function stopOnSignals(source: SignalSource, { drainMs, log }: StopOptions): Stopping {
+export function stopOnSignals(source: SignalSource, { drainMs, log, reload }: StopOptions): Stopping {
   const stop = new AbortController();
   let watchdog: NodeJS.Timeout | undefined;
   const listeners = SIGNALS.map((signal) => {
     const listener = (): void => {
+      if (signal === 'SIGHUP' && reload !== undefined) return reload();
       if (stop.signal.aborted) {
         source.exit(128 + constants.signals[signal]);
         return;

@@ -1,4 +1,5 @@
-import { createServer } from 'node:http';
+import { readdirSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Body, type Connection, type ConnectionSink, type Exchange, ProxyError, reply } from '@shadowcat/kernel';
@@ -206,6 +207,14 @@ describe('findings', () => {
       verdict: expect.stringMatching(/ok|warn/),
       text: expect.stringContaining('can be written'),
     });
+    expect(readdirSync(directory)).toEqual(['file']);
+  });
+
+  it('is not content with a place where nothing can be made, whatever it says of itself', () => {
+    expect(directoryFinding('store', '/proc/shadowcat-no-such-process')).toMatchObject({
+      verdict: 'fail',
+      text: '/proc cannot be written to by this user',
+    });
   });
 });
 
@@ -235,11 +244,45 @@ describe('doctor', () => {
     expect(code).toBe(0);
   });
 
+  it('tells of a command that does not exist among its findings', async () => {
+    const { code, out, err } = await shadowcat([
+      'doctor',
+      '--listen',
+      '127.0.0.1:0',
+      '--',
+      'shadowcat-no-such-command',
+    ]);
+    expect(out).toMatch(/fail {2}command {6}there is no command "shadowcat-no-such-command" on PATH/);
+    expect({ code, err }).toEqual({ code: 1, err: '' });
+  });
+
   it('exits with 1 and the last words of a command that ends', async () => {
     const script = 'console.error("no database"); process.exit(3)';
     const { code, out } = await shadowcat(['doctor', '--listen', '127.0.0.1:0', '--', process.execPath, '-e', script]);
     expect(out).toMatch(/fail {2}command {6}node: .*exited with code 3.*no database/);
     expect(code).toBe(1);
+  });
+
+  it('talks to a server of the legacy pair', async () => {
+    let stream: ServerResponse | undefined;
+    const server = createServer(async (request, response) => {
+      if (request.method === 'GET') {
+        stream = response.writeHead(200, { 'content-type': 'text/event-stream' });
+        stream.write('event: endpoint\ndata: /message\n\n');
+        return;
+      }
+      const { id, method } = JSON.parse(Buffer.concat(await Array.fromAsync(request)).toString()) as JsonObject;
+      response.writeHead(202).end();
+      const result = method === 'initialize' ? LEGACY : { tools: [{ name: 'a' }] };
+      if (id !== undefined) stream?.write(`data: ${JSON.stringify({ jsonrpc: '2.0', id, result })}\n\n`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const url = `sse+http://127.0.0.1:${port}/sse`;
+    const { code, out } = await shadowcat(['doctor', '--listen', '127.0.0.1:0', '--upstream', url]);
+    await new Promise((resolve) => server.close(resolve));
+    expect(out).toContain(`ok    upstream     ${url} is example 1.2.3, protocol 2025-11-25, 1 tool\n`);
+    expect(code).toBe(0);
   });
 
   it('exits with 1 when nothing listens at the upstream', async () => {

@@ -38,6 +38,11 @@ describe('what does not fit together', () => {
       /^shadowcat: --forward-authorization: with a token of the proxy's own \(--token\) .* drop one, or give the upstream its token with --header\n$/,
     ],
     [
+      'Authorization to forward and one of its own',
+      ['reverse', ...UP, '--header', 'Authorization: Bearer x', '--forward-authorization'],
+      /^shadowcat: --forward-authorization: the upstream gets the Authorization of --header instead of the client's: drop one\n$/,
+    ],
+    [
       'a public address without a token',
       ['reverse', ...UP, '--listen', '0.0.0.0:1'],
       /^shadowcat: --listen: 0.0.0.0 can be reached from other machines: set a token \(SHADOWCAT_TOKEN or --token-file\), or say --no-auth to let everybody in\n$/,
@@ -156,6 +161,16 @@ describe('what the stack gets', () => {
     expect(started[0]?.what).toBe('reverse');
     expect(started[0]?.config).toEqual({
       targets: [{ kind: 'url', transport: 'http', name: 'http://a.example/mcp', url: 'http://a.example/mcp' }],
+      groups: [
+        {
+          name: 'default',
+          members: ['http://a.example/mcp'],
+          balance: 'round-robin',
+          hashOn: 'credential',
+          slowStartMs: 0,
+        },
+      ],
+      routes: [],
       listen: { host: '127.0.0.1', port: 8787 },
       path: '/mcp',
       access: { token: undefined, allowHosts: [], allowOrigins: [], admin: 'loopback' },
@@ -176,6 +191,15 @@ describe('what the stack gets', () => {
         resume: { events: 1000, bytes: 8 * 1024 * 1024, totalBytes: 256 * 1024 * 1024 },
       },
       recording: undefined,
+      protection: {
+        totalMs: 3_600_000,
+        idleMs: 0,
+        maxInFlight: 10_000,
+        breaker: { failures: 5, ratio: 0.5, minimum: 20, windowMs: 10_000, openMs: 30_000, maxEjection: 1 },
+        health: { check: 'suspect', intervalMs: 5000, jitter: 0.2, timeoutMs: 5000, rise: 1, fall: 3 },
+        retry: { attempts: 3, budget: 0.2, minimum: 3, tools: [], hints: true },
+        hedgeAfterMs: 0,
+      },
       limits: {
         maxBody: 4_194_304,
         maxBatch: 100,

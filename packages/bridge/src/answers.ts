@@ -1,6 +1,13 @@
 import { Body, type HeaderMap, type Reply, reply } from '@shadowcat/kernel';
-import { jsonFraming, type Message, type RpcId, readMessage, spliceMessage } from '@shadowcat/wire';
-import { objectOf } from './object-text.js';
+import {
+  asObject,
+  failureText,
+  jsonFraming,
+  type Message,
+  type RpcId,
+  readMessage,
+  spliceMessage,
+} from '@shadowcat/wire';
 
 /** The most that is read of an answer to a request of the bridge's own, in bytes. */
 const MOST_READ = 4 * 1024 * 1024;
@@ -14,9 +21,12 @@ export interface Answer {
   readonly message: Message | undefined;
 }
 
-/** Reads a reply up to the answer with this id (or an error that names none) and disposes it. */
-export async function readAnswer(from: Reply, id: RpcId): Promise<Answer> {
+/** Reads a reply up to the answer with this id (or an error that names none) and disposes it; `signal` ends that. */
+export async function readAnswer(from: Reply, id: RpcId, signal?: AbortSignal): Promise<Answer> {
   const { status, headers } = from.head;
+  const stop = (): void => void Promise.resolve(from[Symbol.asyncDispose]()).catch(() => undefined);
+  if (signal?.aborted === true) stop();
+  else signal?.addEventListener('abort', stop, { once: true });
   try {
     let size = 0;
     for await (const frame of from.body.frames()) {
@@ -27,6 +37,7 @@ export async function readAnswer(from: Reply, id: RpcId): Promise<Answer> {
     }
     return { status, headers, message: undefined };
   } finally {
+    signal?.removeEventListener('abort', stop);
     await from[Symbol.asyncDispose]();
   }
 }
@@ -55,24 +66,6 @@ export function withId(message: Message, idText: string): string {
   return `{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(message.value['error'])}}`;
 }
 
-export interface Failure {
-  readonly code: number;
-  readonly message: string;
-  readonly data?: object | undefined;
-}
-
-/** A JSON-RPC error as text. */
-export function failureText(idText: string, { code, message, data }: Failure): string {
-  const more = data === undefined ? '' : `,"data":${JSON.stringify(data)}`;
-  return `{"jsonrpc":"2.0","id":${idText},"error":{"code":${code},"message":${JSON.stringify(message)}${more}}}`;
-}
-
-/** One JSON message as a whole reply. */
-export function jsonReply(text: string, status = 200): Reply {
-  const bytes = encoder.encode(text);
-  return reply({ status, headers: { 'content-type': 'application/json' } }, Body.whole(bytes, jsonFraming));
-}
-
 /** The HTTP status that the modern revision has for an error (2026-07-28, Streamable HTTP, "Error Handling"). */
 export function statusOf(code: unknown): number {
   if (code === -32601) return 404;
@@ -83,5 +76,5 @@ export function statusOf(code: unknown): number {
 export function errorOf(
   message: Message | undefined,
 ): { readonly code?: unknown; readonly message?: unknown; readonly data?: unknown } | undefined {
-  return message === undefined ? undefined : objectOf(message.value['error']);
+  return message === undefined ? undefined : asObject(message.value['error']);
 }

@@ -4,6 +4,7 @@ import { errorOf, handedOn } from './answers.js';
 import type { BridgeComponents, BridgeOptions } from './contract.js';
 import { EraFacts, evidenceOf, isModernOnly, isRefusal, type Known } from './era-facts.js';
 import { BRIDGED_PREFIX, legacyOverModern } from './legacy-over-modern/legacy-over-modern.js';
+import { requestStateOf } from './modern-over-legacy/envelope.js';
 import type { HeldQuestions } from './modern-over-legacy/held.js';
 import { type ModernOverLegacy, modernOverLegacy } from './modern-over-legacy/modern-over-legacy.js';
 import { peekAnswer } from './peek-answer.js';
@@ -13,8 +14,8 @@ export interface BridgeStats {
   readonly modern: Known;
   /** Sessions that the bridge has open at the upstream for modern clients. */
   readonly sessions: number;
-  /** Questions of the server that wait for a modern client. */
-  readonly held: number;
+  /** Requests that found no room for another one. */
+  readonly refused: number;
 }
 
 export interface Bridge extends Handler {
@@ -29,7 +30,7 @@ export interface Bridge extends Handler {
  */
 export function bridge(
   options: BridgeOptions,
-  components: BridgeComponents & { readonly held?: HeldQuestions },
+  components: BridgeComponents & { readonly held: HeldQuestions },
 ): Bridge {
   const eras = new Eras(options, components);
   return Object.assign((exchange: Exchange) => eras.handle(exchange), {
@@ -41,15 +42,17 @@ export function bridge(
 class Eras {
   readonly #upstream: Handler;
   readonly #facts: EraFacts;
+  readonly #held: HeldQuestions;
   readonly #modern: ModernOverLegacy;
   readonly #legacy: Handler & { close(): Promise<void> };
   #closing: Promise<void> | undefined;
 
-  constructor(options: BridgeOptions, components: BridgeComponents & { readonly held?: HeldQuestions }) {
+  constructor(options: BridgeOptions, components: BridgeComponents & { readonly held: HeldQuestions }) {
     this.#upstream = components.upstream;
     this.#facts = new EraFacts(options.target, components);
     this.#modern = modernOverLegacy(options, components);
-    this.#legacy = legacyOverModern(options, components);
+    this.#held = components.held;
+    this.#legacy = legacyOverModern(options, { ...components, room: components.held.room });
   }
 
   stats(): BridgeStats {
@@ -77,6 +80,8 @@ class Eras {
 
   async #handleModern(exchange: Exchange, call: Call): Promise<Reply> {
     const facts = this.#facts;
+    // Whoever asked, at this target or at another one, waits here for the answer.
+    if (this.#held.size > 0 && this.#held.has(requestStateOf(call.message))) return this.#modern.handle(exchange);
     if (facts.modern === 'yes') return this.#passModern(exchange);
     if (facts.modern === 'no') {
       if (facts.stale) facts.refresh(exchange);

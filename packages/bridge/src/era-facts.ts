@@ -1,5 +1,6 @@
 import { type Clock, type Exchange, type Handler, type Log, ProxyError, type Timer } from '@shadowcat/kernel';
 import {
+  asObject,
   isModern,
   LEGACY_VERSIONS,
   META_VERSION,
@@ -10,7 +11,6 @@ import {
   requestText,
 } from '@shadowcat/wire';
 import { type Answer, errorOf, readAnswer } from './answers.js';
-import { objectOf } from './object-text.js';
 import { ownExchange } from './own-exchange.js';
 
 export type Known = 'yes' | 'no' | 'unknown';
@@ -137,13 +137,13 @@ export function isRefusal(error: unknown): boolean {
 /** What an answer to `server/discover` says about the target's revisions. */
 export function evidenceOf({ status, message }: Answer): Known {
   if (status === 401 || status === 403 || status === 408 || status === 429 || status >= 500) return 'unknown';
-  const result = objectOf(message?.value['result']);
+  const result = asObject(message?.value['result']);
   if (result !== undefined) return speaksModern(result['supportedVersions']) ? 'yes' : 'no';
   const error = errorOf(message);
   if (error === undefined) return status >= 300 && status < 400 ? 'unknown' : 'no';
   // Only modern servers speak of header mismatches and missing capabilities.
   if (error.code === -32020 || error.code === -32021) return 'yes';
-  if (error.code === -32022) return speaksModern(objectOf(error.data)?.['supported']) ? 'yes' : 'no';
+  if (error.code === -32022) return speaksModern(asObject(error.data)?.['supported']) ? 'yes' : 'no';
   return 'no';
 }
 
@@ -151,7 +151,7 @@ export function evidenceOf({ status, message }: Answer): Known {
 export function isModernOnly(message: Message | undefined): boolean {
   const error = errorOf(message);
   if (error?.code !== -32022) return false;
-  const supported = objectOf(error.data)?.['supported'];
+  const supported = asObject(error.data)?.['supported'];
   return speaksModern(supported) && !(supported as string[]).some((version) => LEGACY_VERSIONS.includes(version));
 }
 

@@ -1,3 +1,4 @@
 export { type Bridge, type BridgeStats, bridge } from './bridge.js';
 export type { BridgeComponents, BridgeOptions } from './contract.js';
 export { HeldQuestions } from './modern-over-legacy/held.js';
+export { type QuestionLoss, QuestionRoom, type QuestionRoomOptions } from './question-room.js';

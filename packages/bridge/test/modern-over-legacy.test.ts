@@ -208,7 +208,7 @@ describe('a modern request at a legacy server', () => {
 describe('a question of the server', () => {
   it('is the result of the call, and its answer goes on with the call under the new id and token', async () => {
     const server = legacyServer(ask);
-    const { bridge, clock } = bridged(server);
+    const { bridge, clock, room } = bridged(server);
     const first = (await lastOf(bridge(modern('tools/call', { name: 'x' })))) as Rpc;
     const state = first.result?.['requestState'];
     expect(first.result).toEqual({
@@ -216,7 +216,7 @@ describe('a question of the server', () => {
       inputRequests: { 'q-7': { method: 'sampling/createMessage', params: { messages: [], maxTokens: 5 } } },
       requestState: state,
     });
-    expect(bridge.stats().held).toBe(1);
+    expect(room.held).toBe(1);
     const retry = { name: 'x', requestState: state, inputResponses: { 'q-7': { role: 'assistant', n: 1 } } };
     const exchange = modern('tools/call', retry, { meta: { progressToken: 'mine' } });
     const { messages } = await readReply(await bridge(exchange));
@@ -225,7 +225,7 @@ describe('a question of the server', () => {
       id: exchange.context.get(callSlot)?.message?.id,
       result: { resultType: 'complete', answer: { role: 'assistant', n: 1 } },
     });
-    expect(bridge.stats().held).toBe(0);
+    expect(room.held).toBe(0);
     await bridge.close();
     expect(server.sessions.size).toBe(0);
     expect(clock.pending).toBe(0);
@@ -244,16 +244,16 @@ describe('a question of the server', () => {
 
   it('that nobody answers in time is refused to the server, and the call cancelled', async () => {
     const server = legacyServer(ask);
-    const { bridge, clock } = bridged(server, { holdMs: 1000 });
+    const { bridge, clock, room } = bridged(server, { holdMs: 1000 });
     await lastOf(bridge(modern('tools/call')));
     await clock.pass(1000);
     expect(server.seen.findLast(({ kind }) => kind === 'response')?.value['error']).toMatchObject({ code: -32603 });
     expect(server.last('notifications/cancelled')).toBeDefined();
-    expect(bridge.stats().held).toBe(0);
+    expect(room.held).toBe(0);
   });
 
   it('beyond the bound is refused to the server, and the call goes on', async () => {
-    const { bridge } = bridged(legacyServer(ask), { maxHeld: 1 });
+    const { bridge } = bridged(legacyServer(ask), { max: 1 });
     await lastOf(bridge(modern('tools/call')));
     const second = (await lastOf(bridge(modern('tools/call')))) as Rpc;
     expect(second.result).toMatchObject({ resultType: 'complete', answer: { code: -32603 } });
@@ -263,15 +263,15 @@ describe('a question of the server', () => {
     const server = legacyServer(echo);
     const { bridge } = bridged(server);
     await lastOf(bridge(modern('tools/list')));
-    server.say({ jsonrpc: '2.0', id: 3, method: 'roots/list' });
+    server.say({ jsonrpc: '2.0', id: 3, method: 'sampling/createMessage' });
     await settled();
     const first = (await lastOf(bridge(modern('tools/call')))) as Rpc;
-    expect(first.result?.['inputRequests']).toEqual({ 'q-3': { method: 'roots/list' } });
+    expect(first.result?.['inputRequests']).toEqual({ 'q-3': { method: 'sampling/createMessage' } });
     expect(server.last('tools/call')).toBeUndefined();
-    const retry = { requestState: first.result?.['requestState'], inputResponses: { 'q-3': { roots: [] } } };
+    const retry = { requestState: first.result?.['requestState'], inputResponses: { 'q-3': { role: 'assistant' } } };
     const second = (await lastOf(bridge(modern('tools/call', retry)))) as Rpc;
     expect(second.result).toMatchObject({ resultType: 'complete' });
-    expect(server.seen.find(({ kind }) => kind === 'response')?.value['result']).toEqual({ roots: [] });
+    expect(server.seen.find(({ kind }) => kind === 'response')?.value['result']).toEqual({ role: 'assistant' });
   });
 
   it('of the kind ping is answered by the bridge', async () => {
@@ -347,6 +347,30 @@ describe('subscriptions/listen', () => {
     expect(await next()).toMatchObject({ method: 'notifications/tools/list_changed', params: tag });
     await answer[Symbol.asyncDispose]();
     expect(server.last('resources/unsubscribe')?.value['params']).toEqual({ uri: 'mem://a' });
+  });
+
+  it('hears once of a list that another session of the same client says has changed', async () => {
+    const server = legacyServer(async function* ({ message }) {
+      yield { jsonrpc: '2.0', method: 'notifications/tools/list_changed' };
+      yield { jsonrpc: '2.0', method: 'notifications/tools/list_changed' };
+      yield { jsonrpc: '2.0', id: message['id'], result: { content: [] } };
+    });
+    const { bridge, clock } = bridged(server);
+    const notifications = { toolsListChanged: true };
+    const answer = await bridge(modern('subscriptions/listen', { notifications }));
+    const stranger = await bridge(modern('subscriptions/listen', { notifications }, { client: 'another' }));
+    const [read, strange] = [readReply(answer), readReply(stranger)];
+    await lastOf(bridge(modern('tools/call')));
+    expect(server.sessions.size).toBe(3);
+    await clock.pass(50);
+    await bridge.close();
+    const methods = async (from: typeof read) => (await from).messages.map(({ method }) => method);
+    expect(await methods(read)).toEqual([
+      'notifications/subscriptions/acknowledged',
+      'notifications/tools/list_changed',
+      undefined,
+    ]);
+    expect(await methods(strange)).toEqual(['notifications/subscriptions/acknowledged', undefined]);
   });
 
   it('ends with a result when the bridge is closed', async () => {

@@ -1,7 +1,14 @@
 import { type Exchange, type Handler, ProxyError, type Reply, reply, silentLog } from '@shadowcat/kernel';
 import { classifiedExchange, handlerOf, jsonReply, ManualClock, streamReply } from '@shadowcat/testkit';
 import { callSlot, credentialSlot, type JsonObject, type Message, MODERN, sessionSlot } from '@shadowcat/wire';
-import { type Bridge, type BridgeOptions, bridge } from '../src/index.js';
+import {
+  type Bridge,
+  type BridgeOptions,
+  bridge,
+  HeldQuestions,
+  QuestionRoom,
+  type QuestionRoomOptions,
+} from '../src/index.js';
 
 /** What a server says on the stream of one call, and may wait for in between. */
 export interface Talk {
@@ -19,6 +26,8 @@ export interface LegacyServer extends Handler {
   readonly headers: { readonly method: string; readonly version: unknown; readonly mcpMethod: unknown }[];
   /** Says something on the standing streams. */
   say(message: object): void;
+  /** Ends the standing streams. */
+  hangUp(): void;
   /** The message of this method that was posted last. */
   last(method: string): Message | undefined;
 }
@@ -29,6 +38,7 @@ const CAPABILITIES = { tools: { listChanged: true }, logging: {}, resources: { s
 export function legacyServer(call: Call, discover: () => Reply = unknownMethod): LegacyServer {
   const seen: Message[] = [];
   const sessions = new Set<string>();
+  let opened = 0;
   const headers: LegacyServer['headers'] = [];
   const replies = new Map<number, PromiseWithResolvers<JsonObject>>();
   const replyTo = (id: number): PromiseWithResolvers<JsonObject> => {
@@ -37,6 +47,7 @@ export function legacyServer(call: Call, discover: () => Reply = unknownMethod):
     return kept;
   };
   const talkers = new Set<(text: string) => void>();
+  const hangUps = new Set<() => void>();
   const talk = (message: JsonObject): Talk => ({
     message,
     reply: (id) => replyTo(id).promise.finally(() => replies.delete(id)),
@@ -53,12 +64,19 @@ export function legacyServer(call: Call, discover: () => Reply = unknownMethod):
     };
     talkers.add(take);
     signal.addEventListener('abort', () => wake(), { once: true });
-    while (!signal.aborted) {
+    let over = false;
+    const end = (): void => {
+      over = true;
+      wake();
+    };
+    hangUps.add(end);
+    while (!signal.aborted && !over) {
       const text = queue.shift();
       if (text !== undefined) yield text;
       else await new Promise<void>((resolve) => (wake = resolve));
     }
     talkers.delete(take);
+    hangUps.delete(end);
   }
   const post = (exchange: Exchange, message: Message): Reply => {
     const { method, value, id } = message;
@@ -66,7 +84,8 @@ export function legacyServer(call: Call, discover: () => Reply = unknownMethod):
     if (message.kind !== 'request') return reply({ status: 202, headers: {} });
     if (method === 'server/discover') return discover();
     if (method === 'initialize') {
-      const session = `s${sessions.size + 1}`;
+      opened += 1;
+      const session = `s${opened}`;
       sessions.add(session);
       const result = {
         protocolVersion: '2025-11-25',
@@ -104,6 +123,9 @@ export function legacyServer(call: Call, discover: () => Reply = unknownMethod):
     headers,
     say: (message: object) => {
       for (const take of talkers) take(`data: ${JSON.stringify(message)}\n\n`);
+    },
+    hangUp: () => {
+      for (const end of hangUps) end();
     },
     last: (method: string) => seen.findLast((message) => message.method === method),
   });
@@ -144,14 +166,23 @@ export function modern(method: string, params: object = {}, asked: Asked = {}): 
 export interface Setup {
   readonly bridge: Bridge;
   readonly clock: ManualClock;
+  readonly room: QuestionRoom;
 }
 
-export function bridged(upstream: Handler, options: Partial<BridgeOptions> = {}): Setup {
-  const clock = new ManualClock();
+export interface SetupOptions extends Partial<BridgeOptions>, QuestionRoomOptions {
+  readonly modernSibling?: () => Handler | undefined;
+  readonly clock?: ManualClock;
+}
+
+export function bridged(upstream: Handler, options: SetupOptions = {}): Setup {
   let made = 0;
   const newId = (): string => {
     made += 1;
     return `unguessable-${made}`;
   };
-  return { clock, bridge: bridge({ target: 'old', ...options }, { upstream, clock, log: silentLog, newId }) };
+  const { holdMs, max, modernSibling, clock = new ManualClock(), ...own } = options;
+  const room = new QuestionRoom({ holdMs, max }, { clock });
+  const held = new HeldQuestions({ room, newId });
+  const components = { upstream, clock, log: silentLog, newId, held, ...(modernSibling && { modernSibling }) };
+  return { clock, room, bridge: bridge({ target: 'old', ...own }, components) };
 }

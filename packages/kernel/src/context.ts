@@ -21,4 +21,40 @@ export class Context {
   set<T>(key: Slot<T>, value: T): void {
     this.#values.set(key, value);
   }
+
+  /** Another context, which has the values of these slots and shares nothing. */
+  pick(slots: readonly Slot<unknown>[]): Context {
+    const picked = new Context();
+    for (const key of slots) {
+      const value = this.get(key);
+      if (value !== undefined) picked.set(key, value);
+    }
+    return picked;
+  }
+}
+
+/** The same context, except for one slot, which has a value of its own there; all else that is set is set in both. */
+export function overlaid<T>(outer: Context, key: Slot<T>, value: T): Context {
+  return new OverlaidContext(outer, key, value);
+}
+
+class OverlaidContext extends Context {
+  readonly #outer: Context;
+  readonly #key: Slot<unknown>;
+
+  constructor(outer: Context, key: Slot<unknown>, value: unknown) {
+    super();
+    this.#outer = outer;
+    this.#key = key;
+    super.set(key, value);
+  }
+
+  override get<T>(key: Slot<T>): T | undefined {
+    return key === this.#key ? super.get(key) : this.#outer.get(key);
+  }
+
+  override set<T>(key: Slot<T>, value: T): void {
+    if (key === this.#key) super.set(key, value);
+    else this.#outer.set(key, value);
+  }
 }

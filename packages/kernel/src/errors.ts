@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'draining'
   | 'spawn_failed'
   | 'child_exited'
+  | 'upstream_unavailable'
   | 'upstream_unreachable'
   | 'upstream_timeout'
   | 'upstream_closed'
@@ -70,6 +71,7 @@ export const BLAME: Readonly<Record<ErrorCode, Blame>> = {
   draining: 'nobody',
   spawn_failed: 'operator',
   child_exited: 'upstream',
+  upstream_unavailable: 'upstream',
   upstream_unreachable: 'upstream',
   upstream_timeout: 'upstream',
   upstream_closed: 'upstream',

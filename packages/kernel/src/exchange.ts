@@ -20,8 +20,15 @@ export interface Exchange {
   readonly context: Context;
 }
 
-/** The same exchange with another head or body; signal and context stay shared. */
-export function withExchange(exchange: Exchange, changes: { head?: RequestHead; body?: Body }): Exchange {
+/** What of an exchange may be another. */
+export interface ExchangeChanges {
+  readonly head?: RequestHead;
+  readonly body?: Body;
+  readonly context?: Context;
+}
+
+/** The same exchange with another head, body or context; the signal, and what is not named, stay shared. */
+export function withExchange(exchange: Exchange, changes: ExchangeChanges): Exchange {
   return new ChangedExchange(exchange, changes);
 }
 
@@ -33,11 +40,11 @@ class ChangedExchange implements Exchange {
   readonly context: Context;
   readonly #original: Exchange;
 
-  constructor(original: Exchange, changes: { head?: RequestHead; body?: Body }) {
+  constructor(original: Exchange, changes: ExchangeChanges) {
     this.id = original.id;
     this.head = changes.head ?? original.head;
     this.body = changes.body ?? original.body;
-    this.context = original.context;
+    this.context = changes.context ?? original.context;
     this.#original = original;
   }
 

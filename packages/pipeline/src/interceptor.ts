@@ -74,16 +74,16 @@ export const verdict = {
 };
 
 /**
- * The interceptors that a module exports as its default: one, or a list. `where` names the module in errors. Throws an
- * `Error` of one plain line when the export is something else.
+ * The interceptors that a module exports as its default: one, or a list. Throws an `Error` of one plain line, which does not
+ * name the module, when the export is something else.
  */
-export function interceptorsOf(exported: unknown, where: string): readonly Interceptor[] {
+export function interceptorsOf(exported: unknown): readonly Interceptor[] {
   const list: readonly unknown[] = Array.isArray(exported) ? exported : [exported];
   for (const [index, item] of list.entries()) {
     const problem = problemOf(item);
     if (problem === undefined) continue;
     const which = Array.isArray(exported) ? `entry ${index + 1} of its default export` : 'its default export';
-    throw new Error(`${where}: ${which} is no interceptor: ${problem}; see docs/interceptors.md`);
+    throw new Error(`${which} is no interceptor: ${problem}; see docs/interceptors.md`);
   }
   return list as readonly Interceptor[];
 }

@@ -5,6 +5,7 @@ import {
   type FrameTransform,
   type Handler,
   type Layer,
+  overlaid,
   ProxyError,
   type Reply,
   withExchange,
@@ -84,7 +85,7 @@ async function ask(exchange: Exchange, call: Call, inside: Inside): Promise<Repl
 }
 
 /** Sends a POST with other ids, where they have to be others. */
-async function send(
+function send(
   exchange: Exchange,
   call: Call,
   { table, next, mine }: Inside & { readonly mine: readonly (Renamed | undefined)[] | undefined },
@@ -104,14 +105,9 @@ async function send(
   const sized =
     headers['content-length'] === undefined ? headers : withHeaders(headers, { 'content-length': `${bytes.length}` });
   const head = { ...exchange.head, headers: sized };
-  const { context } = exchange;
-  context.set(callSlot, classify(head, messages, call.batch));
-  try {
-    return await next(withExchange(exchange, { head, body: Body.whole(bytes, jsonFraming) }));
-  } finally {
-    // Those outside speak of the client's ids: an error that is made of this failure, for one.
-    context.set(callSlot, call);
-  }
+  // Those outside speak of the client's ids, at any time: whoever ends the exchange with an error, for one.
+  const context = overlaid(exchange.context, callSlot, classify(head, messages, call.batch));
+  return next(withExchange(exchange, { head, body: Body.whole(bytes, jsonFraming), context }));
 }
 
 /** The session's GET stream can bring what a request's own stream did not, when the client resumes that. */

@@ -474,18 +474,18 @@ describe('interceptorsOf', () => {
     [[good, good], 2],
     [[], 0],
   ])('takes one or a list', (exported, count) => {
-    expect(interceptorsOf(exported, 'x.mjs')).toHaveLength(count);
+    expect(interceptorsOf(exported)).toHaveLength(count);
   });
 
   it.each([
-    [undefined, 'x.mjs: its default export is no interceptor: it is not an object'],
-    [() => {}, 'x.mjs: its default export is no interceptor: it is not an object'],
+    [undefined, 'its default export is no interceptor: it is not an object'],
+    [() => {}, 'its default export is no interceptor: it is not an object'],
     [{ name: 'a' }, '`intercept` is not a function'],
     [{ intercept: () => {} }, '`name` is not a text'],
     [{ ...good, methods: 'tools/call' }, '`methods` is not a list of texts'],
     [{ ...good, directions: ['up'] }, '`directions` is not a list'],
     [[good, 5], 'entry 2 of its default export is no interceptor'],
   ])('refuses %j', (exported, message) => {
-    expect(() => interceptorsOf(exported, 'x.mjs')).toThrow(message);
+    expect(() => interceptorsOf(exported)).toThrow(message);
   });
 });

@@ -13,7 +13,7 @@ const toolOf = (exchange: Exchange): string => new TextDecoder().decode(exchange
 describe('the example in docs/interceptors.md', () => {
   it('does what it says', async () => {
     const exported = (await import(`data:text/javascript,${encodeURIComponent(source)}`)) as { default: unknown };
-    const interceptors = interceptorsOf(exported.default, 'guard.mjs');
+    const interceptors = interceptorsOf(exported.default);
     const server = handlerOf(() => ({
       jsonrpc: '2.0',
       id: 1,

@@ -115,6 +115,18 @@ describe('two requests with one id', () => {
     expect((await readReply(await first)).messages).toEqual([answerTo(1, 'first')]);
   });
 
+  it('are what their clients sent to whoever is outside, all the time', async () => {
+    const { layered, exchangeOf, handler, reply, sent } = upstream();
+    void layered(exchangeOf(request(1)));
+    const exchange = exchangeOf(request(1));
+    const asked = layered(exchange);
+    const idOf = ({ context }: typeof exchange): unknown => context.get(callSlot)?.message?.id;
+    expect([exchange, ...handler.exchanges].map(idOf)).toEqual([1, 1, 'fresh-1']);
+    reply(1, streamReply([event(answerTo(sent(1).id, 'second'))]));
+    await readReply(await asked);
+    expect([exchange, ...handler.exchanges].map(idOf)).toEqual([1, 1, 'fresh-1']);
+  });
+
   it('have progress of their own, in streams', async () => {
     const { ask, reply, sent } = upstream();
     const meta = { _meta: { progressToken: 1 } };
@@ -148,7 +160,6 @@ describe('two requests with one id', () => {
     const exchange = exchangeOf(request(1));
     const call = exchange.context.get(callSlot);
     const asked = layered(exchange);
-    expect(exchange.context.get(callSlot)?.message?.id).toBe('fresh-1');
     fail(1, new ProxyError('upstream_timeout', 'too slow'));
     await expect(asked).rejects.toThrow('too slow');
     expect(exchange.context.get(callSlot)).toBe(call);

@@ -1,5 +1,5 @@
 import type { Clock, ProxyError } from '@shadowcat/kernel';
-import type { BackoffOptions } from './types.js';
+import type { BackoffOptions, CrashLoop } from './types.js';
 
 const DEFAULTS: BackoffOptions = { firstMs: 250, maxMs: 30_000, patienceMs: 2000, stableMs: 5000 };
 
@@ -72,12 +72,26 @@ export class Backoff<K> {
     this.#keys.delete(key);
   }
 
-  /** What holds back an opening for `key` now. */
-  hold(key: K): Hold | undefined {
+  /** What holds back an opening for `key`, or for none in particular, now. */
+  hold(key?: K): Hold | undefined {
     const now = this.#clock.now();
-    const one = this.#keys.get(key);
+    const one = key === undefined ? undefined : this.#keys.get(key);
     const later = one !== undefined && (this.#all === undefined || one.until > this.#all.until) ? one : this.#all;
     return later !== undefined && later.until > now ? later : undefined;
+  }
+
+  /** What failed twice in a row or more, and did not work since. */
+  loops(): CrashLoop<K>[] {
+    const now = this.#clock.now();
+    const loop = ({ failures, error, until }: Trouble): CrashLoop<K> => ({
+      failures,
+      error,
+      nextMs: Math.max(0, Math.ceil(until - now)),
+    });
+    const found: CrashLoop<K>[] = [];
+    if (this.#all !== undefined && this.#all.failures > 1) found.push(loop(this.#all));
+    for (const [key, trouble] of this.#keys) if (trouble.failures > 1) found.push({ key, ...loop(trouble) });
+    return found;
   }
 
   #next(before: Trouble | undefined, error: ProxyError): Trouble {

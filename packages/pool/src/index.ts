@@ -1,2 +1,14 @@
 export { createPool } from './pool.js';
-export type { BackoffOptions, Lease, Pool, PoolComponents, PoolOptions, PoolStats, Sharing, Waiting } from './types.js';
+export { createSpares, type Spares, type SparesComponents, type SparesOptions } from './spares.js';
+export type {
+  BackoffOptions,
+  CrashLoop,
+  Lease,
+  Pool,
+  PoolComponents,
+  PoolOptions,
+  PoolStats,
+  Sharing,
+  Waiting,
+  WaitOutcome,
+} from './types.js';

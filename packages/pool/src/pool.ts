@@ -1,10 +1,14 @@
-import { ProxyError, type Timer } from '@shadowcat/kernel';
+import { ProxyError } from '@shadowcat/kernel';
+import { Alarm } from './alarm.js';
 import { Backoff } from './backoff.js';
+import { ResourceLease } from './lease.js';
 import { type Entry, Shelf } from './shelf.js';
-import type { Lease, Pool, PoolComponents, PoolOptions, PoolStats, Waiting } from './types.js';
+import type { CrashLoop, Lease, Pool, PoolComponents, PoolOptions, PoolStats, Waiting, WaitOutcome } from './types.js';
 import { type Waiter, Waiters } from './waiters.js';
 
 const SLOW_ACQUIRE_MS = 5000;
+/** Keys whose resource died and was not opened again yet; more are not remembered. */
+const MAX_BEREAVED = 1000;
 
 /** Makes a pool. It owns nothing yet: no timer, no resource, until the first acquire. */
 export function createPool<K, R>(options: PoolOptions, components: PoolComponents<K, R>): Pool<K, R> {
@@ -22,9 +26,11 @@ class ResourcePool<K, R> implements Pool<K, R> {
   readonly #waiters: Waiters<K, R>;
   readonly #backoff: Backoff<K>;
   readonly #capacity: number;
-  #idleTimer: Timer | undefined;
-  #backoffTimer: { readonly at: number; readonly timer: Timer } | undefined;
+  readonly #expiry: Alarm<ResourcePool<K, R>>;
+  readonly #wake: Alarm<ResourcePool<K, R>>;
+  readonly #bereaved = new Set<K>();
   #spawned = 0;
+  #reopened = 0;
   #spoiled = 0;
   #expired = 0;
   #failed = 0;
@@ -36,8 +42,11 @@ class ResourcePool<K, R> implements Pool<K, R> {
   constructor(options: PoolOptions, components: PoolComponents<K, R>) {
     this.#options = options;
     this.#components = components;
-    this.#waiters = new Waiters(components.clock, options.acquireTimeoutMs);
+    const { clock } = components;
+    this.#waiters = new Waiters(clock, options.acquireTimeoutMs, (waiter, outcome) => this.#waited(waiter, outcome));
     this.#backoff = new Backoff(options.backoff, components);
+    this.#expiry = new Alarm<ResourcePool<K, R>>(clock, this, ResourcePool.#expireDueOf);
+    this.#wake = new Alarm<ResourcePool<K, R>>(clock, this, ResourcePool.#pumpOf);
     this.#capacity = options.sharing === 'exclusive' ? 1 : Number.POSITIVE_INFINITY;
   }
 
@@ -51,6 +60,7 @@ class ResourcePool<K, R> implements Pool<K, R> {
       closing,
       waiting: this.#waiters.size,
       spawned: this.#spawned,
+      reopened: this.#reopened,
       spoiled: this.#spoiled,
       expired: this.#expired,
       failed: this.#failed,
@@ -59,22 +69,27 @@ class ResourcePool<K, R> implements Pool<K, R> {
     };
   }
 
-  acquire(key: K, waiting: Waiting = {}): Promise<Lease<R>> {
+  crashLoops(): readonly CrashLoop<K>[] {
+    return this.#backoff.loops();
+  }
+
+  acquire(key: K, waiting: Waiting = {}, group?: string): Promise<Lease<R>> {
     if (this.#ending !== undefined) return Promise.reject(this.#ending);
     if (this.#waiters.size === 0 || !this.#waiters.has(key)) {
       const entry = this.#lendable(key);
       if (entry !== undefined) return Promise.resolve(this.#lend(entry));
     }
-    const [waiter, promise] = this.#waiters.add(key, waiting, (late) => this.#late(late));
+    const [waiter, promise] = this.#waiters.add({ key, group, waiting }, (late) => this.#late(late));
     this.#pump();
     if (!waiter.covered && this.#uncovered() > this.#options.queueLimit) {
-      this.#refuse(waiter, this.#exhausted(`${this.#options.queueLimit} requests wait already`));
+      this.#refuse(waiter, this.#exhausted(waiter, `${this.#options.queueLimit} requests wait already`));
     }
     return promise;
   }
 
   async evict(key: K, reason: ProxyError): Promise<void> {
     this.#backoff.forget(key);
+    this.#bereaved.delete(key);
     for (const waiter of this.#waiters) if (waiter.key === key) waiter.settle(reason);
     const closing: Promise<void>[] = [];
     for (const entry of this.#shelf.of(key)) {
@@ -105,8 +120,8 @@ class ResourcePool<K, R> implements Pool<K, R> {
   #end(reason: ProxyError): void {
     if (this.#ending === undefined) {
       this.#ending = reason;
-      this.#idleTimer?.cancel();
-      this.#backoffTimer?.timer.cancel();
+      this.#expiry.cancel();
+      this.#wake.cancel();
       for (const waiter of this.#waiters) waiter.settle(reason);
       for (const entry of this.#shelf.all()) if (entry.state === 'opening') entry.abort.abort(reason);
     }
@@ -117,20 +132,35 @@ class ResourcePool<K, R> implements Pool<K, R> {
 
   #lendable(key: K): Entry<K, R> | undefined {
     for (const entry of this.#shelf.of(key)) {
-      if (entry.state === 'idle' || (entry.state === 'leased' && entry.leases < this.#capacity)) return entry;
+      if (entry.state !== 'idle' && (entry.state !== 'leased' || entry.leases >= this.#capacity)) continue;
+      if (!this.#tooOld(entry)) return entry;
+      if (entry.state === 'idle') this.#expire(entry, 'its lifetime is over');
     }
     return undefined;
+  }
+
+  #tooOld(entry: Entry<K, R>): boolean {
+    const { maxLifetimeMs } = this.#options;
+    return maxLifetimeMs !== undefined && this.#components.clock.now() - entry.openedAt >= maxLifetimeMs;
   }
 
   #lend(entry: Entry<K, R>): Lease<R> {
     this.#shelf.move(entry, 'leased');
     entry.leases += 1;
-    return new ResourceLease(entry.resource as R, (spoiled) => this.#giveBack(entry, spoiled));
+    return new ResourceLease(entry.resource as R, {
+      giveBack: (spoiled) => this.#giveBack(entry, spoiled),
+      loosen: (dispensable) => {
+        const tighten = this.#shelf.loosen(entry, dispensable);
+        if (this.#waiters.size > 0) this.#pump();
+        return tighten;
+      },
+    });
   }
 
   #giveBack(entry: Entry<K, R>, spoiled: ProxyError | undefined): void {
     if (entry.state !== 'leased') return;
     entry.leases -= 1;
+    if (entry.loose.size > 0) entry.idleSince = this.#components.clock.now();
     if (spoiled !== undefined) {
       this.#gone(entry, spoiled);
       return;
@@ -147,14 +177,13 @@ class ResourcePool<K, R> implements Pool<K, R> {
       this.#closeForGood(entry);
       return;
     }
-    const { maxLifetimeMs = Number.POSITIVE_INFINITY } = this.#options;
-    if (clock.now() - entry.openedAt >= maxLifetimeMs) {
+    if (this.#tooOld(entry)) {
       this.#expire(entry, 'its lifetime is over');
       return;
     }
     entry.idleSince = clock.now();
     this.#shelf.move(entry, 'idle');
-    if (this.#idleTimer === undefined) this.#watchIdle(this.#options.idleTtlMs);
+    this.#expiry.by(this.#endOf(entry));
   }
 
   // Who gets what
@@ -163,11 +192,12 @@ class ResourcePool<K, R> implements Pool<K, R> {
     if (this.#ending !== undefined) return;
     /** Per key: how many more waiters the openings under way will serve. */
     const room = new Map<K, number>();
-    let freeing = this.#shelf.counts.closing;
+    /** By group, or for all: places that become free soon and that no earlier waiter counts on. */
+    const freeing = new Map<string | undefined, number>();
     for (const waiter of this.#waiters) {
       const entry = this.#lendable(waiter.key);
       if (entry !== undefined) {
-        this.#grant(waiter, entry);
+        waiter.settle(this.#lend(entry));
         continue;
       }
       const left = room.get(waiter.key) ?? this.#openings(waiter.key) * this.#capacity;
@@ -178,24 +208,32 @@ class ResourcePool<K, R> implements Pool<K, R> {
       }
       waiter.covered = false;
       if (this.#heldBack(waiter)) continue;
-      if (this.#shelf.size < this.#options.max) {
+      if (this.#crowded(waiter)) {
+        this.#makeRoom(freeing, waiter.group);
+      } else if (this.#shelf.size >= this.#options.max) {
+        this.#makeRoom(freeing, undefined);
+      } else {
         waiter.covered = true;
         room.set(waiter.key, this.#capacity - 1);
-        this.#open(waiter.key);
-      } else if (freeing > 0) {
-        freeing -= 1;
-      } else {
-        this.#makeRoom();
+        this.#open(waiter);
       }
     }
   }
 
-  #grant(waiter: Waiter<K, R>, entry: Entry<K, R>): void {
-    const waited = this.#components.clock.now() - waiter.since;
-    if (waited >= (this.#options.slowAcquireMs ?? SLOW_ACQUIRE_MS)) {
-      this.#components.log.warn({ key: waiter.key, waitedMs: Math.round(waited) }, 'slow acquire');
-    }
-    waiter.settle(this.#lend(entry));
+  /** Whether the waiter's group has all that it may have. */
+  #crowded({ group }: Waiter<K, R>): boolean {
+    const { maxPerGroup } = this.#options;
+    return maxPerGroup !== undefined && group !== undefined && this.#shelf.sizeOf(group) >= maxPerGroup;
+  }
+
+  #waited({ since, covered }: Waiter<K, R>, outcome: Lease<R> | ProxyError): void {
+    const { clock, log, waited } = this.#components;
+    const ms = clock.now() - since;
+    const how = outcomeOf(outcome);
+    waited?.(ms, how);
+    if (how === 'gone' || ms < (this.#options.slowAcquireMs ?? SLOW_ACQUIRE_MS)) return;
+    const details = { pool: this.#options.name, waitedMs: Math.round(ms), outcome: how, ...this.#shelf.counts };
+    log.warn(details, covered ? 'slow acquire: opening took long' : 'slow acquire: no place was free');
   }
 
   #openings(key: K): number {
@@ -217,7 +255,7 @@ class ResourcePool<K, R> implements Pool<K, R> {
     if (hold === undefined) return false;
     const pause = hold.until - clock.now();
     if (pause <= this.#backoff.patienceMs) {
-      this.#pumpAt(hold.until);
+      this.#wake.by(hold.until);
       return true;
     }
     const seconds = Math.ceil(pause / 1000);
@@ -227,31 +265,26 @@ class ResourcePool<K, R> implements Pool<K, R> {
     return true;
   }
 
-  #pumpAt(at: number): void {
-    const { clock } = this.#components;
-    if (this.#backoffTimer !== undefined && this.#backoffTimer.at <= at) return;
-    this.#backoffTimer?.timer.cancel();
-    const timer = clock.timer(Math.max(1, at - clock.now()), () => {
-      this.#backoffTimer = undefined;
-      this.#pump();
-    });
-    this.#backoffTimer = { at, timer };
-  }
-
-  #makeRoom(): void {
-    const idle = this.#shelf.longestIdle;
-    if (idle !== undefined) this.#expire(idle, 'its place was needed');
+  /** Closes what has been idle longest, unless enough places become free anyway. */
+  #makeRoom(freeing: Map<string | undefined, number>, group: string | undefined): void {
+    const left = freeing.get(group) ?? this.#shelf.closing(group);
+    freeing.set(group, Math.max(0, left - 1));
+    const unused = left > 0 ? undefined : this.#shelf.longestUnused(group);
+    if (unused !== undefined) this.#expire(unused, 'its place was needed');
   }
 
   #late(waiter: Waiter<K, R>): ProxyError {
     this.#refused += 1;
     const seconds = Math.round(this.#options.acquireTimeoutMs / 100) / 10;
     if (waiter.covered) return new ProxyError('upstream_timeout', `the upstream was not ready within ${seconds} s`);
-    return this.#exhausted(`none became free within ${seconds} s`);
+    return this.#exhausted(waiter, `none became free within ${seconds} s`);
   }
 
-  #exhausted(why: string): ProxyError {
-    const message = `all ${this.#options.max} connections to the upstream are in use and ${why}; try again later`;
+  #exhausted(waiter: Waiter<K, R>, why: string): ProxyError {
+    const { max, maxPerGroup, remedy = 'try again later' } = this.#options;
+    const message = this.#crowded(waiter)
+      ? `all ${maxPerGroup} connections to the upstream that one client may have are in use and ${why}; try again later`
+      : `all ${max} connections to the upstream are in use and ${why}; ${remedy}`;
     return new ProxyError('pool_exhausted', message, { retryAfter: 1 });
   }
 
@@ -262,9 +295,9 @@ class ResourcePool<K, R> implements Pool<K, R> {
 
   // Opening
 
-  #open(key: K): void {
+  #open({ key, group }: Waiter<K, R>): void {
     const { clock } = this.#components;
-    const entry = this.#shelf.add(key);
+    const entry = this.#shelf.add(key, group);
     entry.timer = clock.timer(this.#options.acquireTimeoutMs, () => {
       const seconds = Math.round(this.#options.acquireTimeoutMs / 100) / 10;
       entry.abort.abort(new ProxyError('upstream_timeout', `the upstream was not ready within ${seconds} s`));
@@ -284,12 +317,17 @@ class ResourcePool<K, R> implements Pool<K, R> {
     entry.resource = resource;
     entry.openedAt = this.#components.clock.now();
     this.#spawned += 1;
+    if (this.#bereaved.delete(entry.key)) this.#reopened += 1;
     if (this.#ending !== undefined || entry.abort.signal.aborted) {
       this.#closeForGood(entry, this.#ending ?? ProxyError.from(entry.abort.signal.reason, 'cancelled'));
       return;
     }
     this.#putBack(entry);
-    this.#components.watch?.(resource, (reason) => this.#gone(entry, reason));
+    try {
+      this.#components.watch?.(resource, (reason) => this.#gone(entry, reason));
+    } catch (thrown) {
+      this.#gone(entry, ProxyError.from(thrown, 'internal'));
+    }
     this.#pump();
   }
 
@@ -328,12 +366,20 @@ class ResourcePool<K, R> implements Pool<K, R> {
       this.#backoff.openingFailed(reason);
     }
     this.#spoiled += 1;
+    if (this.#bereaved.size < MAX_BEREAVED) this.#bereaved.add(entry.key);
     this.#closeForGood(entry, reason);
   }
 
   #proved(entry: Entry<K, R>): boolean {
-    const { proved } = this.#components;
-    return proved === undefined || entry.resource === undefined || proved(entry.resource);
+    const { proved, log } = this.#components;
+    if (proved === undefined || entry.resource === undefined) return true;
+    try {
+      return proved(entry.resource);
+    } catch (thrown) {
+      // Whoever gives something back does so all the same.
+      log.error({ err: thrown, pool: this.#options.name }, 'a pooled resource could not be judged');
+      return true;
+    }
   }
 
   #expire(entry: Entry<K, R>, why: string): void {
@@ -351,52 +397,40 @@ class ResourcePool<K, R> implements Pool<K, R> {
     try {
       await this.#components.close(entry.resource as R, reason);
     } catch (thrown) {
-      this.#components.log.error({ err: thrown, key: entry.key }, 'closing a pooled resource failed');
+      this.#components.log.error({ err: thrown, pool: this.#options.name }, 'closing a pooled resource failed');
     }
     this.#shelf.remove(entry);
     if (this.#ending === undefined) this.#pump();
     else this.#end(this.#ending);
   }
 
-  /** One timer for all idle resources, set for the one that has been idle longest; set again when it fires. */
-  #watchIdle(ms: number): void {
-    if (ms === Number.POSITIVE_INFINITY) return;
-    this.#idleTimer = this.#components.clock.timer(ms, () => {
-      this.#idleTimer = undefined;
-      const { idleTtlMs } = this.#options;
-      const now = this.#components.clock.now();
-      for (let idle = this.#shelf.longestIdle; idle !== undefined; idle = this.#shelf.longestIdle) {
-        const left = idle.idleSince + idleTtlMs - now;
-        if (left > 0) {
-          this.#watchIdle(left);
-          return;
-        }
-        this.#expire(idle, 'nobody used it');
-      }
-    });
+  /** When an idle resource has to go. */
+  #endOf({ idleSince, openedAt }: Entry<K, R>): number {
+    const { idleTtlMs, maxLifetimeMs = Number.POSITIVE_INFINITY } = this.#options;
+    return Math.min(idleSince + idleTtlMs, openedAt + maxLifetimeMs);
+  }
+
+  // Static: a function made in the constructor would hold the pool by its scope.
+  static #expireDueOf<K, R>(pool: ResourcePool<K, R>): void {
+    pool.#expireDue();
+  }
+
+  static #pumpOf<K, R>(pool: ResourcePool<K, R>): void {
+    pool.#pump();
+  }
+
+  #expireDue(): void {
+    const now = this.#components.clock.now();
+    for (const entry of this.#shelf.idle) {
+      const end = this.#endOf(entry);
+      if (end > now) this.#expiry.by(end);
+      else this.#expire(entry, this.#tooOld(entry) ? 'its lifetime is over' : 'nobody used it');
+    }
   }
 }
 
-class ResourceLease<R> implements Lease<R> {
-  readonly value: R;
-  #giveBack: ((spoiled: ProxyError | undefined) => void) | undefined;
-
-  constructor(value: R, giveBack: (spoiled: ProxyError | undefined) => void) {
-    this.value = value;
-    this.#giveBack = giveBack;
-  }
-
-  release(): void {
-    this.#done(undefined);
-  }
-
-  spoil(error: ProxyError): void {
-    this.#done(error);
-  }
-
-  #done(spoiled: ProxyError | undefined): void {
-    const giveBack = this.#giveBack;
-    this.#giveBack = undefined;
-    giveBack?.(spoiled);
-  }
+function outcomeOf(outcome: Lease<unknown> | ProxyError): WaitOutcome {
+  if (!(outcome instanceof ProxyError)) return 'leased';
+  if (outcome.code === 'cancelled' || outcome.code === 'draining') return 'gone';
+  return outcome.code === 'pool_exhausted' ? 'refused' : 'failed';
 }

@@ -4,6 +4,8 @@ import type { Lease, Waiting } from './types.js';
 /** One acquire that could not be answered at once. */
 export interface Waiter<K, R> {
   readonly key: K;
+  /** Whom an opening would count for. */
+  readonly group: string | undefined;
   readonly since: number;
   /** An opening is under way that will serve it; otherwise it waits for a place. */
   covered: boolean;
@@ -14,11 +16,18 @@ export interface Waiter<K, R> {
 export class Waiters<K, R> {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #settled: (waiter: Waiter<K, R>, outcome: Lease<R> | ProxyError) => void;
   readonly #waiters = new Set<Waiter<K, R>>();
 
-  constructor(clock: Clock, timeoutMs: number) {
+  /** `settled` is told of each outcome. */
+  constructor(
+    clock: Clock,
+    timeoutMs: number,
+    settled: (waiter: Waiter<K, R>, outcome: Lease<R> | ProxyError) => void,
+  ) {
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
+    this.#settled = settled;
   }
 
   get size(): number {
@@ -35,16 +44,20 @@ export class Waiters<K, R> {
   }
 
   /**
-   * Queues one and returns the promise of its outcome. `left` runs when it gave up by itself: its deadline passed, or its
-   * signal fired.
+   * Queues one and returns the promise of its outcome. `late` says what it is told when its deadline has passed.
    */
-  add(key: K, waiting: Waiting, left: (waiter: Waiter<K, R>) => ProxyError): [Waiter<K, R>, Promise<Lease<R>>] {
+  add(
+    who: { readonly key: K; readonly group: string | undefined; readonly waiting: Waiting },
+    late: (waiter: Waiter<K, R>) => ProxyError,
+  ): [Waiter<K, R>, Promise<Lease<R>>] {
+    const { key, group, waiting } = who;
     const signal = waiting.signal;
     const { promise, resolve, reject } = Promise.withResolvers<Lease<R>>();
     const onAbort = (): void => waiter.settle(ProxyError.from(signal?.reason, 'cancelled'));
-    const timer = this.#clock.timer(this.#timeoutMs, () => waiter.settle(left(waiter)));
+    const timer = this.#clock.timer(this.#timeoutMs, () => waiter.settle(late(waiter)));
     const waiter: Waiter<K, R> = {
       key,
+      group,
       since: this.#clock.now(),
       covered: false,
       settle: (outcome) => {
@@ -53,6 +66,7 @@ export class Waiters<K, R> {
         signal?.removeEventListener('abort', onAbort);
         if (outcome instanceof ProxyError) reject(outcome);
         else resolve(outcome);
+        this.#settled(waiter, outcome);
       },
     };
     this.#waiters.add(waiter);

@@ -1,89 +1,7 @@
-import { ProxyError, silentLog } from '@shadowcat/kernel';
-import { ManualClock, settled } from '@shadowcat/testkit';
+import { ProxyError } from '@shadowcat/kernel';
+import { settled } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
-import { createPool, type Lease, type Pool, type PoolComponents, type PoolOptions } from '../src/index.js';
-
-interface Thing {
-  readonly key: string;
-  readonly name: string;
-  proved: boolean;
-  closed: ProxyError | undefined;
-  die: (reason: ProxyError) => void;
-}
-
-interface Opening {
-  readonly key: string;
-  readonly signal: AbortSignal;
-  readonly succeed: () => Thing;
-  readonly fail: (error: unknown) => void;
-}
-
-/** A pool whose openings and closings the test settles by hand. */
-class Bench {
-  readonly clock = new ManualClock();
-  readonly openings: Opening[] = [];
-  readonly closings: { thing: Thing; done: () => void }[] = [];
-  readonly pool: Pool<string, Thing>;
-  #made = 0;
-
-  constructor(options: Partial<PoolOptions> = {}, components: Partial<PoolComponents<string, Thing>> = {}) {
-    this.pool = createPool<string, Thing>(
-      {
-        max: 2,
-        queueLimit: 2,
-        acquireTimeoutMs: 30_000,
-        idleTtlMs: 60_000,
-        sharing: 'shared',
-        ...options,
-      },
-      {
-        clock: this.clock,
-        log: silentLog,
-        random: () => 0.5,
-        open: (key, signal) =>
-          new Promise((resolve, reject) => {
-            const succeed = (): Thing => {
-              this.#made += 1;
-              const thing: Thing = {
-                key,
-                name: `${key}#${this.#made}`,
-                proved: true,
-                closed: undefined,
-                die: () => {},
-              };
-              resolve(thing);
-              return thing;
-            };
-            signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-            this.openings.push({ key, signal, succeed, fail: reject });
-          }),
-        close: (thing, reason) => {
-          thing.closed = reason;
-          return new Promise((done) => this.closings.push({ thing, done }));
-        },
-        watch: (thing, gone) => {
-          thing.die = gone;
-        },
-        proved: (thing) => thing.proved,
-        ...components,
-      },
-    );
-  }
-
-  /** Acquires, and opens what it needs. */
-  async ready(key: string): Promise<Lease<Thing>> {
-    const lease = this.pool.acquire(key);
-    await settled();
-    this.openings.pop()?.succeed();
-    return lease;
-  }
-}
-
-const codeOf = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => 'fulfilled',
-    (error: unknown) => (error instanceof ProxyError ? error.code : String(error)),
-  );
+import { Bench, codeOf } from './bench.js';
 
 describe('a pool of shared resources', () => {
   it('opens one resource for any number of acquires of a key', async () => {
@@ -160,6 +78,17 @@ describe('a pool of shared resources', () => {
     expect((await b).value.key).toBe('b');
     bench.clock.advance(30_000);
     expect(await c).toBe('pool_exhausted');
+  });
+
+  it('says what can be done about a pool that is full', async () => {
+    const bench = new Bench({ max: 1, queueLimit: 1, remedy: 'raise --max-things' });
+    await bench.ready('a');
+    const waiting = bench.pool.acquire('b').catch((error: Error) => error.message);
+    await expect(bench.pool.acquire('c')).rejects.toThrow('1 requests wait already; raise --max-things');
+    bench.clock.advance(30_000);
+    expect(await waiting).toBe(
+      'all 1 connections to the upstream are in use and none became free within 30 s; raise --max-things',
+    );
   });
 
   it('fails a waiter whose signal fires, and leaves no timer and no listener behind', async () => {

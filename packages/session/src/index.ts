@@ -1,3 +1,4 @@
+export type { AdoptionRequest, Adopts } from './adoption.js';
 export type { EventBatch, EventStore, StoredEvent, StreamRecord } from './event-store.js';
 export { memoryStore } from './memory-store.js';
 export {

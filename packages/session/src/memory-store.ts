@@ -14,11 +14,11 @@ export function memoryStore(): SessionStore {
     remove: (id) => void records.delete(id),
     prune({ before, keep }) {
       const byUse = [...records.values()].sort((a, b) => a.touchedAt - b.touchedAt);
-      const removed: string[] = [];
+      const removed: SessionRecord[] = [];
       for (const [index, record] of byUse.entries()) {
         if (record.touchedAt >= before && byUse.length - index <= keep) break;
         records.delete(record.id);
-        removed.push(record.id);
+        removed.push(record);
       }
       return Promise.resolve(removed);
     },

@@ -11,7 +11,16 @@ import {
   withHeaders,
   withReply,
 } from '@shadowcat/kernel';
-import { type Call, callSlot, credentialSlot, SESSION_HEADER, sessionSlot, targetSlot } from '@shadowcat/wire';
+import {
+  type Call,
+  callSlot,
+  credentialSlot,
+  SESSION_HEADER,
+  type SessionHandle,
+  sessionSlot,
+  targetSlot,
+} from '@shadowcat/wire';
+import { Adoptions, type Adopts } from './adoption.js';
 import { learnFrom } from './learn.js';
 import { remember } from './remember.js';
 import { Session } from './session.js';
@@ -37,6 +46,10 @@ export interface SessionComponents {
   readonly log: Log;
   /** Makes a client-facing id: visible ASCII, unguessable. */
   readonly newId: () => string;
+  /** Told of each session of an earlier run that is over before anybody came back to it; it has ended. */
+  readonly expired?: ((session: SessionHandle) => void) | undefined;
+  /** Decides whether another credential may go on with a session; without it, none may. */
+  readonly adopts?: Adopts | undefined;
 }
 
 /** Counts since the start, and the present number of sessions. */
@@ -88,12 +101,14 @@ class Sessions {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #newId: () => string;
+  readonly #tellExpired: (session: SessionHandle) => void;
   readonly #idleMs: number;
   readonly #max: number;
   readonly #maxInitialize: number;
   /** The store hears of a session's use at most this often; so much later than `idleMs` are stored sessions pruned. */
   readonly #touchEvery: number;
   readonly #book: SessionBook;
+  readonly #adoptions: Adoptions;
   readonly #loading = new Map<string, Promise<Session | undefined>>();
   readonly #ended = Object.fromEntries(END_REASONS.map((reason) => [reason, 0])) as Record<EndReason, number>;
   #opened = 0;
@@ -107,6 +122,8 @@ class Sessions {
     this.#clock = components.clock;
     this.#log = components.log;
     this.#newId = components.newId;
+    this.#tellExpired = components.expired ?? (() => {});
+    this.#adoptions = new Adoptions(components.adopts);
     this.#idleMs = options.idleMs ?? 1_800_000;
     this.#max = options.max ?? 10_000;
     this.#maxInitialize = options.maxInitialize ?? 65_536;
@@ -169,15 +186,9 @@ class Sessions {
   async serve(next: Handler, exchange: Exchange, call: Call): Promise<Reply> {
     const id = call.sessionId ?? '';
     const session = this.#book.get(id) ?? (await this.#load(id));
-    const now = this.#clock.now();
     if (session === undefined || session.ended) throw notFound();
-    if (session.credential !== (exchange.context.get(credentialSlot) ?? '')) {
-      this.#log.warn(
-        { exchange: exchange.id },
-        'a session was asked for with another credential than made it: answered 404',
-      );
-      throw notFound();
-    }
+    if (session.credential !== (exchange.context.get(credentialSlot) ?? '')) await this.#adopt(session, exchange);
+    const now = this.#clock.now();
     if (isIdle(session.state, now, this.#idleMs)) {
       this.#end(session, 'idle');
       throw notFound();
@@ -196,12 +207,33 @@ class Sessions {
     return this.#answered(session, call, answer);
   }
 
+  /** Binds a session to the credential of this exchange, or throws as for a session that is not there. */
+  async #adopt(session: Session, exchange: Exchange): Promise<void> {
+    const by = exchange.context.get(credentialSlot) ?? '';
+    const { credential, refused } = session;
+    const adopted = await this.#adoptions.verdict(by, { session, credential, refused, exchange });
+    if (!adopted || session.ended) {
+      this.#log.warn(
+        { exchange: exchange.id },
+        'a session was asked for with another credential than it is bound to: answered 404',
+      );
+      throw notFound();
+    }
+    // Others who waited for the same verdict may have been here.
+    if (session.credential === by) return;
+    this.#book.remove(session);
+    session.adopt(by);
+    this.#book.add(session);
+    this.#log.info({ exchange: exchange.id }, 'a session goes on with another credential, which the upstream took');
+  }
+
   #answered(session: Session, call: Call, answer: Reply): Reply {
     const { status, headers } = answer.head;
     // 405 says that this server does not let clients end sessions: the session goes on.
     if (call.verb === 'end' && status !== 405) this.#end(session, 'deleted');
     else if (status === 404) this.#end(session, 'lost');
     else if (status < 300) remember(session, call);
+    else if (status === 401 || status === 403) session.refused = true;
     const shown = headers[SESSION_HEADER];
     const head = shown === undefined ? answer.head : named(answer, session.ended ? undefined : session.id);
     // What is not a stream is as good as sent: only streams keep the session in use beyond their head.
@@ -238,10 +270,10 @@ class Sessions {
         else if (isIdle(session.state, now, this.#idleMs)) this.#end(session, 'idle');
       }
       const before = this.#clock.wall() - this.#idleMs - this.#touchEvery;
-      for (const id of await this.#store.prune({ before, keep: this.#max })) {
-        const session = this.#book.get(id);
-        if (session === undefined) continue;
-        if (session.state.inFlight > 0) this.#changed(session);
+      for (const record of await this.#store.prune({ before, keep: this.#max })) {
+        const session = this.#book.get(record.id);
+        if (session === undefined) this.#expired(record);
+        else if (session.state.inFlight > 0) this.#changed(session);
         else this.#end(session, 'evicted');
       }
     } catch (error) {
@@ -318,6 +350,7 @@ class Sessions {
     const unused = Math.max(0, this.#clock.wall() - record.touchedAt);
     if (unused > this.#idleMs + this.#touchEvery) {
       this.#store.remove(id);
+      this.#expired(record);
       return undefined;
     }
     const giveBack = this.#book.reserve(record.credential);
@@ -331,6 +364,14 @@ class Sessions {
     this.#restored += 1;
     this.#arm();
     return session;
+  }
+
+  /** Over before it was read back. */
+  #expired(record: SessionRecord): void {
+    const now = this.#clock.now();
+    const session = Session.restored(record, () => {}, now);
+    session.end('idle', now);
+    this.#tellExpired(session);
   }
 
   /** One timer, only while there are sessions in memory. */

@@ -18,13 +18,15 @@ export interface SessionParts {
 /** One client's session: its state, what it remembers, and who wants to know when it ends. */
 export class Session implements SessionHandle {
   readonly id: string;
-  readonly credential: string;
   readonly createdAt: number;
   readonly initializeText: string;
+  /** Whether the upstream has refused the credential since the session was bound to it. */
+  refused = false;
   /** When the store was last told that the session is in use; monotonic milliseconds. */
   touched: number;
   readonly #changed: (session: Session) => void;
   readonly #ends = new Set<() => void>();
+  #credential: string;
   #state: SessionState;
   #result: Json | undefined;
   #protocolVersion: string | undefined;
@@ -34,7 +36,7 @@ export class Session implements SessionHandle {
 
   private constructor(parts: SessionParts, state: SessionState) {
     this.id = parts.id;
-    this.credential = parts.credential;
+    this.#credential = parts.credential;
     this.createdAt = parts.createdAt;
     this.initializeText = parts.initializeText;
     this.#changed = parts.changed;
@@ -58,6 +60,9 @@ export class Session implements SessionHandle {
     return session;
   }
 
+  get credential(): string {
+    return this.#credential;
+  }
   get state(): SessionState {
     return this.#state;
   }
@@ -72,6 +77,9 @@ export class Session implements SessionHandle {
   }
   get restore(): SessionHandle['restore'] {
     return { logLevel: this.#logLevel, subscriptions: this.#subscriptions };
+  }
+  get inUse(): boolean {
+    return this.#state.inFlight > 0;
   }
   get ended(): boolean {
     return this.#state.phase === 'ended';
@@ -105,6 +113,13 @@ export class Session implements SessionHandle {
   bind(upstream: UpstreamBinding): void {
     if (upstream.target === this.#upstream?.target && upstream.sessionId === this.#upstream.sessionId) return;
     this.#upstream = upstream;
+    this.#tell();
+  }
+
+  /** Binds the session to another credential, and no longer to the one before. */
+  adopt(credential: string): void {
+    this.#credential = credential;
+    this.refused = false;
     this.#tell();
   }
 

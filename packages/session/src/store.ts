@@ -33,9 +33,9 @@ export interface SessionStore {
   remove(id: string): void;
   /**
    * Removes the sessions that were last used before `before` (epoch milliseconds), and then the longest unused ones until
-   * `keep` are left. Resolves to the ids of all that were removed.
+   * `keep` are left. Resolves to all that were removed.
    */
-  prune(limits: { readonly before: number; readonly keep: number }): Promise<readonly string[]>;
+  prune(limits: { readonly before: number; readonly keep: number }): Promise<readonly SessionRecord[]>;
   /** Resolves when everything said so far is written; rejects when that failed (it is kept, and tried again later). */
   flush(): Promise<void>;
   /** Flushes and lets go of the store. A second call returns the first promise. */

@@ -33,13 +33,21 @@ function upstream(answer?: (exchange: Exchange) => Reply | undefined): ReturnTyp
   });
 }
 
-function proxy(parts: { handler?: Handler; store?: SessionStore; options?: SessionOptions; clock?: ManualClock } = {}) {
+interface Parts {
+  handler?: Handler;
+  store?: SessionStore;
+  options?: SessionOptions;
+  clock?: ManualClock;
+  expired?: (session: SessionHandle) => void;
+}
+
+function proxy(parts: Parts = {}) {
   const clock = parts.clock ?? new ManualClock();
   const store = parts.store ?? memoryStore();
   let ids = 0;
   const layer = sessionLayer(
     { idleMs: 60_000, ...parts.options },
-    { store, clock, log: silentLog, newId: () => `sc-${++ids}` },
+    { store, clock, log: silentLog, newId: () => `sc-${++ids}`, expired: parts.expired },
   );
   const handler = layer(parts.handler ?? upstream());
   const send = async (request: ExchangeParts & { body?: string | object; credential?: string }) => {
@@ -321,9 +329,9 @@ describe('idle sessions', () => {
     const watching: SessionStore = {
       ...store,
       async prune(limits) {
-        const ids = await store.prune(limits);
-        pruned.push(...ids);
-        return ids;
+        const removed = await store.prune(limits);
+        pruned.push(...removed.map((record) => record.id));
+        return removed;
       },
     };
     const { open, send, call, clock, layer } = proxy({ handler, store: watching });
@@ -340,6 +348,23 @@ describe('idle sessions', () => {
     expect(layer.stats()).toMatchObject({ active: 0 });
     await layer.close();
     expect(clock.pending).toBe(0);
+  });
+
+  it('of an earlier run that nobody came back to are told to whoever ends them upstream, once', async () => {
+    const store = memoryStore();
+    const clock = new ManualClock();
+    const before = proxy({ store, clock });
+    const ids = [(await before.open()).id, (await before.open()).id];
+    await before.layer.close();
+    clock.advance(600_000);
+    const told: SessionHandle[] = [];
+    const after = proxy({ store, clock, expired: (session) => told.push(session) });
+    // One is asked for before the sweep finds it.
+    await expect(after.call(ids[1] ?? '')).rejects.toMatchObject(notFound);
+    await after.layer.sweep();
+    await after.layer.sweep();
+    expect(told.map(({ id }) => id).sort()).toEqual(ids);
+    expect(told[0]).toMatchObject({ ended: true, protocolVersion: '2025-11-25', upstream: { target: 'up' } });
   });
 
   it('of an earlier run are removed from the store by a sweep', async () => {

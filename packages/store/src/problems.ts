@@ -15,6 +15,7 @@ const ADVICE: readonly (readonly [code: string, what: string, remedy: string])[]
   ['EPERM', 'permission is denied', 'make the file and its folder writable or name another with --store'],
   ['EROFS', 'the file system is read-only', 'name a file elsewhere with --store, or use --store memory:'],
   ['ENOSPC', 'the disk is full', 'make room or name a file on another disk with --store'],
+  ['ENOENT', 'its folder cannot be made there', 'name a file elsewhere with --store'],
   ['EISDIR', 'it is a folder', 'name a file in it with --store'],
   ['ENOTDIR', 'a part of its path is no folder', 'name another file with --store'],
   ['EEXIST', 'a part of its path is no folder', 'name another file with --store'],

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** How long opening waits for a lock that another process holds. */
@@ -25,7 +25,7 @@ interface Statement {
  * holds lets one speak as a session's client. Throws what the system or SQLite threw.
  */
 export async function openDatabase(path: string): Promise<Database> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   makePrivate(path);
   // Loaded here, so that a proxy that keeps its sessions in memory does not need the native module.
   const { default: Sqlite } = await import('better-sqlite3');
@@ -48,6 +48,18 @@ export async function openDatabase(path: string): Promise<Database> {
 export function fileWatch(path: string): () => boolean {
   const { ino } = statSync(path);
   return () => statSync(path, { throwIfNoEntry: false })?.ino === ino;
+}
+
+/** One by one: with `recursive`, `mkdir` never returns where the system answers `ENOENT` for good, as in `/proc`. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 function makePrivate(path: string): void {

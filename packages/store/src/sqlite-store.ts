@@ -97,14 +97,14 @@ class SqliteStore implements Store {
     this.#behind.add(id, { kind: 'remove' });
   }
 
-  async prune({ before, keep }: { readonly before: number; readonly keep: number }): Promise<readonly string[]> {
+  async prune({ before, keep }: { readonly before: number; readonly keep: number }): Promise<readonly SessionRecord[]> {
     await this.flush();
     return this.#atOnce(async (tx) => {
-      const idle = await tx.deleteFrom('session').where('touched_at', '<', before).returning('id').execute();
+      const idle = await tx.deleteFrom('session').where('touched_at', '<', before).returningAll().execute();
       const beyond = tx.selectFrom('session').select('id').orderBy('touched_at', 'desc').limit(-1).offset(keep);
-      const excess = await tx.deleteFrom('session').where('id', 'in', beyond).returning('id').execute();
+      const excess = await tx.deleteFrom('session').where('id', 'in', beyond).returningAll().execute();
       await removeOrphans(tx);
-      return [...idle, ...excess].map(({ id }) => id);
+      return [...idle, ...excess].map(fromRow);
     });
   }
 

@@ -191,6 +191,13 @@ describe('opening a store fails in one plain line', () => {
     expect(await failure(`sqlite:${file()}`)).toMatch(/a part of its path is no folder \(E(EXIST|NOTDIR)\)/);
   });
 
+  it('when its folder can be made by nobody', async () => {
+    // The system says for ever that what is above it does not exist; some say that it may not be written.
+    expect(await failure('sqlite:/proc/shadowcat-no-such-process/deeper/state.db')).toMatch(
+      /cannot be used: .+\(E(NOENT|ACCES|PERM|ROFS)\); /,
+    );
+  });
+
   it("when it is another program's database", async () => {
     mkdirSync(join(folder, 'deeper'));
     spoil('create table invoices (id integer)');

@@ -3,15 +3,15 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Makes a directory and those above it that are missing. Throws what the system says, such as `EACCES`. Not left to
+ * Makes a directory and those above it that are missing, all with this mode. Throws what the system says, such as `EACCES`. Not left to
  * `mkdir` with `recursive` alone: that one never returns where a directory that exists answers `ENOENT` for whatever is
  * to be made in it, as `/proc` does.
  */
-export async function makeDirectory(path: string): Promise<void> {
+export async function makeDirectory(path: string, how: { readonly mode?: number } = {}): Promise<void> {
   const first = firstMissing(path);
   if (first === undefined) return;
-  await mkdir(first).catch(unlessThere);
-  await mkdir(path, { recursive: true });
+  await mkdir(first, how).catch(unlessThere);
+  await mkdir(path, { ...how, recursive: true });
 }
 
 /** {@link makeDirectory} before it returns. */

@@ -5,6 +5,6 @@ export { openTapeFile, type TapeFileComponents, type TapeFileOptions } from './f
 export { type ListedTape, listTapes } from './list.js';
 export { inspectTapeFile, type ReadFileOptions, readTapeFile, TAPE_WORKER } from './read-file.js';
 export { type Recovery, recoverTape } from './recover.js';
-export { loadTapeKey, type TapeKey, type TapeKeyOptions } from './tape-key.js';
+export { type FindTapeKeyOptions, findTapeKey, loadTapeKey, type TapeKey, type TapeKeyOptions } from './tape-key.js';
 export { layoutOf, PART_SUFFIX, TAPE_SUFFIX, tapeName, tapePath } from './tape-names.js';
 export { tapeOpener } from './tape-opener.js';

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { link, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { ProxyError } from '@shadowcat/kernel';
+import { makeDirectory } from './directories.js';
 
 /** The project's key for placeholders of secrets. */
 export interface TapeKey {
@@ -26,12 +27,12 @@ const KEY_FILE = join('.shadowcat', 'tape.key');
 const KEY = /^[0-9a-f]{64}$/;
 
 /**
- * The key that `record` and `replay` use: `.shadowcat/tape.key` in the working directory, or in the nearest directory above
+ * The key to record with: `.shadowcat/tape.key` in the working directory, or in the nearest directory above
  * it up to the one with `.git`. Made (mode 0600) in the working directory when there is none. Throws `tape_invalid` when the
  * key is malformed or cannot be read.
  */
 export async function loadTapeKey(options: TapeKeyOptions): Promise<TapeKey> {
-  if (options.value !== undefined) return keyOf(options.value.trim(), 'the given tape key', {});
+  if (options.value !== undefined) return keyOf(options.value, 'the given tape key');
   const directory = resolve(options.directory);
   const found = await findKey(directory);
   if (found !== undefined) return readKey(found);
@@ -44,6 +45,42 @@ export async function loadTapeKey(options: TapeKeyOptions): Promise<TapeKey> {
     return keyOf(randomBytes(32).toString('hex'), path, { warning });
   }
   return readKey(path);
+}
+
+export interface FindTapeKeyOptions {
+  /** Where to look, and above: the working directory first, then those of the tapes. */
+  readonly directories: readonly string[];
+  /** The fingerprints that the tapes carry. */
+  readonly ids: ReadonlySet<string>;
+  /** The key itself: {@link TapeKeyOptions.value}. */
+  readonly value?: string | undefined;
+}
+
+/**
+ * The key to replay with: the one whose fingerprint the tapes carry, if it is kept in or above one of these directories; else
+ * that of the first directory, as {@link loadTapeKey} finds it; else one of no use. Makes nothing. Throws as that does.
+ */
+export async function findTapeKey({ directories, ids, value }: FindTapeKeyOptions): Promise<TapeKey> {
+  if (value !== undefined) return keyOf(value, 'the given tape key');
+  for (const path of keysAbove(directories)) {
+    // What cannot be read, or is no key, is not the one that is looked for.
+    const key = await readKey(path).catch(() => undefined);
+    if (key !== undefined && ids.has(key.id)) return key;
+  }
+  const own = directories[0] === undefined ? undefined : await findKey(resolve(directories[0]));
+  if (own !== undefined) return readKey(own);
+  return keyOf(randomBytes(32).toString('hex'), 'a key of no use');
+}
+
+/** Where keys may be kept in these directories and all above them, each once, nearest first. */
+function keysAbove(directories: readonly string[]): Set<string> {
+  const paths = new Set<string>();
+  for (const directory of directories) {
+    let at = resolve(directory);
+    for (; at !== dirname(at); at = dirname(at)) paths.add(join(at, KEY_FILE));
+    paths.add(join(at, KEY_FILE));
+  }
+  return paths;
 }
 
 async function findKey(directory: string): Promise<string | undefined> {
@@ -65,7 +102,7 @@ async function repositoryOf(directory: string): Promise<string | undefined> {
 /** Under its name the key is there whole or not at all, also when two processes make it at once: the first one wins. */
 async function makeKey(path: string): Promise<void> {
   const directory = dirname(path);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory, { mode: 0o700 });
   const draft = join(directory, `tape.key.${process.pid}.${randomBytes(4).toString('hex')}`);
   await writeFile(draft, `${randomBytes(32).toString('hex')}\n`, { flag: 'wx', mode: 0o600 });
   try {
@@ -91,10 +128,12 @@ async function readKey(path: string): Promise<TapeKey> {
     });
   }
   const open = process.platform !== 'win32' && (mode & 0o077) !== 0;
-  return keyOf(text.trim(), path, open ? { warning: `${path} can be read by others: chmod 600 ${path}` } : {});
+  const warning = open ? `${path} can be read by others: chmod 600 ${path}` : undefined;
+  return keyOf(text, path, { path, warning });
 }
 
-function keyOf(hex: string, where: string, about: { warning?: string }): TapeKey {
+function keyOf(text: string, where: string, about: Partial<Pick<TapeKey, 'path' | 'warning'>> = {}): TapeKey {
+  const hex = text.trim();
   if (!KEY.test(hex)) {
     throw new ProxyError(
       'tape_invalid',
@@ -102,14 +141,8 @@ function keyOf(hex: string, where: string, about: { warning?: string }): TapeKey
     );
   }
   const key = Buffer.from(hex, 'hex');
-  const hmac = (text: string): string => createHmac('sha256', key).update(text).digest('hex');
-  const kept = about.warning === undefined || !about.warning.startsWith('no tape key');
-  return {
-    hmac,
-    id: hmac('shadowcat tape key').slice(0, 8),
-    path: kept && where !== 'the given tape key' ? where : undefined,
-    warning: about.warning,
-  };
+  const hmac = (of: string): string => createHmac('sha256', key).update(of).digest('hex');
+  return { hmac, id: hmac('shadowcat tape key').slice(0, 8), path: about.path, warning: about.warning };
 }
 
 async function exists(path: string): Promise<boolean> {

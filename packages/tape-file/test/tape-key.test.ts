@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadTapeKey } from '../src/index.js';
+import { findTapeKey, loadTapeKey } from '../src/index.js';
 import { scratch } from './support/rig.js';
 
 describe('the key of a project', () => {
@@ -65,5 +65,46 @@ describe('the key of a project', () => {
     await writeFile(join(directory, '.shadowcat'), 'a file where a directory has to be');
     const key = await loadTapeKey({ directory });
     expect(key).toMatchObject({ path: undefined, warning: expect.stringContaining('no tape key can be kept') });
+  });
+});
+
+describe('the key of tapes that are replayed', () => {
+  it('is found from where they lie, wherever the replay runs', async () => {
+    const [project, elsewhere] = [await scratch(), await scratch()];
+    const made = await loadTapeKey({ directory: project });
+    const tapes = join(project, 'tapes', 'today');
+    await mkdir(tapes, { recursive: true });
+    const found = await findTapeKey({ directories: [elsewhere, tapes], ids: new Set([made.id]) });
+    expect(found.id).toBe(made.id);
+    expect(found.hmac('x')).toBe(made.hmac('x'));
+    expect(await readdir(elsewhere)).toEqual([]);
+  });
+
+  it('is the one that they were made with, where there are several', async () => {
+    const [here, project] = [await scratch(), await scratch()];
+    await loadTapeKey({ directory: here });
+    const made = await loadTapeKey({ directory: project });
+    expect((await findTapeKey({ directories: [here, project], ids: new Set([made.id]) })).id).toBe(made.id);
+  });
+
+  it('is the one of the working directory when none fits, so that a miss can name it', async () => {
+    const [here, tapes] = [await scratch(), await scratch()];
+    const own = await loadTapeKey({ directory: here });
+    expect((await findTapeKey({ directories: [here, tapes], ids: new Set(['00000000']) })).id).toBe(own.id);
+  });
+
+  it('is none that anybody keeps when there is none: nothing is made', async () => {
+    const [here, tapes] = [await scratch(), await scratch()];
+    const key = await findTapeKey({ directories: [here, tapes], ids: new Set(['00000000']) });
+    expect(key.path).toBeUndefined();
+    expect([...(await readdir(here)), ...(await readdir(tapes))]).toEqual([]);
+  });
+
+  it('can be given', async () => {
+    const directory = await scratch();
+    const made = await loadTapeKey({ directory });
+    const value = 'ab'.repeat(32);
+    const key = await findTapeKey({ directories: [directory], ids: new Set([made.id]), value });
+    expect(key.id).toBe((await loadTapeKey({ directory, value })).id);
   });
 });

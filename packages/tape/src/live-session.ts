@@ -84,7 +84,8 @@ export class LiveSession {
     return { recording, rung };
   }
 
-  #takeNext(key: string, recordings: readonly Recording[] = []): Recording | undefined {
+  #takeNext(key: string, recordings: readonly Recording[] | undefined): Recording | undefined {
+    if (recordings === undefined) return undefined;
     let next = this.#last.get(key) ?? 0;
     let candidate = recordings[next];
     while (candidate !== undefined && this.used.has(candidate)) {
@@ -126,8 +127,9 @@ export class LiveSession {
   notice(method: string): void {
     const seen = this.#notices.get(method) ?? 0;
     const recorded = this.lane.notices.filter((notice) => notice.method === method)[seen];
+    if (recorded === undefined) return;
     this.#notices.set(method, seen + 1);
-    if (recorded !== undefined) this.done(recorded.order);
+    this.done(recorded.order);
   }
 
   /** Gives a server request an id of this session's. */

@@ -161,7 +161,7 @@ export class RecorderEntry {
       lane.learnIds(session);
       return lane;
     }
-    const added = lanes.add(session);
+    const added = lanes.add(session, this);
     added.put('sess', this.#resumedFields(session));
     return added;
   }
@@ -174,7 +174,7 @@ export class RecorderEntry {
       this.#place(this.#parts.lanes.sessionless(began));
       return;
     }
-    const lane = this.#parts.lanes.add(session, began);
+    const lane = this.#parts.lanes.add(session, this, began);
     lane.learnIds(session, upstreamId);
     this.#place(lane);
   }

@@ -94,6 +94,8 @@ export class Lanes {
   readonly #finished: (writer: TapeWriter) => void;
   readonly #scrub: Scrub;
   readonly #sessions = new Map<string, Lane>();
+  /** Lanes of sessions that ended, with exchanges that have not. */
+  readonly #ending = new Set<Lane>();
   readonly #decks = new Set<Deck>();
   #shared: Deck | undefined;
   #sessionless: Lane | undefined;
@@ -113,6 +115,7 @@ export class Lanes {
   /** All lanes that are open. */
   *all(): Iterable<Lane> {
     yield* this.#sessions.values();
+    yield* this.#ending;
     if (this.#sessionless !== undefined) yield this.#sessionless;
   }
 
@@ -129,16 +132,21 @@ export class Lanes {
     return this.#sessions.get(sessionId);
   }
 
-  /** A lane for a session that has none yet. `at`: when the first of its records happened, if not now. */
-  add(session: SessionHandle, at?: number): Lane {
+  /**
+   * A lane for a session that has none yet, for its `first` exchange, which keeps it open also when the session has ended
+   * already. `at`: when the first of its records happened, if not now.
+   */
+  add(session: SessionHandle, first: RecorderEntry, at?: number): Lane {
     const deck = this.#shared ?? this.#deck('session');
     const lane = new Lane(deck.sessionName(), deck, this.#scrub);
     lane.learnIds(session);
+    lane.entries.add(first);
     this.#sessions.set(session.id, lane);
     lane.put('conn', '"event":"opened","by":"client"', at);
     session.onEnd(() => {
       lane.ended = true;
       if (this.#sessions.get(session.id) === lane) this.#sessions.delete(session.id);
+      this.#ending.add(lane);
       this.settle(lane);
     });
     return lane;
@@ -147,6 +155,7 @@ export class Lanes {
   /** Called when an exchange or the session of a lane ended: the last one closes it. */
   settle(lane: Lane): void {
     if (!lane.ended || lane.entries.size > 0 || lane.name === NO_SESSION) return;
+    this.#ending.delete(lane);
     this.#close(lane);
     if (this.#layout === 'directory') this.#finish(lane.deck);
   }
@@ -155,6 +164,7 @@ export class Lanes {
   closeAll(): void {
     for (const lane of this.all()) this.#close(lane);
     this.#sessions.clear();
+    this.#ending.clear();
     this.#sessionless = undefined;
     for (const deck of [...this.#decks]) this.#finish(deck);
     this.#shared = undefined;

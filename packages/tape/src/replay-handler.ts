@@ -13,7 +13,7 @@ import {
   type Reply,
   reply,
 } from '@shadowcat/kernel';
-import { type Call, callSlot, errorText, jsonFraming, type Message, SESSION_HEADER, sseFraming } from '@shadowcat/wire';
+import { type Call, callSlot, errorText, jsonReply, type Message, SESSION_HEADER, sseFraming } from '@shadowcat/wire';
 import { canonicalOf } from './canonical.js';
 import { jsonTree, memberOf } from './json-tree.js';
 import { libraryOf } from './library.js';
@@ -69,7 +69,6 @@ const SSE_HEADERS: HeaderMap = {
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
 };
-const JSON_HEADERS: HeaderMap = { 'content-type': 'application/json' };
 
 class Player {
   readonly #library: Library;
@@ -131,10 +130,10 @@ class Player {
   }): Reply {
     const { exchange, call, session, message, headers } = asked;
     const special = this.#unrecorded(session, message);
-    if (special !== undefined) return jsonReply(special.text, special.status, headers);
+    if (special !== undefined) return jsonReply(special.text, { status: special.status, headers });
     const served = this.#serve(session, message, call);
     const whole = this.#whole(served);
-    if (whole !== undefined) return jsonReply(whole, served.recording.status, headers);
+    if (whole !== undefined) return jsonReply(whole, { status: served.recording.status, headers });
     const { raw, status } = served.recording;
     if (raw !== undefined && served.recording.answer === undefined) {
       this.#settle(served);
@@ -168,7 +167,7 @@ class Player {
         texts.push(errorText(ProxyError.from(error), message.idText ?? null));
       }
     }
-    if (streamed.length === 0) return jsonReply(`[${texts.join(',')}]`, 200, asked.headers);
+    if (streamed.length === 0) return jsonReply(`[${texts.join(',')}]`, { headers: asked.headers });
     return this.#streamed(asked.exchange, streamed, { headers: asked.headers, first: texts });
   }
 
@@ -302,10 +301,6 @@ class Player {
     this.#ledger.warned(message);
     this.#components.log.warn({ line: placeText(place) }, message);
   }
-}
-
-function jsonReply(text: string, status: number, headers: HeaderMap): Reply {
-  return reply({ status, headers: { ...JSON_HEADERS, ...headers } }, Body.whole(encoder.encode(text), jsonFraming));
 }
 
 function rawReply(raw: { text: string; contentType: string }, status: number): Reply {

@@ -6,6 +6,7 @@ import {
   type Handler,
   opaqueFraming,
   ProxyError,
+  type Reply,
   reply,
   silentLog,
   withExchange,
@@ -239,6 +240,38 @@ describe('lanes', () => {
     expect(bodyOf(rig)[1]).toBe(
       '{"k":"sess","s":"s1","era":"legacy","version":"2025-06-18","resumed":true,"result":{"protocolVersion":"2025-06-18","serverInfo":{"name":"s","version":"1"}}}',
     );
+  });
+
+  it('of a session that ended before its exchange came have that exchange all the same', async () => {
+    const rig = recordingRig({ layout: 'directory' });
+    const client = new TestClient(
+      rig.layer(legacyServer({ 'tools/call:echo': (message) => result(message.id, 'hi') })),
+    );
+    const session = new TestSession('gone-by-then', JSON.stringify(initialize()));
+    session.end();
+    client.session = session;
+    await client.post(call(1, 'echo'));
+    await rig.layer.close();
+    const kinds = bodyOf(rig).map((line) => /"k":"([^"]+)"/.exec(line)?.[1]);
+    expect(kinds).toEqual(['conn', 'sess', 'http', 'msg', 'http', 'msg', 'x-', 'conn']);
+  });
+
+  it('of a session that ended hold what is still open when the recording ends', async () => {
+    const rig = recordingRig({ layout: 'directory' });
+    const answer = Promise.withResolvers<Reply>();
+    const handler = rig.layer(() => answer.promise);
+    const client = new TestClient(handler);
+    client.session = new TestSession('ends-meanwhile', JSON.stringify(initialize()));
+    const asked = client.post(call(1, 'echo'));
+    await settled();
+    client.session.end();
+    await rig.layer.close();
+    expect(bodyOf(rig).slice(-2)).toEqual([
+      '{"k":"x-","s":"s1","x":"1","end":"open-at-end"}',
+      '{"k":"conn","s":"s1","event":"closed","by":"proxy"}',
+    ]);
+    answer.resolve(jsonReply(result(1, 'late')));
+    await asked;
   });
 
   it('of modern traffic name the revision once', async () => {

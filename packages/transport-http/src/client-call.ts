@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { type ByteSource, concat, ProxyError } from '@shadowcat/kernel';
+import { type ByteSource, concat, Linked, ProxyError } from '@shadowcat/kernel';
 import type { Dispatcher } from 'undici';
 import { clientError } from './client-errors.js';
-import { Linked } from './in-flight.js';
 
 /** Bytes that may wait here for a reader before the upstream is told to pause. */
 const HIGH_WATER = 64 * 1024;

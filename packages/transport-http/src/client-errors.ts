@@ -21,6 +21,13 @@ const UNREACHABLE: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was closed before anything was sent; is it the right port and protocol?',
 };
 
+/** What undici reports, besides parser errors, when an answer is no proper HTTP; an assertion is about an impossible status. */
+const IMPROPER: ReadonlySet<string> = new Set([
+  'ERR_ASSERTION',
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+]);
+
 /**
  * What undici or the socket reported, as our error. `upstream_unreachable` promises that not a byte of the request was
  * written, so that it may be sent elsewhere; anything that fails later may have had its effect.
@@ -45,8 +52,9 @@ export function clientError(thrown: unknown, context: ClientErrorContext): Proxy
       `did not begin to answer within ${seconds} s; it may still be working on the request`,
     );
   }
-  if (cause.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return fail('upstream_protocol', `answered with something that is not proper HTTP (${cause.message})`);
+  if (cause.name === 'HTTPParserError' || IMPROPER.has(code)) {
+    const what = code === 'ERR_ASSERTION' ? 'an impossible status' : cause.message;
+    return fail('upstream_protocol', `answered with something that is not proper HTTP (${what})`);
   }
   const when = context.phase === 'sent' ? 'before it answered' : 'in the middle of its answer';
   return fail('upstream_closed', `closed the connection ${when}`);

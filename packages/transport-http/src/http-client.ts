@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { Body, type HeaderMap, ProxyError, type Reply, reply } from '@shadowcat/kernel';
+import { Body, type HeaderMap, InFlight, ProxyError, type Reply, reply } from '@shadowcat/kernel';
 import { framingOf } from '@shadowcat/wire';
 import { Pool } from 'undici';
 import { ClientCall } from './client-call.js';
-import { InFlight } from './in-flight.js';
 
 export interface HttpClientOptions {
   /** `http:` or `https:`; a user and password in it become `Authorization: Basic`. */
@@ -119,13 +118,25 @@ export class HttpClient {
         `${this.name} redirects ${to} (HTTP ${status}); redirects are not followed, use the final address as the upstream`,
       );
     }
+    const improper = improperIn(status, headers);
+    if (improper !== undefined) return new ProxyError('upstream_protocol', `${this.name} answered with ${improper}`);
     const encoding = headers['content-encoding'];
-    if (encoding === undefined || encoding === 'identity') return undefined;
+    if (encoding === undefined || /^identity$/i.test(encoding)) return undefined;
     return new ProxyError(
       'upstream_protocol',
       `${this.name} answered with content-encoding ${encoding} although it was asked for none; turn compression off there`,
     );
   }
+}
+
+/** What the parser lets through and nobody could pass on as it was meant. Fields that came twice are lists. */
+function improperIn(status: number, headers: IncomingHttpHeaders): string | undefined {
+  if (status > 599) return `HTTP status ${status}, which does not exist`;
+  const type: string | string[] | undefined = headers['content-type'];
+  if (Array.isArray(type)) return 'more than one Content-Type';
+  const coding: string | string[] | undefined = headers['transfer-encoding'];
+  if (coding === undefined || coding === 'chunked' || /^chunked$/i.test(String(coding))) return undefined;
+  return `the transfer coding ${String(coding)} although it was asked for none`;
 }
 
 /**
@@ -134,12 +145,12 @@ export class HttpClient {
  */
 function fieldsToPassOn(headers: IncomingHttpHeaders): Record<string, HeaderMap[string]> {
   const fields: Record<string, HeaderMap[string]> = {};
-  const named = headers.connection;
+  const named: string | string[] | undefined = headers.connection;
   for (const name in headers) {
     if (!KEPT_BACK.has(name)) fields[name] = headers[name];
   }
   if (named === undefined || named === 'keep-alive' || named === 'close') return fields;
-  for (const name of named.toLowerCase().split(',')) delete fields[name.trim()];
+  for (const name of String(named).toLowerCase().split(',')) delete fields[name.trim()];
   return fields;
 }
 

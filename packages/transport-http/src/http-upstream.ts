@@ -17,9 +17,11 @@ import {
   failureSlot,
   LAST_EVENT_ID,
   type OnRecovery,
+  resumableSlot,
   SESSION_HEADER,
   type SessionHandle,
   sessionSlot,
+  trialSlot,
   VERSION_HEADER,
 } from '@shadowcat/wire';
 import { answersAnother } from './answer-id.js';
@@ -64,6 +66,8 @@ export interface HttpUpstreamStats {
 
 export interface HttpUpstream extends Handler {
   stats(): HttpUpstreamStats;
+  /** Ends upstream what is left of a session that ended before this process served it. */
+  farewell(session: SessionHandle): void;
   /** Ends what is in flight with an error and closes all connections; upstream sessions stay. Idempotent. */
   close(): Promise<void>;
 }
@@ -73,6 +77,7 @@ export function httpUpstream(options: HttpUpstreamOptions, components: HttpUpstr
   const upstream = new Upstream(options, components);
   return Object.assign((exchange: Exchange) => upstream.handle(exchange), {
     stats: () => upstream.stats(),
+    farewell: (session: SessionHandle) => upstream.farewell(session),
     close: () => upstream.close(),
   });
 }
@@ -84,6 +89,8 @@ interface Asked {
   readonly body?: Uint8Array | undefined;
   readonly signal: AbortSignal;
   readonly session: SessionHandle | undefined;
+  /** Whether the session is left alone when it seems to be lost. */
+  readonly trial?: boolean;
 }
 
 class Upstream {
@@ -138,6 +145,11 @@ class Upstream {
     return { ...this.#client.stats(), foreign: this.#foreign };
   }
 
+  /** Nothing is known of what its client sent: the upstream gets what the configuration says. */
+  farewell(session: SessionHandle): void {
+    this.#farewells.watch(session, {});
+  }
+
   async close(): Promise<void> {
     await this.#farewells.close();
     await this.#client.close();
@@ -153,10 +165,13 @@ class Upstream {
       body,
       signal: exchange.signal,
       session: context.get(sessionSlot),
+      trial: context.get(trialSlot) === true,
     };
     if (asked.session !== undefined) this.#farewells.watch(asked.session, asked.headers);
-    const reply = await (asked.session === undefined ? this.#send(asked) : this.#ask(asked));
     const call = context.get(callSlot);
+    // Until it is opened it is nowhere; a session that lives elsewhere is opened here as one that was lost.
+    const mayBeElsewhere = call !== undefined && call.method !== 'initialize';
+    const reply = await (asked.session === undefined ? this.#send(asked) : this.#ask(asked, mayBeElsewhere));
     const instead = call?.expectsAnswer === true ? insteadOfAnswer(reply) : undefined;
     if (instead !== undefined) {
       await reply[Symbol.asyncDispose]();
@@ -181,7 +196,7 @@ class Upstream {
   }
 
   /** Asks; when the session turns out to be lost upstream, opens it again and asks once more (nothing was done there). */
-  async #ask(first: Asked): Promise<Reply> {
+  async #ask(first: Asked, mayBeElsewhere = false): Promise<Reply> {
     const { session } = first;
     let asked = first;
     if (session !== undefined && this.#recovery.busy) {
@@ -189,12 +204,16 @@ class Upstream {
       await this.#recovery.settled(session);
       if (session.upstream?.sessionId !== before) asked = fromNoEventOn(first);
     }
-    const used = session?.upstream?.sessionId;
     if (session !== undefined && asked.method === 'DELETE') return this.#end(session, asked);
+    if (session !== undefined && mayBeElsewhere && session.upstream?.target !== this.#options.target) {
+      await this.#recovery.recover(session, { lost: session.upstream?.sessionId, client: asked.headers });
+      asked = fromNoEventOn(first);
+    }
+    const used = session?.upstream?.sessionId;
     const reply = await this.#send(asked);
     if (session === undefined || used === undefined || reply.head.status < 400) return reply;
     const { lost, answer } = await lostSession(reply);
-    if (!lost || session.ended || this.#over.has(session)) return answer;
+    if (!lost || asked.trial === true || session.ended || this.#over.has(session)) return answer;
     if (this.#options.onUpstreamLoss === 'fail') {
       this.#over.add(session);
       return answer;
@@ -227,6 +246,7 @@ class Upstream {
       messages,
       standing,
       lastEventId: standing ? headerOf(asked.headers, LAST_EVENT_ID) : undefined,
+      silent: context.get(resumableSlot)?.standing,
       ...(this.#options.backoff === undefined ? {} : { backoff: this.#options.backoff }),
     };
     const { session } = asked;

@@ -1,10 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type Clock, type Handler, type Log, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
+import { type Clock, type Handler, InFlight, type Log, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
 import { type KeepAlive, keepAlive } from '@shadowcat/transport-sse';
 import { errorReply } from '@shadowcat/wire';
 import { HttpExchange } from './http-exchange.js';
-import { InFlight } from './in-flight.js';
 import { listenError } from './listen-errors.js';
 import { DEFAULT_LISTEN_LIMITS, type ListenerStats, type ListenLimits, type ListenOptions } from './listen-options.js';
 import { malformedAnswer, type Refusal, refusalOf } from './refusals.js';
@@ -94,6 +93,8 @@ class HttpListener implements Listener, ServingHost {
       })
       .on('request', (request, response) => this.#serve(request, response))
       .on('checkContinue', (request, response) => this.#continue(request, response))
+      // Refused there, in JSON like everything else.
+      .on('checkExpectation', (request, response) => this.#serve(request, response))
       .on('clientError', (error, socket) => this.#clientError(error, socket as Socket));
   }
 

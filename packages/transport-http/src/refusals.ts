@@ -2,28 +2,56 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { ProxyError } from '@shadowcat/kernel';
 import { errorText } from '@shadowcat/wire';
 
+type RefusalStatus = 400 | 417 | 431;
+
 /** Why a request that Node accepted is no proper one, or `undefined`. */
 export interface Refusal {
-  readonly status: 400 | 431;
+  readonly status: RefusalStatus;
   readonly error: ProxyError;
 }
 
 /**
- * Checks what Node leaves open. A request with two Host fields means different things to different hops (RFC 9112, 3.2),
- * and Node drops header fields beyond its maximum without a word.
+ * Fields of which Node keeps the first of two. Whatever stands in front may have judged by the second (RFC 9112, 3.2, for Host).
+ * By their length, which costs less to compare for each field than the name.
+ */
+const SINGLE: ReadonlyMap<number, string> = new Map(
+  ['host', 'content-type', 'authorization'].map((name) => [name.length, name]),
+);
+
+/**
+ * Checks what Node leaves open: fields that may come only once, header fields beyond its maximum, which it drops without a
+ * word, and framings and versions that other hops read in another way.
  */
 export function refusalOf(request: IncomingMessage, maxFields: number): Refusal | undefined {
   const { rawHeaders } = request;
   if (rawHeaders.length > 2 * maxFields) {
     return refusal(431, `the request has more than ${maxFields} header fields; send fewer`);
   }
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i];
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  const doubled = doubledField(rawHeaders);
+  if (doubled !== undefined) return refusal(400, `the request has more than one ${doubled} header`);
+  const { headers, httpVersionMajor, httpVersionMinor } = request;
+  if (headers.host === undefined && httpVersionMinor > 0) return refusal(400, 'the request has no Host header');
+  if (httpVersionMajor !== 1) return refusal(400, `HTTP/${request.httpVersion} is not spoken here`);
+  const { 'transfer-encoding': coding, expect } = headers;
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return refusal(400, 'the request has a transfer coding other than chunked');
   }
-  if (hosts === 1 || (hosts === 0 && request.httpVersionMinor === 0)) return undefined;
-  return refusal(400, hosts === 0 ? 'the request has no Host header' : 'the request has more than one Host header');
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') {
+    return refusal(417, 'the request expects something other than 100-continue');
+  }
+  return undefined;
+}
+
+function doubledField(rawHeaders: readonly string[]): string | undefined {
+  let seen = '';
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    const single = SINGLE.get(name.length);
+    if (single === undefined || name.toLowerCase() !== single) continue;
+    if (seen.includes(single)) return single === 'host' ? 'Host' : single;
+    seen += single;
+  }
+  return undefined;
 }
 
 /** The answer to a request that Node's parser gave up on, by the parser's error code. */
@@ -52,6 +80,6 @@ function rawAnswer(status: number, message: string): string {
   ].join('\r\n');
 }
 
-function refusal(status: 400 | 431, message: string): Refusal {
+function refusal(status: RefusalStatus, message: string): Refusal {
   return { status, error: new ProxyError('invalid_request', message) };
 }

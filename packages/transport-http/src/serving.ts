@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Clock, type Handler, type Log, ProxyError, type Reply } from '@shadowcat/kernel';
+import { type Clock, type Handler, Linked, type Log, ProxyError, type Reply } from '@shadowcat/kernel';
 import { EventBoundary, KEEP_ALIVE_COMMENT, type KeepAlive, type Watched } from '@shadowcat/transport-sse';
-import { callSlot, errorReply, errorText } from '@shadowcat/wire';
+import { callSlot, errorReply, errorText, resumableSlot } from '@shadowcat/wire';
 import type { HttpExchange } from './http-exchange.js';
-import { Linked } from './in-flight.js';
 import { fieldsToSend, isEventStream } from './reply-head.js';
 
 /** What all exchanges of one listener share. */
@@ -72,6 +71,8 @@ export class Serving extends Linked {
   /** Whether the exchange has no end of its own, so that a shutdown need not wait for it. */
   get standing(): boolean {
     const { exchange } = this;
+    const resumable = exchange.context.get(resumableSlot);
+    if (resumable !== undefined) return resumable.standing;
     return exchange.head.method === 'GET' || exchange.context.get(callSlot)?.method === 'subscriptions/listen';
   }
 
@@ -98,7 +99,8 @@ export class Serving extends Linked {
   }
 
   /**
-   * Ends with an error: as a reply of its own when nothing was sent yet; as a JSON-RPC error for each request of the
+   * Ends with an error: as a reply of its own when nothing was sent yet; at a shutdown in good order where the client can
+   * come back for the rest; as a JSON-RPC error for each request of the
    * exchange on an SSE stream (a client that is told waits no longer; one that had its answer ignores it); else by
    * breaking the connection, so that no client takes half a body for a whole one.
    */
@@ -106,6 +108,10 @@ export class Serving extends Linked {
     if (this.#over) return;
     const error = ProxyError.from(thrown);
     const { exchange, response } = this;
+    if (error.code === 'draining' && exchange.context.get(resumableSlot)?.outlivesProxy === true) {
+      this.endStanding(this.#host.retryHint);
+      return;
+    }
     if (error.blame === 'proxy') this.#host.log.error({ err: thrown, exchange: exchange.id }, error.message);
     try {
       if (!response.headersSent) this.#sendError(error);
@@ -210,8 +216,12 @@ export class Serving extends Linked {
     this.#end();
   }
 
-  #requestIds(): string[] {
-    const messages = this.exchange.context.get(callSlot)?.messages ?? [];
+  #requestIds(): readonly string[] {
+    const { context } = this.exchange;
+    const resumable = context.get(resumableSlot);
+    // The GET that took a stream up again names none of them.
+    if (resumable !== undefined) return resumable.requests;
+    const messages = context.get(callSlot)?.messages ?? [];
     return messages.flatMap(({ kind, idText }) => (kind === 'request' && idText !== undefined ? [idText] : []));
   }
 

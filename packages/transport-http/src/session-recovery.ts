@@ -72,10 +72,11 @@ export class SessionRecovery {
   }
 
   /**
-   * Binds `session` to a new upstream session, unless somebody else did since `lost` (its old upstream id) was used.
+   * Binds `session` to a new upstream session, unless somebody else did since `lost` (its old upstream id, also of another
+   * upstream; none: it was not open yet) was used.
    * Rejects with the `ProxyError` that kept it from it.
    */
-  recover(session: SessionHandle, found: { readonly lost: string; readonly client: HeaderMap }): Promise<void> {
+  recover(session: SessionHandle, found: { readonly lost: string | undefined; readonly client: HeaderMap }): Promise<void> {
     const underWay = this.#flights.get(session);
     if (underWay !== undefined) return underWay;
     if (session.upstream?.sessionId !== found.lost) return Promise.resolve();
@@ -94,17 +95,18 @@ export class SessionRecovery {
       log.warn({ ...details, outcome }, text);
       recovered?.({ target, outcome, sessions: [session.id], text });
     };
+    const before = session.upstream?.target;
+    if (before === undefined) return this.#open(session, client);
+    const loss = before === target ? `${name} had lost a session` : `a session moves from ${before} to ${name}`;
     try {
       await this.#open(session, client);
     } catch (thrown) {
       const error = ProxyError.from(thrown, 'upstream_closed');
-      tell(
-        error instanceof SessionRefused ? 'refused' : 'failed',
-        `${name} had lost a session; it could not be opened again: ${error.message}`,
-      );
+      const outcome = error instanceof SessionRefused ? 'refused' : 'failed';
+      tell(outcome, `${loss}; it could not be opened again: ${error.message}`);
       throw error;
     }
-    tell('ok', `${name} had lost a session; it was opened again`);
+    tell('ok', `${loss}; it was opened again`);
     for (const renew of this.#renewals.get(session) ?? []) renew();
   }
 

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { jsonReply, streamReply } from '@shadowcat/testkit';
+import { resumableSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { classified, eventually, postOf, REQUEST, serving, Wire } from './support.js';
 
@@ -61,6 +62,26 @@ describe('closing a listener', () => {
     expect(await answer.json()).toMatchObject({ id: 7, error: { message: expect.stringContaining('shutting down') } });
     expect(await streaming.text()).toMatch(/^data: 1\n\nevent: message\ndata: .*"id":7,"error":.*shutting down.*\n\n$/);
     expect(listener.stats()).toMatchObject({ connections: 0, exchanges: 0 });
+  });
+
+  it('ends a stream that its client can come back to in good order, and tells others of each of its requests', async () => {
+    const listener = await serving(
+      classified(async (exchange) => {
+        const outlivesProxy = exchange.head.target === '/kept';
+        exchange.context.set(resumableSlot, { standing: false, requests: ['7', '"b"'], outlivesProxy });
+        return streamReply(forever(exchange.signal));
+      }),
+      { retryHint: 250 },
+    );
+    // One was taken up again with GET, which names no request; it is waited for all the same.
+    const [kept, lost] = await Promise.all(['/kept', '/lost'].map((path) => fetch(`${listener.url}${path}`)));
+    await listener.close({ drainMs: 20 });
+    expect(await kept?.text()).toBe('data: 1\n\nretry: 250\n\n');
+    const told = [...((await lost?.text()) ?? '').matchAll(/^data: (\{.*)$/gm)].map(([, text = '']) => JSON.parse(text));
+    expect(told).toMatchObject([
+      { id: 7, error: { code: -32007 } },
+      { id: 'b', error: { code: -32007 } },
+    ]);
   });
 
   it('refuses a request that arrives on a connection that is still busy', async () => {

@@ -49,6 +49,16 @@ describe('a session that ends by itself', () => {
     expect(deleted[0]).not.toHaveProperty('content-type');
   });
 
+  it('is ended upstream although this process never served it', async () => {
+    const { url, deleted } = await serverThat();
+    const upstream = upstreamAt(url);
+    const session = sessionAt('s1');
+    session.end();
+    upstream.farewell(session);
+    await eventually(() => deleted.length > 0 && upstream.stats().inFlight === 0);
+    expect(deleted).toMatchObject([{ 'mcp-session-id': 's1', 'mcp-protocol-version': '2025-06-18' }]);
+  });
+
   it('is not ended by another upstream than its own', async () => {
     const [own, other] = [await serverThat(), await serverThat()];
     const session = sessionAt('s1');

@@ -158,7 +158,8 @@ export function endableSession({
       return ended;
     },
     onEnd: (done) => {
-      watchers.add(done);
+      if (ended) done();
+      else watchers.add(done);
       return () => watchers.delete(done);
     },
     end: () => {

@@ -9,7 +9,7 @@ export interface EventWriterComponents {
 }
 
 /** From the first change that waits to the batch that carries it. Doubled while writing fails, up to the maximum. */
-const DELAY_MS = 500;
+const DELAY_MS = 100;
 const MAX_DELAY_MS = 30_000;
 
 /**

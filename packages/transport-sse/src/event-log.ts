@@ -83,6 +83,11 @@ export class EventLog {
     return this.#closed;
   }
 
+  /** Whether what is kept outlives the process. */
+  get durable(): boolean {
+    return this.#writer !== undefined;
+  }
+
   stats(): EventLogStats {
     let streams = 0;
     let detached = 0;

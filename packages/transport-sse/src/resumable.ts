@@ -6,12 +6,13 @@ import {
   type Log,
   ProxyError,
   type Reply,
+  type Timer,
   withHeaders,
   withReply,
 } from '@shadowcat/kernel';
-import { errorText, type JsonObject, type Message, sseFraming } from '@shadowcat/wire';
+import { errorText, type JsonObject, type Message, OwedAnswers, sseFraming } from '@shadowcat/wire';
 import { type BackoffOptions, backoffDelay, DEFAULT_BACKOFF } from './backoff.js';
-import { OwedAnswers } from './owed-answers.js';
+import { isEvent } from './resumption-event.js';
 
 export interface ResumableOptions {
   /** The upstream, for messages. */
@@ -25,6 +26,8 @@ export interface ResumableOptions {
    * stream that brought one may end.
    */
   readonly lastEventId?: string | undefined;
+  /** Whether the client's `lastEventId` is known to be of a standing stream, so that there is no answer to come. */
+  readonly silent?: boolean | undefined;
   readonly backoff?: Partial<BackoffOptions>;
 }
 
@@ -101,6 +104,10 @@ class ResumableStream {
   /** Whether a stream that the client itself resumed brought an answer. */
   #answered = false;
   #wake: (() => void) | undefined;
+  /** How often the stream was taken up again, and how often in a row because nothing had come. */
+  #taken = 0;
+  #silences = 0;
+  #silence: Timer | undefined;
 
   constructor(first: Reply, options: ResumableOptions, components: ResumableComponents) {
     this.#current = first;
@@ -113,6 +120,7 @@ class ResumableStream {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#silence?.cancel();
     this.#controller?.abort();
     this.#wake?.();
     await this.#current[Symbol.asyncDispose]();
@@ -133,16 +141,22 @@ class ResumableStream {
       const began = this.#components.clock.now();
       let broken: ProxyError | undefined;
       this.#progressed = false;
+      this.#watchSilence();
       try {
         for await (const chunk of this.#current.body.bytes()) {
           const frames = decoder.push(chunk);
           if (frames.length === 0) continue;
           const own = this.#admitted(frames);
+          if (this.#silence !== undefined && frames.some(isEvent)) {
+            this.#silences = 0;
+            this.#watchSilence();
+          }
           if (own.length > 0) yield joined(own, chunk);
         }
       } catch (error) {
         broken = ProxyError.from(error, 'upstream_closed');
       }
+      this.#silence?.cancel();
       if (this.#stopped || (!this.#renewed && this.#complete(broken))) return;
       await this.#current[Symbol.asyncDispose]();
       if (this.#resumes(broken)) yield RECONNECTING_COMMENT;
@@ -155,11 +169,31 @@ class ResumableStream {
         return;
       }
       this.#current = next;
+      this.#taken += 1;
       if (this.#stopped) {
         await next[Symbol.asyncDispose]();
         return;
       }
     }
+  }
+
+  /**
+   * Some servers send what they kept and never what comes after it (server-everything does): while an answer is missing, a
+   * stream that was taken up again and stays silent is asked for again, after ever longer waits.
+   */
+  #watchSilence(): void {
+    this.#silence?.cancel();
+    this.#silence = undefined;
+    const { standing, lastEventId, silent } = this.#options;
+    const rest = standing ? lastEventId !== undefined && silent !== true : this.#taken > 0 && !this.#owed.settled;
+    if (!rest || this.#answered) return;
+    const ms = Math.min(this.#backoff.maxDelay, SILENCE_MS * 2 ** this.#silences);
+    this.#silence = this.#components.clock.timer(ms, () => {
+      if (this.#answered || this.#lastEventId === undefined) return;
+      this.#silences += 1;
+      this.#renewed = true;
+      void this.#current[Symbol.asyncDispose]();
+    });
   }
 
   #complete(broken: ProxyError | undefined): boolean {
@@ -200,7 +234,8 @@ class ResumableStream {
     this.#failures = this.#progressed || polled || this.#renewed ? 0 : this.#failures + 1;
     let outcome: Resumption = 'failed';
     while (this.#failures < this.#backoff.tries) {
-      if (!this.#renewed) await this.#pause(backoffDelay(this.#failures, this.#retry, this.#backoff));
+      const delay = backoffDelay(this.#failures, this.#retry, this.#backoff);
+      if (!this.#renewed) await this.#pause(polled && !this.#progressed ? Math.max(delay, IDLE_POLL_MS) : delay);
       if (this.#stopped) return undefined;
       const { next, error, final } = await this.#open(open);
       if (this.#stopped) {
@@ -268,6 +303,12 @@ class ResumableStream {
     }
   }
 }
+
+/** The first silence after which a stream that was taken up again is asked for once more. */
+const SILENCE_MS = 2_000;
+
+/** A server that has had nothing to say since it was last polled is asked no more often than this, whatever it wants. */
+const IDLE_POLL_MS = 100;
 
 /** Statuses that may be different next time: timeout, another stream not yet ended, too early, too many requests. */
 const PASSING: ReadonlySet<number> = new Set([408, 409, 425, 429]);

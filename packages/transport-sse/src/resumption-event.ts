@@ -3,7 +3,9 @@ import { sseBytes } from '@shadowcat/wire';
 
 /** Ids of ours begin with this; an id that does not is the upstream's, and goes to it. */
 const PREFIX = 'sc-';
-const PATTERN = /^sc-([A-Za-z0-9]{1,64})_(\d{1,15})$/;
+const PATTERN = /^sc-([A-Za-z0-9]{1,64})_(\d{1,15})(?::([\x21-\x7e]+))?$/;
+/** An upstream's id that fits into ours: it travels in a header, and costs memory with each event. */
+const CARRIED = /^[\x21-\x7e]{1,128}$/;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -12,16 +14,20 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export interface EventPlace {
   readonly stream: string;
   readonly seq: number;
+  /** The upstream's own last id at this place, for when we do not know the place any more. */
+  readonly upstreamId: string | undefined;
 }
 
-export function eventId(stream: string, seq: number): string {
-  return `${PREFIX}${stream}_${seq}`;
+/** An id of ours. It carries the upstream's own where that is short: a proxy that was killed has forgotten it. */
+export function eventId(stream: string, seq: number, upstreamId?: string): string {
+  const place = `${PREFIX}${stream}_${seq}`;
+  return upstreamId === undefined || !CARRIED.test(upstreamId) ? place : `${place}:${upstreamId}`;
 }
 
 /** `undefined` for an id that is not of our making. */
 export function readEventId(id: string): EventPlace | undefined {
   const match = PATTERN.exec(id);
-  return match?.[1] === undefined ? undefined : { stream: match[1], seq: Number(match[2]) };
+  return match?.[1] === undefined ? undefined : { stream: match[1], seq: Number(match[2]), upstreamId: match[3] };
 }
 
 /** Whether a client may be sent this again: a message, or an id alone. Comments, `retry` and blank lines are not events. */

@@ -9,10 +9,9 @@ import {
   reply,
 } from '@shadowcat/kernel';
 import type { StoredEvent, StreamRecord } from '@shadowcat/session';
-import { errorText, type RpcId, sseFraming } from '@shadowcat/wire';
+import { errorText, OwedAnswers, type RpcId, sseFraming } from '@shadowcat/wire';
 import type { Entry } from './event-log-budget.js';
-import { OwedAnswers } from './owed-answers.js';
-import { eventId, isEvent, messageBytes, primingBytes, withEventId } from './resumption-event.js';
+import { type EventPlace, eventId, isEvent, messageBytes, primingBytes, withEventId } from './resumption-event.js';
 import { type Readable, Reader } from './resumption-reader.js';
 
 /** Who keeps the stream: told of everything that has to be counted, stored or forgotten. */
@@ -45,6 +44,8 @@ export class KeptStream implements Readable {
   readonly standing: boolean;
   /** The number of the next event to be stored; the store has all that is kept below it. */
   storedTo = 0;
+  /** The JSON texts of the ids of the requests that it is the answer to, as far as they were not answered in a former life. */
+  readonly requests: readonly string[];
   /** Whether the store may have something of it. */
   stored = false;
   readonly #keeper: StreamKeeper;
@@ -63,6 +64,7 @@ export class KeptStream implements Readable {
     this.id = record.id;
     this.session = record.session;
     this.standing = record.standing;
+    this.requests = record.owed;
     this.#keeper = keeper;
     this.#next = record.first;
     this.#unsent = record.unsent;
@@ -101,6 +103,11 @@ export class KeptStream implements Readable {
     return this.#delivered;
   }
 
+  /** Whether the rest of it can be had after a restart of the proxy, from the store or from the upstream. */
+  get outlivesProxy(): boolean {
+    return this.standing || this.#owed.settled || this.#upstreamId !== undefined;
+  }
+
   /** Whether all events after this one are kept. */
   keeps(seq: number): boolean {
     return seq >= this.first - 1 && seq < this.#next;
@@ -128,7 +135,25 @@ export class KeptStream implements Readable {
 
   /** The event that lets a client come back before there was another. */
   prime(): void {
-    this.#add(primingBytes(eventId(this.id, this.#next)));
+    this.#add(primingBytes(this.#nextId()));
+  }
+
+  /**
+   * Whether a client may have seen the event after the last that is known: a proxy that was killed has forgotten its last
+   * moments. Where the upstream can go on, it has to be told from where.
+   */
+  mayHaveForgotten({ seq, upstreamId }: EventPlace): boolean {
+    if (this.live || this.#endedAt !== undefined || seq < this.#next) return false;
+    return upstreamId !== undefined || this.#upstreamId === undefined;
+  }
+
+  /** Goes on behind a place that a client has seen and we have forgotten. What came before is not kept any more. */
+  goOnAfter({ seq, upstreamId }: EventPlace): void {
+    for (const entry of this.#entries.splice(0)) this.#keeper.dropped(entry);
+    this.#next = seq + 1;
+    this.#unsent = this.#next;
+    this.#upstreamId = upstreamId;
+    this.#keeper.changed(this);
   }
 
   /** Puts an event back that was stored. */
@@ -175,7 +200,7 @@ export class KeptStream implements Readable {
   /** Each request without an answer gets this error, and the stream is over. */
   fail(error: ProxyError): void {
     for (const idText of this.#owed.idTexts) {
-      this.#add(messageBytes(eventId(this.id, this.#next), errorText(error, idText)));
+      this.#add(messageBytes(this.#nextId(), errorText(error, idText)));
     }
     this.#complete();
   }
@@ -246,7 +271,7 @@ export class KeptStream implements Readable {
     const id = frame.sse?.id;
     if (id !== undefined) this.#upstreamId = id === '' ? undefined : id;
     this.#owed.note(frame);
-    this.#add(withEventId(frame, eventId(this.id, this.#next)));
+    this.#add(withEventId(frame, this.#nextId()));
   }
 
   #add(bytes: Uint8Array): void {
@@ -259,6 +284,10 @@ export class KeptStream implements Readable {
     this.#keeper.kept(entry);
   }
 
+  #nextId(): string {
+    return eventId(this.id, this.#next, this.#upstreamId);
+  }
+
   #evict(entry: Entry): void {
     if (this.#entries[0] !== entry) return;
     this.#entries.shift();
@@ -268,6 +297,7 @@ export class KeptStream implements Readable {
 
   #ended(source: Source, failure: ProxyError | undefined): void {
     if (this.standing) {
+      if (failure?.code === 'slow_client') this.#leaveGap();
       // It can be had again: by whoever comes back for it.
       if (failure === undefined) this.#reader?.wake();
       else this.#reader?.end(failure);
@@ -275,6 +305,13 @@ export class KeptStream implements Readable {
     } else if (failure !== undefined) this.fail(failure);
     else if (source.rest && !this.#owed.settled) this.fail(endedEarly());
     else this.#complete();
+  }
+
+  /** Events were lost before they were numbered: no id from before is good for going on. */
+  #leaveGap(): void {
+    this.clear();
+    this.#next += 1;
+    this.#unsent = this.#next;
   }
 
   #complete(): void {

@@ -7,7 +7,15 @@ import {
   type Reply,
   withHeaders,
 } from '@shadowcat/kernel';
-import { type Call, callSlot, LAST_EVENT_ID, type SessionHandle, sessionSlot, streamConflict } from '@shadowcat/wire';
+import {
+  type Call,
+  callSlot,
+  LAST_EVENT_ID,
+  resumableSlot,
+  type SessionHandle,
+  sessionSlot,
+  streamConflict,
+} from '@shadowcat/wire';
 import { EventLog, type EventLogComponents, type EventLogOptions, type EventLogStats } from './event-log.js';
 import { readEventId } from './resumption-event.js';
 import { LooseExchange } from './resumption-exchange.js';
@@ -80,21 +88,46 @@ class Resumption {
     // What is there as a whole has nothing left to be cut from.
     if (!isStream(answer) || answer.body.ready !== undefined || session.ended || this.#log.closed) return answer;
     loose.loosen();
-    return this.#keep(answer, session, { standing: false, messages: call.messages });
+    return this.#keep(answer, { next, exchange, session }, { standing: false, messages: call.messages });
   }
 
   async stream(next: Handler, exchange: Exchange, session: SessionHandle): Promise<Reply> {
     const lastEventId = headerOf(exchange.head.headers, LAST_EVENT_ID);
     if (lastEventId === undefined || lastEventId === '') return this.#standing(next, exchange, session);
+    const asked = { next, exchange, session };
     const place = readEventId(lastEventId);
     // Not of our making: the upstream may know it.
-    if (place === undefined) return next(exchange);
+    if (place === undefined) return this.#passOn(lastEventId, asked);
     const stream = await this.#log.find(session, place.stream);
-    if (stream === undefined || !stream.keeps(place.seq)) {
-      this.#expired += 1;
-      throw eventsExpired();
-    }
-    return this.#resume(stream, place.seq + 1, { next, exchange, session });
+    if (stream === undefined && place.upstreamId !== undefined) return this.#forgotten(place.upstreamId, asked);
+    if (stream?.mayHaveForgotten(place) === true) stream.goOnAfter(place);
+    if (stream === undefined || !stream.keeps(place.seq)) throw this.#eventsExpired();
+    return this.#resume(stream, place.seq + 1, asked);
+  }
+
+  /** Asks the upstream for the rest of a stream of which we know nothing but an id that was ours. */
+  async #forgotten(upstreamId: string, asked: Asked): Promise<Reply> {
+    const answer = await this.#passOn(upstreamId, asked);
+    if (!GONE.has(answer.head.status)) return answer;
+    await answer[Symbol.asyncDispose]();
+    throw this.#eventsExpired();
+  }
+
+  /** Asks for the rest of a stream that is the upstream's: its events bear its own ids, and it keeps them. */
+  async #passOn(upstreamId: string, { next, exchange, session }: Asked): Promise<Reply> {
+    const { head } = exchange;
+    const headers = withHeaders(head.headers, { [LAST_EVENT_ID]: upstreamId });
+    const before = session.upstream?.sessionId;
+    const answer = await next(new LooseExchange(exchange, { ...head, headers }));
+    if (session.upstream?.sessionId === before) return answer;
+    // A session that was opened anew has no events of the one before.
+    await answer[Symbol.asyncDispose]();
+    throw this.#eventsExpired();
+  }
+
+  #eventsExpired(): ProxyError {
+    this.#expired += 1;
+    return eventsExpired();
   }
 
   /** A GET that names no event: the session's stream, a new one or the one that its client has left. */
@@ -109,32 +142,50 @@ class Resumption {
       const answer = await next(loose);
       if (!isStream(answer) || session.ended || this.#log.closed) return answer;
       loose.loosen();
-      return this.#keep(answer, session, { standing: true, messages: [] });
+      return this.#keep(answer, { next, exchange, session }, { standing: true, messages: [] });
     } finally {
       this.#opening.delete(session.id);
     }
   }
 
-  #keep(answer: Reply, session: SessionHandle, what: { standing: boolean; messages: Call['messages'] }): Reply {
+  #keep(
+    answer: Reply,
+    { exchange, session }: Asked,
+    what: { standing: boolean; messages: Call['messages'] },
+  ): Reply {
     const stream = this.#log.open(session, what);
-    if ((session.protocolVersion ?? '') >= PRIMING_SINCE) stream.prime();
+    const returns = (session.protocolVersion ?? '') >= PRIMING_SINCE;
+    if (returns) stream.prime();
+    this.#show(stream, exchange, returns);
     const reply = stream.attach(0, answer.head.headers);
     stream.start(answer, false);
     return reply;
   }
 
+  /** Lets the listener know what it has to end. `returns`: the client is one that comes back to streams. */
+  #show(stream: KeptStream, { context }: Exchange, returns: boolean): void {
+    const { standing, requests } = stream;
+    const durable = returns && this.#log.durable;
+    context.set(resumableSlot, {
+      standing,
+      requests,
+      get outlivesProxy() {
+        return durable && stream.outlivesProxy;
+      },
+    });
+  }
+
   async #resume(
     stream: KeptStream,
     from: number,
-    asked: { readonly next: Handler; readonly exchange: Exchange; readonly session: SessionHandle },
+    asked: Asked,
   ): Promise<Reply> {
+    this.#show(stream, asked.exchange, true);
     if (!stream.live && stream.endedAt === undefined && !this.#log.closed) {
       let reopening = this.#reopening.get(stream);
       if (reopening === undefined) {
-        const { next, exchange, session } = asked;
-        reopening = reopen(stream, { next, exchange, session, idle: from >= stream.next }).finally(() =>
-          this.#reopening.delete(stream),
-        );
+        const idle = from >= stream.next;
+        reopening = reopen(stream, { ...asked, idle }).finally(() => this.#reopening.delete(stream));
         this.#reopening.set(stream, reopening);
       }
       const refusal = await reopening;
@@ -145,10 +196,17 @@ class Resumption {
   }
 }
 
-interface Reopening {
+/** What an upstream says that does not know an event id (any more). */
+const GONE: ReadonlySet<number> = new Set([400, 405, 410]);
+
+/** A GET of a session, and who answers it behind us. */
+interface Asked {
   readonly next: Handler;
   readonly exchange: Exchange;
   readonly session: SessionHandle;
+}
+
+interface Reopening extends Asked {
   /** Whether there is nothing to send again: then the upstream's refusal can be passed on. */
   readonly idle: boolean;
 }

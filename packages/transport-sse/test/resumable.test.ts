@@ -345,6 +345,63 @@ describe('resumable', () => {
     expect(run.text.endsWith(answer)).toBe(true);
   });
 
+  it.each([
+    { retry: 0, wait: 100, why: 'is not polled without a pause, although it asks for that' },
+    { retry: 1e12, wait: 600_000, why: 'is not waited for longer than ten minutes' },
+  ])('a server that has nothing to say $why', async ({ retry, wait }) => {
+    const first = feed();
+    let asked = 0;
+    const run = start(first.reply, async () => {
+      asked += 1;
+      const next = feed();
+      next.end();
+      return next.reply;
+    });
+    first.send(`id: p\nretry: ${retry}\ndata:\n\n`);
+    first.end();
+    await settled();
+    await run.clock.pass(Math.min(retry, wait));
+    expect(asked).toBe(1);
+    await run.clock.pass(wait - 1);
+    expect(asked).toBe(1);
+    await run.clock.pass(1);
+    expect(asked).toBe(2);
+    await run.reply[Symbol.asyncDispose]();
+  });
+
+  it('asks again for a stream that was taken up and stays silent, after ever longer waits, until it has the answer', async () => {
+    const first = feed();
+    const [second, third, fourth] = [feed(), feed(), feed()];
+    const later = [second, third, fourth];
+    const asked: (string | undefined)[] = [];
+    const run = start(first.reply, async (id) => {
+      asked.push(id);
+      return (later.shift() ?? feed()).reply;
+    });
+    first.send(progress);
+    await run.clock.pass(600_000);
+    expect(asked).toEqual([]);
+    first.fail();
+    await settled();
+    await run.clock.pass(1_000);
+    expect(asked).toEqual(['e1']);
+    second.send(progress.replace('e1', 'e2'));
+    await run.clock.pass(1_999);
+    expect(asked).toEqual(['e1']);
+    await run.clock.pass(1);
+    expect(asked).toEqual(['e1', 'e2']);
+    expect(second.disposed).toBe(1);
+    await run.clock.pass(4_000);
+    expect(asked).toEqual(['e1', 'e2', 'e2']);
+    fourth.send(answer);
+    await run.clock.pass(600_000);
+    expect(asked.length).toBe(3);
+    fourth.end();
+    await run.done;
+    expect(run.text.split(answer).length).toBe(2);
+    expect(run.clock.pending).toBe(0);
+  });
+
   it('does not ask again for what it could not read', async () => {
     const first = feed();
     const run = start(first.reply, () => Promise.reject(new Error('not to be asked')));

@@ -1,7 +1,7 @@
 import { type Exchange, type Handler, ProxyError, type Reply, silentLog } from '@shadowcat/kernel';
 import type { EventBatch, EventStore, StoredEvent, StreamRecord } from '@shadowcat/session';
 import { classifiedExchange, jsonReply, ManualClock, settled, streamReply } from '@shadowcat/testkit';
-import { type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { resumableSlot, type SessionHandle, sessionSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import type { EventLogOptions } from '../src/event-log.js';
 import { resumption } from '../src/resumption.js';
@@ -129,6 +129,7 @@ function worldOf(world: World = {}) {
   const session = world.session ?? sessionOf();
   const answers: (Reply | ProxyError | (() => Promise<Reply>))[] = [];
   const asked: Exchange[] = [];
+  const contexts: Exchange['context'][] = [];
   const handler: Handler = async (exchange) => {
     asked.push(exchange);
     const answer = answers.shift();
@@ -144,6 +145,7 @@ function worldOf(world: World = {}) {
   });
   const ask = async (parts: Parameters<typeof classifiedExchange>[0]): Promise<Client> => {
     const exchange = classifiedExchange(parts);
+    contexts.push(exchange.context);
     exchange.context.set(sessionSlot, session as unknown as SessionHandle);
     return clientOf(await layer(handler)(exchange));
   };
@@ -153,6 +155,7 @@ function worldOf(world: World = {}) {
     layer,
     answers,
     asked,
+    contexts,
     post: (id = 1, signal?: AbortSignal) =>
       ask({ body: { jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'x' } }, ...(signal && { signal }) }),
     get: (lastEventId?: string) => ask(lastEventId === undefined ? {} : { headers: { 'last-event-id': lastEventId } }),
@@ -268,7 +271,7 @@ describe('what is kept', () => {
     expect(client.over).toBe(true);
     const [name] = /n\d+/.exec(client.text) ?? [];
     expect(client.text).toBe(
-      `id: sc-${name}_0\nevent: message\nretry: 20\n${message(1)}: a comment\n\nid: sc-${name}_1\ndata: a\r\ndata: b\r\n\r\n`,
+      `id: sc-${name}_0:7\nevent: message\nretry: 20\n${message(1)}: a comment\n\nid: sc-${name}_1:8\ndata: a\r\ndata: b\r\n\r\n`,
     );
   });
 
@@ -462,6 +465,24 @@ describe('the GET stream of a session', () => {
     expect(dataOf(second)).toEqual(expected(message(2)));
   });
 
+  it('has a gap after its line dropped what its client did not read, and says so to who wants to go on', async () => {
+    const world = worldOf();
+    const [up, more] = [feed(), feed()];
+    world.answers.push(up.reply, more.reply);
+    const first = await world.get();
+    up.send(message(1));
+    await first.read();
+    up.fail(new ProxyError('slow_client', 'it does not read'));
+    await first.read();
+    expect(first.error).toMatchObject({ code: 'slow_client' });
+    await first.leave();
+    await expect(world.get(first.lastId)).rejects.toMatchObject(expired);
+    const second = await world.get();
+    more.send(message(9));
+    await second.read();
+    expect(dataOf(second)).toEqual(expected(message(9)));
+  });
+
   it('ends with its session, and nothing of it is left', async () => {
     const world = worldOf();
     const up = feed();
@@ -482,6 +503,46 @@ describe('the GET stream of a session', () => {
     const refusal = jsonReply({}, { status: 405 });
     world.answers.push(refusal);
     expect((await world.get()).reply).toBe(refusal);
+  });
+});
+
+describe('what the listener is told of a stream', () => {
+  const shown = (world: ReturnType<typeof worldOf>) => world.contexts.at(-1)?.get(resumableSlot);
+
+  it('is whether its client can have the rest after a restart', async () => {
+    for (const [protocolVersion, store, can] of [
+      ['2025-11-25', storeOf().store, true],
+      ['2025-11-25', undefined, false],
+      // It does not know that the server may close a stream early.
+      ['2025-06-18', storeOf().store, false],
+    ] as const) {
+      const world = worldOf({ session: sessionOf({ protocolVersion }), ...(store && { store }) });
+      const up = feed();
+      world.answers.push(up.reply);
+      const client = await world.post(4);
+      expect(shown(world)).toMatchObject({ standing: false, requests: ['4'], outlivesProxy: false });
+      up.send(`id: u1\n${message(1)}`);
+      await client.read();
+      expect(shown(world)?.outlivesProxy).toBe(can);
+    }
+  });
+
+  it('is that the answer is kept, also where the upstream keeps nothing', async () => {
+    const world = worldOf({ store: storeOf().store });
+    const up = feed();
+    world.answers.push(up.reply);
+    const first = await world.post(4);
+    up.send(message(1));
+    await first.read();
+    await first.leave();
+    await world.get(first.lastId);
+    const resumed = shown(world);
+    expect(resumed).toMatchObject({ standing: false, requests: ['4'], outlivesProxy: false });
+    // A reader that waits takes the answer along.
+    const last = await world.get(first.lastId);
+    up.send(answerTo(4));
+    await last.read();
+    expect(resumed?.outlivesProxy).toBe(true);
   });
 });
 
@@ -728,6 +789,107 @@ describe('a restart', () => {
     more.send(answerTo(1));
     await second.read();
     expect(dataOf(second)).toEqual(expected(answerTo(1)));
+  });
+});
+
+describe('a kill', () => {
+  /** A proxy whose last moments are not in the store, and the one that is started after it. */
+  async function kill(before: World, write: (old: ReturnType<typeof worldOf>) => Promise<void>) {
+    const stored = storeOf();
+    const old = worldOf({ ...before, store: stored.store });
+    await write(old);
+    stored.state.failing = true;
+    return worldOf({ store: stored.store, clock: old.clock, session: sessionOf() });
+  }
+
+  it('is a cut like any other where the upstream keeps its events: ids newer than the store say where to go on', async () => {
+    const up = feed();
+    let first: Client | undefined;
+    const after = await kill({}, async (old) => {
+      old.answers.push(up.reply);
+      first = await old.post();
+      up.send(`id: u1\n${message(1)}`);
+      await first.read();
+      await old.clock.pass(500);
+      up.send(`id: u2\n${message(2)}`, message(3));
+      await first.read();
+    });
+    const more = feed();
+    after.answers.push(more.reply);
+    const many = await Promise.all([after.get(first?.lastId), after.get(first?.lastId), after.get(first?.lastId)]);
+    const last = many.at(-1);
+    more.send(`id: u4\n${message(4)}`, answerTo(1));
+    for (const client of many) await client.read();
+    expect(after.asked.map(({ head }) => head.headers['last-event-id'])).toEqual(['u2']);
+    expect(dataOf(...many)).toEqual(expected(message(4), answerTo(1)));
+    expect(last?.over).toBe(true);
+    expect(new Set(last?.events.map(({ id }) => id)).size).toBe(2);
+    expect(first?.events.map(({ id }) => id)).not.toContain(last?.events[0]?.id);
+  });
+
+  it('leaves the request of a command without an answer: it gets an error', async () => {
+    const up = feed();
+    let first: Client | undefined;
+    const after = await kill({}, async (old) => {
+      old.answers.push(up.reply);
+      first = await old.post(5);
+      up.send(message(1));
+      await first.read();
+      await old.clock.pass(500);
+      up.send(message(2));
+      await first.read();
+    });
+    const second = await after.get(first?.lastId);
+    await second.read();
+    expect(second.events.map(({ data }) => JSON.parse(data))).toMatchObject([{ id: 5, error: { code: -32013 } }]);
+    expect(second.over).toBe(true);
+  });
+
+  it('leaves streams that the store never had to the upstream, by its own id', async () => {
+    const up = feed();
+    let first: Client | undefined;
+    const after = await kill({}, async (old) => {
+      old.answers.push(up.reply);
+      first = await old.post();
+      up.send(`id: u1\n${message(1)}`);
+      await first.read();
+    });
+    const rest = feed();
+    after.answers.push(rest.reply);
+    expect((await after.get(first?.lastId)).reply).toBe(rest.reply);
+    expect(after.asked[0]?.head.headers['last-event-id']).toBe('u1');
+  });
+
+  it.each([
+    ['it does not keep events', async () => jsonReply({ error: {} }, { status: 400 })],
+    [
+      'it had lost the session',
+      async (session: ReturnType<typeof sessionOf>) => {
+        session.bind({ target: 't', sessionId: 'u2' });
+        return feed().reply;
+      },
+    ],
+  ])('is said to those whom the upstream cannot help: %s', async (_why, answer) => {
+    const world = worldOf();
+    world.answers.push(() => answer(world.session));
+    await expect(world.get('sc-gone_3:u1')).rejects.toMatchObject(expired);
+  });
+
+  it('makes no duplicates where the id of the upstream is too long to be carried', async () => {
+    const long = 'u'.repeat(200);
+    const up = feed();
+    let first: Client | undefined;
+    const after = await kill({}, async (old) => {
+      old.answers.push(up.reply);
+      first = await old.post();
+      up.send(`id: ${long}1\n${message(1)}`);
+      await first.read();
+      await old.clock.pass(500);
+      up.send(`id: ${long}2\n${message(2)}`);
+      await first.read();
+    });
+    expect(first?.lastId).not.toContain(long);
+    await expect(after.get(first?.lastId)).rejects.toMatchObject(expired);
   });
 });
 

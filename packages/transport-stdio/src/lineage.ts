@@ -1,5 +1,6 @@
 // This file is both a module and, started by ./watcher.ts as a process of its own, the watcher. It therefore imports
 // nothing but Node.
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
@@ -40,6 +41,7 @@ type Signal = 'SIGTERM' | 'SIGKILL';
 /** Linux, where it shows its processes. */
 const PROC = process.platform === 'linux' && existsSync('/proc/self/stat');
 const POLL_MS = 50;
+const MARK = new RegExp(`(?:^|\\0)${LINEAGE_VARIABLE}=([^\\0]+)`);
 
 /**
  * Whether a process group has members; those that are dead and not yet reaped count. The kernel gives no new process a number
@@ -92,7 +94,7 @@ async function survivors(lineages: readonly Lineage[]): Promise<Survivor[]> {
     return lineages.filter(({ group }) => groupExists(group)).map(({ group }) => ({ target: -group, start: 0 }));
   }
   const groups = new Set(lineages.map(({ group }) => group));
-  const marks = lineages.map(({ mark }) => `${LINEAGE_VARIABLE}=${mark}\0`);
+  const marks = new Set(lineages.map(({ mark }) => mark));
   const oldest = Math.min(...lineages.map(({ since = 0 }) => since));
   const found: Survivor[] = [];
   for (const [index, name] of processNames().entries()) {
@@ -102,7 +104,7 @@ async function survivors(lineages: readonly Lineage[]): Promise<Survivor[]> {
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const stat = statOf(pid);
     if (stat === undefined || stat.start < oldest) continue;
-    if (groups.has(stat.group) || (await isMarked(pid, marks))) found.push({ target: pid, start: stat.start });
+    if (groups.has(stat.group) || marks.has(await markOf(pid))) found.push({ target: pid, start: stat.start });
   }
   return found;
 }
@@ -117,13 +119,12 @@ function processNames(): string[] {
 }
 
 /** Reading an environment takes a lock of that process and may wait for it, which the event loop must not. */
-async function isMarked(pid: number, marks: readonly string[]): Promise<boolean> {
+async function markOf(pid: number): Promise<string> {
   try {
-    const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
-    return marks.some((mark) => environment.startsWith(mark) || environment.includes(`\0${mark}`));
+    return MARK.exec(await readFile(`/proc/${pid}/environ`, 'latin1'))?.[1] ?? '';
   } catch {
     // It ended meanwhile, or belongs to another user.
-    return false;
+    return '';
   }
 }
 
@@ -150,6 +151,64 @@ export async function endLineages(lineages: readonly Lineage[], graceMs: number)
     await sleep(round * 20);
     alive = await survivors(lineages);
   }
+}
+
+/** What becomes of the number of a group that nothing is known to be ours in: no group has it. */
+const NO_GROUP = -1;
+
+/**
+ * Of lineages that another process had recorded, those that something lives of, without the numbers of groups that may be
+ * somebody else's by now. A group is ours while one of its members bears its mark, or is the leader that was recorded.
+ */
+export async function stillOurs(lineages: readonly Lineage[]): Promise<Lineage[]> {
+  if (lineages.length === 0) return [];
+  const marked = PROC ? await markedInProc() : await markedByPs(lineages);
+  const ours: Lineage[] = [];
+  for (const lineage of lineages) {
+    const groups = marked.get(lineage.mark);
+    const leads = lineage.since !== undefined && startOf(lineage.group) === lineage.since;
+    if (leads || groups?.has(lineage.group) === true) ours.push(lineage);
+    else if (groups !== undefined && PROC) ours.push({ ...lineage, group: NO_GROUP });
+  }
+  return ours;
+}
+
+/** The groups of living processes, by the mark that they bear. */
+async function markedInProc(): Promise<Map<string, Set<number>>> {
+  const found = new Map<string, Set<number>>();
+  for (const name of processNames()) {
+    const pid = Number(name);
+    const stat = Number.isInteger(pid) && pid !== process.pid ? statOf(pid) : undefined;
+    if (stat === undefined) continue;
+    const mark = await markOf(pid);
+    if (mark !== '') note(found, mark, stat.group);
+  }
+  return found;
+}
+
+/** The same as `ps` tells it, where there is no /proc. On macOS it shows the environments of one's own processes. */
+export async function markedByPs(lineages: readonly Lineage[]): Promise<Map<string, Set<number>>> {
+  const found = new Map<string, Set<number>>();
+  // `-E` and `e` are BSD's and procps's words for "with the environment".
+  const args = process.platform === 'darwin' ? ['-A', '-E', '-ww'] : ['axeww'];
+  for (const row of (await outputOf('ps', [...args, '-o', 'pgid=,command='])).split('\n')) {
+    const group = Number.parseInt(row, 10);
+    for (const { mark } of lineages)
+      if (Number.isInteger(group) && row.includes(`${LINEAGE_VARIABLE}=${mark}`)) note(found, mark, group);
+  }
+  return found;
+}
+
+function note(found: Map<string, Set<number>>, mark: string, group: number): void {
+  found.set(mark, (found.get(mark) ?? new Set()).add(group));
+}
+
+/** What a command prints; nothing when it fails. */
+function outputOf(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    const options = { timeout: 5000, maxBuffer: 64 * 1024 * 1024, encoding: 'utf8' } as const;
+    execFile(command, args, options, (_error, stdout) => resolve(stdout));
+  });
 }
 
 const GRACE_MS = 2000;

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { type Connection, type ConnectionSink, type Log, ProxyError } from '@shadowcat/kernel';
+import { type Clock, type Connection, type ConnectionSink, type Log, ProxyError } from '@shadowcat/kernel';
 import { asLine, LineSplitter } from './line-splitter.js';
 
 export interface OwnStdioOptions {
@@ -12,15 +12,18 @@ export interface OwnStdioOptions {
 }
 
 export interface OwnStdioComponents {
+  readonly clock: Clock;
   readonly log: Log;
 }
 
 const MAX_LINE = 10 * 1024 * 1024;
+/** How long the end waits for what is still to be written. */
+const LINGER_MS = 2000;
 const DONE = Promise.resolve();
 
 /**
  * The line to whoever started this process: one message a line on stdin and stdout. When stdin ends, `closed` is told, and
- * answers may still be sent until the line is disposed or stdout breaks. Lines that are no JSON are delivered too, so that they
+ * answers may still be sent until the line is disposed or stdout breaks; disposing waits 2 s for a reader at most. Lines that are no JSON are delivered too, so that they
  * can be answered. The streams belong to the process and are not destroyed.
  */
 export function ownStdio(options: OwnStdioOptions, components: OwnStdioComponents): Connection {
@@ -82,7 +85,9 @@ class OwnStdio implements Connection {
 
   async #end(): Promise<void> {
     if (this.#over !== undefined) return;
+    const late = this.#components.clock.timer(LINGER_MS, () => this.#finish(closedError()));
     await this.#drain?.promise.catch(() => {});
+    late.cancel();
     this.#finish(closedError());
     this.#tellClosed(undefined);
   }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '@shadowcat/kernel';
+import { type ChildList, openChildList } from './child-list.js';
 import type { Lineage } from './lineage.js';
 
 /** Knows which children must not outlive this process. */
@@ -21,8 +22,14 @@ const END_MS = 6000;
  * is gone without having done so itself (SIGKILL, out of memory, a crash). Make one per process, and dispose it after the
  * children; it then ends what it still has on its list. It does not keep this process alive.
  */
-export function openWatcher(components: { readonly log: Log }): Watcher {
-  return new WatcherHost(components.log);
+export function openWatcher(components: WatcherComponents): Watcher {
+  return new WatcherHost(components);
+}
+
+export interface WatcherComponents {
+  readonly log: Log;
+  /** Where the children are listed for the next start, should the watcher be killed as well; absent: nowhere. */
+  readonly listFolder?: string;
 }
 
 class WatcherHost implements Watcher {
@@ -32,8 +39,11 @@ class WatcherHost implements Watcher {
   #starts = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(log: Log) {
+  readonly #list: ChildList | undefined;
+
+  constructor({ log, listFolder }: WatcherComponents) {
     this.#log = log;
+    this.#list = listFolder === undefined ? undefined : openChildList(listFolder, { log });
   }
 
   get pid(): number | undefined {
@@ -42,16 +52,19 @@ class WatcherHost implements Watcher {
 
   add(lineage: Lineage): void {
     this.#lineages.set(lineage.group, lineage);
+    this.#list?.add(lineage);
     if (this.#process === undefined) this.#start();
     else this.#tell(`+ ${lineage.group} ${lineage.mark}`);
   }
 
   remove(lineage: Lineage): void {
-    if (this.#lineages.delete(lineage.group)) this.#tell(`- ${lineage.group}`);
+    if (!this.#lineages.delete(lineage.group)) return;
+    this.#list?.remove(lineage);
+    this.#tell(`- ${lineage.group}`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#close().finally(() => this.#list?.close());
     return this.#closing;
   }
 

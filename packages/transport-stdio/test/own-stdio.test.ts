@@ -1,10 +1,11 @@
 import { PassThrough, Writable } from 'node:stream';
 import { silentLog } from '@shadowcat/kernel';
+import { ManualClock, settled } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
 import { ownStdio } from '../src/index.js';
 import { Listener } from './support.js';
 
-const components = { log: silentLog };
+const components = { clock: new ManualClock(), log: silentLog };
 
 describe('our own stdin and stdout', () => {
   it('carry a message a line, and answers may still leave after stdin ended', async () => {
@@ -58,5 +59,20 @@ describe('our own stdin and stdout', () => {
     await expect(second).rejects.toMatchObject({ code: 'upstream_closed' });
     expect(await heard.closed()).toMatchObject({ message: 'stdout failed: EPIPE' });
     await expect(line.send('{}')).rejects.toMatchObject({ code: 'upstream_closed' });
+  });
+
+  it('end in bounded time with a stdout that nobody reads, and leave no timer', async () => {
+    const clock = new ManualClock();
+    const output = new Writable({ highWaterMark: 10, write: () => {} });
+    const line = ownStdio({ input: new PassThrough(), output }, { clock, log: silentLog });
+    const heard = new Listener(line);
+    const waiting = line.send('{"id":"a long enough message"}');
+    const ended = line[Symbol.asyncDispose]();
+    await settled();
+    clock.advance(2000);
+    await ended;
+    await expect(waiting).rejects.toMatchObject({ code: 'upstream_closed' });
+    expect(await heard.closed()).toBeUndefined();
+    expect(clock.pending).toBe(0);
   });
 });

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Clock, type Connection, type Log, ProxyError } from '@shadowcat/kernel';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { PING_MS, SUBPROTOCOL } from './open-socket.js';
+import { PING_MS, QUEUE_LIMIT, SUBPROTOCOL } from './open-socket.js';
 import { refuse } from './refuse.js';
 import { SocketConnection } from './socket-connection.js';
 
@@ -13,7 +13,7 @@ export interface Refusal {
 }
 
 export interface AcceptOptions {
-  /** The path that takes WebSockets, such as `/mcp`; upgrades elsewhere are answered 404. */
+  /** The path that takes WebSockets, such as `/mcp`, with or without a slash more; upgrades elsewhere are answered 404. */
   readonly path: string;
   /** The largest message taken, in bytes. Default 4 MiB; a larger one closes its socket with 1009. */
   readonly maxMessage?: number;
@@ -21,6 +21,8 @@ export interface AcceptOptions {
   readonly maxSockets?: number;
   /** Between two keep-alive pings; two unanswered ones end the line. Default 30 s. */
   readonly pingMs?: number;
+  /** Bytes that may wait for one client; one that takes nothing for 30 s then is dropped. Default 1 MiB. */
+  readonly queueLimit?: number;
   /** Host, Origin and credential checks. `false` is answered 403. */
   readonly verify?: (request: IncomingMessage) => boolean | Refusal;
 }
@@ -107,7 +109,8 @@ class Acceptor implements SocketAcceptor {
   #refusal(request: IncomingMessage): Refusal | undefined {
     const { path, verify, maxSockets = MAX_SOCKETS } = this.#options;
     if (!isWebSocket(request)) return { status: 426, message: 'only WebSocket upgrades are possible here' };
-    if (pathOf(request) !== path) return { status: 404, message: `no WebSocket here; the path is ${path}` };
+    if (pathOf(request) !== path.replace(/(?<=.)\/$/, ''))
+      return { status: 404, message: `no WebSocket here; the path is ${path}` };
     if (verify !== undefined) {
       const verdict = this.#verdict(verify, request);
       if (verdict === false) return { status: 403, message: 'this Host or Origin may not open a WebSocket here' };
@@ -143,6 +146,7 @@ class Acceptor implements SocketAcceptor {
       peer: 'client',
       clock,
       pingMs: this.#options.pingMs ?? PING_MS,
+      queueLimit: this.#options.queueLimit ?? QUEUE_LIMIT,
     });
     this.#open.add(line);
     void line.gone.then(() => this.#open.delete(line));
@@ -162,7 +166,8 @@ function isWebSocket(request: IncomingMessage): boolean {
 }
 
 function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '').split('?', 1)[0] ?? '';
+  const [path = ''] = (request.url ?? '').split('?', 1);
+  return path.length > 1 ? path.replace(/\/$/, '') : path;
 }
 
 function offeredProtocols(request: IncomingMessage): string[] {

@@ -63,6 +63,12 @@ export function silentError(peer: Peer, name: string, silentMs: number): ProxyEr
   return new ProxyError(peer === 'upstream' ? 'upstream_closed' : 'cancelled', message);
 }
 
+/** The other end did not read what was sent to it. */
+export function stalledError(peer: Peer, name: string, stalledMs: number): ProxyError {
+  const message = `${name} has read nothing for ${Math.round(stalledMs / 1000)} s, and too much waits for it`;
+  return new ProxyError(peer === 'upstream' ? 'upstream_closed' : 'slow_client', message);
+}
+
 /** Control characters do not belong into logs and error texts. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ').trim();

@@ -24,6 +24,7 @@ export interface SocketComponents {
 
 export const SUBPROTOCOL = 'mcp';
 export const PING_MS = 30_000;
+export const QUEUE_LIMIT = 1024 * 1024;
 const CONNECT_MS = 5000;
 const MAX_MESSAGE = 10 * 1024 * 1024;
 
@@ -65,7 +66,8 @@ export function openSocket(
       socket.removeAllListeners('error');
       components.log.debug({ upstream: name }, 'opened a WebSocket');
       const { clock } = components;
-      resolve(new SocketConnection({ socket, name, peer: 'upstream', clock, pingMs: options.pingMs ?? PING_MS }));
+      const pingMs = options.pingMs ?? PING_MS;
+      resolve(new SocketConnection({ socket, name, peer: 'upstream', clock, pingMs, queueLimit: QUEUE_LIMIT }));
     });
   });
 }

@@ -1,6 +1,6 @@
 import { type Clock, type Connection, type ConnectionSink, ProxyError, type Timer } from '@shadowcat/kernel';
 import { type RawData, WebSocket } from 'ws';
-import { binaryError, closeError, faultError, type Peer, silentError } from './close-reasons.js';
+import { binaryError, closeError, faultError, type Peer, silentError, stalledError } from './close-reasons.js';
 
 export interface SocketParts {
   /** Open. */
@@ -10,10 +10,14 @@ export interface SocketParts {
   readonly clock: Clock;
   /** Between two pings. */
   readonly pingMs: number;
+  /** Bytes that may wait to be sent before the other end has to show that it reads. */
+  readonly queueLimit: number;
 }
 
 /** More than this waiting in the socket makes senders wait. */
 const HIGH_WATER = 256 * 1024;
+/** How long nothing may leave while more than the limit waits: one large message over a slow network takes its time. */
+const STALL_MS = 30_000;
 /** How long the other end may take to answer a goodbye. */
 const GOODBYE_MS = 2000;
 /** Pings that may stay unanswered before the other end counts as gone. */
@@ -41,6 +45,7 @@ export class SocketConnection implements Connection {
   #room: PromiseWithResolvers<void> | undefined;
   #ping: Timer | undefined;
   #missed = 0;
+  #stall: Timer | undefined;
   #goodbye: Timer | undefined;
 
   constructor(parts: SocketParts) {
@@ -69,6 +74,7 @@ export class SocketConnection implements Connection {
     if (this.#ending || this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(this.#closing());
     this.#socket.send(text, this.#sent);
     if (this.#socket.bufferedAmount <= HIGH_WATER) return DONE;
+    this.#watchStall();
     if (this.#room === undefined) {
       this.#room = Promise.withResolvers();
       // A sender that does not wait must not become an unhandled rejection when the line ends.
@@ -146,6 +152,7 @@ export class SocketConnection implements Connection {
     if (this.#over !== undefined) return;
     this.#over = { reason, sending: this.#closing(reason) };
     this.#ping?.cancel();
+    this.#stall?.cancel();
     this.#room?.reject(this.#over.sending);
     this.#room = undefined;
     if (this.#started) this.#sink?.closed(reason);
@@ -159,6 +166,11 @@ export class SocketConnection implements Connection {
 
   /** Errors are left to the `close` event, which follows them. */
   readonly #sent = (): void => {
+    if (this.#stall !== undefined) {
+      this.#stall.cancel();
+      this.#stall = undefined;
+      this.#watchStall();
+    }
     if (this.#room === undefined || this.#socket.bufferedAmount > HIGH_WATER / 2) return;
     this.#room.resolve();
     this.#room = undefined;
@@ -166,6 +178,13 @@ export class SocketConnection implements Connection {
 
   #heard(): void {
     this.#missed = 0;
+  }
+
+  /** A burst of answers is no sign of a peer that does not read; that nothing of it leaves for long is one. */
+  #watchStall(): void {
+    const { clock, peer, queueLimit } = this.#parts;
+    if (this.#stall !== undefined || this.#over !== undefined || this.#socket.bufferedAmount <= queueLimit) return;
+    this.#stall = clock.timer(STALL_MS, () => this.destroy(stalledError(peer, this.name, STALL_MS)));
   }
 
   #schedulePing(): void {

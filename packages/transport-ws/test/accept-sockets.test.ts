@@ -27,7 +27,7 @@ describe('a server that takes sockets', () => {
     await using peer = await accepting();
     const first = await clientSocket(peer.url(), ['other', 'mcp']);
     expect(first.protocol).toBe('mcp');
-    const plain = await clientSocket(peer.url('/mcp?x=1'));
+    const plain = await clientSocket(peer.url('/mcp/?x=1'));
     expect(plain.protocol).toBe('');
     expect(peer.acceptor.count).toBe(2);
     const lines = [await peer.next(), await peer.next()];
@@ -165,6 +165,53 @@ describe('a server that takes sockets', () => {
     await closed;
     expect(peer.acceptor.count).toBe(0);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a client that does not read', () => {
+  /** More than the kernel's buffers take. */
+  const pieces = Array.from({ length: 64 }, (_, id) => JSON.stringify({ id, pad: 'x'.repeat(512 * 1024) }));
+
+  it('is dropped when too much waits for it and nothing leaves for 30 s', async () => {
+    const clock = new ManualClock();
+    await using peer = await accepting({ queueLimit: 64 * 1024, pingMs: 1_000_000 }, clock);
+    const socket = await clientSocket(peer.url(), ['mcp']);
+    socket.pause();
+    const line = await peer.next();
+    const heard = new Listener(line);
+    const sent = Promise.allSettled(pieces.map((text) => line.send(text)));
+    clock.advance(29_999);
+    expect(heard.endings).toEqual([]);
+    clock.advance(1);
+    expect(await heard.closed()).toMatchObject({ code: 'slow_client' });
+    expect((await sent).some(({ status }) => status === 'rejected')).toBe(true);
+    socket.terminate();
+    await peer.acceptor.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('for a while only gets everything, in order, when it reads on', async () => {
+    const clock = new ManualClock();
+    await using peer = await accepting({ queueLimit: 64 * 1024, pingMs: 1_000_000 }, clock);
+    const socket = await clientSocket(peer.url(), ['mcp']);
+    socket.pause();
+    const line = await peer.next();
+    const heard = new Listener(line);
+    const got: number[] = [];
+    const all = Promise.withResolvers<void>();
+    socket.on('message', (data) => {
+      got.push((JSON.parse(String(data)) as { id: number }).id);
+      if (got.length === pieces.length) all.resolve();
+    });
+    const sent = Promise.all(pieces.map((text) => line.send(text)));
+    clock.advance(29_999);
+    socket.resume();
+    await Promise.all([sent, all.promise]);
+    clock.advance(30_000);
+    expect(heard.endings).toEqual([]);
+    expect(got).toEqual(pieces.map((_, id) => id));
+    socket.terminate();
+    await heard.closed();
   });
 });
 

@@ -40,8 +40,12 @@ export type Wanted = SessionHandle['restore'];
 export async function restore(line: LineClient, wanted: Wanted, signal?: AbortSignal): Promise<void> {
   const { logLevel, subscriptions } = wanted;
   const again = subscriptions.map((uri) => requestText('0', 'resources/subscribe', JSON.stringify({ uri })));
-  if (logLevel !== undefined) again.unshift(requestText('0', 'logging/setLevel', JSON.stringify({ level: logLevel })));
+  if (logLevel !== undefined) again.unshift(setLevelText(logLevel));
   for (const text of again) await line.ask(text, signal);
+}
+
+export function setLevelText(level: string): string {
+  return requestText('0', 'logging/setLevel', JSON.stringify({ level }));
 }
 
 /**
@@ -84,8 +88,12 @@ async function initialize(line: LineClient, text: string, signal: AbortSignal): 
   return answer;
 }
 
-/** Runs a handshake under one deadline. */
-async function inTime<T>(line: LineClient, deadline: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Runs what is asked of a server before its line is used, all of it under one deadline. */
+export async function inTime<T>(
+  line: LineClient,
+  deadline: Deadline,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const late = new AbortController();
   const stop = afterSilence(deadline, () => late.abort(tooLate(line, deadline)));
   try {
@@ -114,6 +122,6 @@ function afterSilence({ clock, handshakeMs }: Deadline, fire: () => void): () =>
 }
 
 function tooLate(line: LineClient, { handshakeMs }: Deadline): ProxyError {
-  const message = `the server (${line.name}) did not answer initialize within ${handshakeMs / 1000} s`;
+  const message = `the server (${line.name}) did not answer initialize, or what is asked right after it, within ${handshakeMs / 1000} s`;
   return new ProxyError('upstream_timeout', message);
 }

@@ -54,8 +54,13 @@ export class LineStreams {
     }
     // The caller leases the line at this moment, so this one comes at once.
     const lease = await this.#options.acquire(session);
-    if (attached.stream.open && attached.line === lease.value) attached.lease = lease;
-    else lease.release();
+    if (!attached.stream.open || attached.line !== lease.value) {
+      lease.release();
+      return;
+    }
+    attached.lease = lease;
+    // Streams are kept for clients that may come back; most of those that left do not, and others need the place.
+    lease.loosen?.(() => session.inUse === false);
   }
 
   close(session: SessionHandle): void {

@@ -1,8 +1,8 @@
 import {
-  Body,
   type Clock,
   type Exchange,
   type Handler,
+  headerOf,
   type Log,
   ProxyError,
   type Reply,
@@ -14,22 +14,26 @@ import {
   type Call,
   callSlot,
   claimedVersion,
+  credentialSlot,
   errorReply,
-  jsonFraming,
+  jsonReply,
+  LAST_EVENT_ID,
   LEGACY_VERSIONS,
   type LineClient,
   META_VERSION,
   type OnRecovery,
   type RecoveryOutcome,
+  readMessage,
   responseText,
   SESSION_HEADER,
   type SessionHandle,
   sessionSlot,
   spanOf,
 } from '@shadowcat/wire';
-import { type Deadline, expectLife, goesOn, InitializeRefused, openShared, reopen } from './line-handshake.js';
+import { type Deadline, expectLife, InitializeRefused, openShared, reopen } from './line-handshake.js';
 import { LineStreams } from './line-streams.js';
 import { SharedSessions } from './shared-sessions.js';
+import { SingleLines } from './single-lines.js';
 
 /** How lines are shared: one a session, one for everybody, or one for each exchange. */
 export type Isolation = 'session' | 'shared' | 'request';
@@ -38,6 +42,8 @@ export type Isolation = 'session' | 'shared' | 'request';
 export interface LineLease {
   readonly value: LineClient;
   release(): void;
+  /** Lets the line be closed when its place is needed, while `dispensable` says so and nobody else leases it. */
+  loosen?(dispensable: () => boolean): void;
 }
 
 export interface LineUpstreamOptions {
@@ -51,8 +57,11 @@ export interface LineUpstreamOptions {
 }
 
 export interface LineUpstreamComponents {
-  /** A line for this key, opened when there is none. Lines of keys for which {@link isSharedKey} is true are shared ones. */
-  acquire(key: string, waiting: { readonly signal?: AbortSignal }): Promise<LineLease>;
+  /**
+   * A line for this key, opened when there is none. Lines of keys for which {@link isSharedKey} is true are shared ones; others
+   * count for `group`, what stands for the client's credential, where it has one.
+   */
+  acquire(key: string, waiting: { readonly signal?: AbortSignal }, group?: string): Promise<LineLease>;
   /** Closes what is open for this key. */
   evict(key: string, reason: ProxyError): Promise<void>;
   readonly clock: Clock;
@@ -66,7 +75,6 @@ const HANDSHAKE_MS = 60_000;
 const MODERN_KEY = 'all:modern';
 const SHARED_KEY = 'all:legacy';
 const SESSION_PREFIX = 'session:';
-const REQUEST_PREFIX = 'request:';
 
 /** Whether clients that must not see each other's messages use the line of this key. */
 export const isSharedKey = (key: string): boolean => key === MODERN_KEY || key === SHARED_KEY;
@@ -84,7 +92,6 @@ function checkClaim({ message }: Call): void {
   throw new ProxyError('invalid_params', `params._meta["${META_VERSION}"] is missing: each request names its revision`);
 }
 
-const encoder = new TextEncoder();
 const ACCEPTED = { status: 202, headers: {} } as const;
 
 /**
@@ -104,19 +111,21 @@ class Upstream {
   readonly #streams: LineStreams;
   /** Lines that are initialised, or about to be. A shared line's promise has the result that its clients are given. */
   readonly #opened = new WeakMap<LineClient, Promise<string | undefined>>();
-  readonly #shared = new SharedSessions();
+  readonly #shared: SharedSessions;
   /** Sessions whose end is watched. */
   readonly #watched = new WeakSet<SessionHandle>();
-  /** Lines of exchanges in flight by session, where each exchange has its own. */
-  readonly #singles = new Map<string, Set<LineClient>>();
-  /** Whether the command ends after one answer, once that is known. */
-  #singleShot: boolean | undefined;
-  #requests = 0;
+  readonly #singles: SingleLines;
 
   constructor(options: LineUpstreamOptions, components: LineUpstreamComponents) {
     this.#options = options;
     this.#components = components;
     this.#deadline = { clock: components.clock, handshakeMs: options.handshakeMs ?? HANDSHAKE_MS };
+    this.#shared = new SharedSessions(this.#deadline);
+    this.#singles = new SingleLines({
+      leased: (key, exchange, ask) => this.#leased(key, exchange, ask),
+      evict: (key) => this.#evict(key),
+      deadline: this.#deadline,
+    });
     this.#streams = new LineStreams({
       acquire: (session) => components.acquire(this.#keyOf(session), {}),
       endWithLine: options.onLoss === 'fail',
@@ -155,6 +164,8 @@ class Upstream {
       this.#opened.set(line, opened);
       return opening;
     });
+    // Whoever refused to open a session serves none: the line would be idle for as long as the client's session lasts.
+    if (this.#options.isolation === 'session' && isError(answer)) void this.#evict(key);
     return named(answer);
   }
 
@@ -171,9 +182,10 @@ class Upstream {
     this.#watch(session);
     return this.#leased(this.#keyOf(session), exchange, async (line) => {
       const fresh = !this.#opened.has(line);
-      if (this.#options.onLoss === 'fail' && !this.#knows(line, session)) return lost(call);
+      if (this.#isLost(line, session)) return lost(call);
       await this.#use(line, session);
-      if (this.#keepsSubscription(call, session)) return emptyResult(call);
+      if (this.#options.isolation === 'shared' && (await this.#shared.settles(call, session, line)))
+        return emptyResult(call);
       // A line that was just opened again has heard that from the proxy.
       if (fresh && call.method === 'notifications/initialized') return reply(ACCEPTED);
       return line.exchange(exchange);
@@ -181,12 +193,15 @@ class Upstream {
   }
 
   async #stream(exchange: Exchange, session: SessionHandle): Promise<Reply> {
+    // A line keeps no events: whoever has seen some of another stream is told rather than given what is left.
+    if (headerOf(exchange.head.headers, LAST_EVENT_ID) !== undefined) throw eventsGone();
     this.#watch(session);
     const stream = this.#streams.open(session);
     try {
-      const lease = await this.#components.acquire(this.#keyOf(session), exchange);
+      const key = this.#keyOf(session);
+      const lease = await this.#components.acquire(key, exchange, groupOf(key, exchange));
       try {
-        if (this.#options.onLoss === 'fail' && !this.#knows(lease.value, session)) throw lostError();
+        if (this.#isLost(lease.value, session)) throw lostError();
         await this.#use(lease.value, session);
       } finally {
         lease.release();
@@ -200,73 +215,8 @@ class Upstream {
 
   /** One line for one exchange. */
   async #single(exchange: Exchange, call: Call, session: SessionHandle | undefined): Promise<Reply> {
-    if (call.verb === 'stream') throw noStream();
-    if (!call.expectsAnswer) return session === undefined ? reply(ACCEPTED) : this.#tellSingle(exchange, call, session);
-    const answer = await this.#ownLine(exchange, session, async (line) => {
-      if (call.method === 'initialize' || this.#singleShot === true) return line.exchange(exchange);
-      if (await this.#outlivesHandshake(line, session)) return line.exchange(exchange);
-      // A command that ends after its first answer can only be asked without a handshake, and only a fresh one.
-      return this.#ownLine(exchange, session, (fresh) => fresh.exchange(exchange));
-    });
-    return call.method === 'initialize' ? named(answer) : answer;
-  }
-
-  /** Initialises a line of one exchange. False when the command turns out to end after one answer; learnt once. */
-  async #outlivesHandshake(line: LineClient, session: SessionHandle | undefined): Promise<boolean> {
-    try {
-      await (session === undefined ? openShared(line, this.#deadline) : reopen(line, session, this.#deadline));
-      if (this.#singleShot === undefined) await goesOn(line, this.#deadline);
-    } catch (error) {
-      if (this.#singleShot === false || !endedAfterAnAnswer(line)) throw error;
-      this.#singleShot = true;
-      return false;
-    }
-    this.#singleShot = false;
-    return true;
-  }
-
-  /** A line that lives as long as the answer of this exchange. */
-  async #ownLine(
-    exchange: Exchange,
-    session: SessionHandle | undefined,
-    ask: (line: LineClient) => Promise<Reply>,
-  ): Promise<Reply> {
-    const key = `${REQUEST_PREFIX}${this.#requests++}`;
-    let forget = (): void => {};
-    const end = (): Promise<void> => {
-      forget();
-      return this.#evict(key);
-    };
-    try {
-      const answer = await this.#leased(key, exchange, (line) => {
-        if (session !== undefined) forget = this.#keepSingle(session.id, line);
-        return ask(line);
-      });
-      return withReply(answer, { dispose: end });
-    } catch (error) {
-      await end();
-      throw error;
-    }
-  }
-
-  /** Returns how to forget it. */
-  #keepSingle(session: string, line: LineClient): () => void {
-    const lines = this.#singles.get(session) ?? new Set();
-    this.#singles.set(session, lines.add(line));
-    return () => {
-      lines.delete(line);
-      if (lines.size === 0 && this.#singles.get(session) === lines) this.#singles.delete(session);
-    };
-  }
-
-  /** What expects no answer concerns a request in flight, on the line that carries it, or nothing. */
-  #tellSingle(exchange: Exchange, call: Call, session: SessionHandle): Promise<Reply> {
-    const { message } = call;
-    const lines = [...(this.#singles.get(session.id) ?? [])];
-    const line = message?.kind === 'response' ? lines.find((candidate) => candidate.expects(message)) : undefined;
-    if (line !== undefined) return line.exchange(exchange);
-    if (message?.method !== 'notifications/cancelled') return Promise.resolve(reply(ACCEPTED));
-    return Promise.all(lines.map((candidate) => candidate.exchange(exchange))).then(() => reply(ACCEPTED));
+    const answer = await this.#singles.serve(exchange, call, session);
+    return call.method === 'initialize' && call.expectsAnswer ? named(answer) : answer;
   }
 
   async #withoutSession(exchange: Exchange, call: Call): Promise<Reply> {
@@ -291,7 +241,7 @@ class Upstream {
 
   /** Leases a line for as long as the answer borrows it. */
   async #leased(key: string, exchange: Exchange, ask: (line: LineClient) => Promise<Reply>): Promise<Reply> {
-    const lease = await this.#components.acquire(key, exchange);
+    const lease = await this.#components.acquire(key, exchange, groupOf(key, exchange));
     try {
       const answer = await ask(lease.value);
       return withReply(answer, { dispose: () => lease.release() });
@@ -299,6 +249,12 @@ class Upstream {
       lease.release();
       throw error;
     }
+  }
+
+  /** Whether a session that is not opened again lived here and does not any more. */
+  #isLost(line: LineClient, session: SessionHandle): boolean {
+    const { onLoss, target } = this.#options;
+    return onLoss === 'fail' && session.upstream?.target === target && !this.#knows(line, session);
   }
 
   /** Whether the server at the end of this line knows the session. */
@@ -313,13 +269,6 @@ class Upstream {
     if (this.#options.isolation === 'shared' && !this.#shared.joined(session, line))
       await this.#shared.join(line, [session]);
     await this.#streams.attach(session, line);
-  }
-
-  /** Whether a resource is to be unsubscribed from on a line where somebody else still wants to hear of it. */
-  #keepsSubscription(call: Call, session: SessionHandle): boolean {
-    if (call.method !== 'resources/unsubscribe' || this.#options.isolation !== 'shared' || call.batch) return false;
-    const params = call.message?.value['params'] as { readonly uri?: unknown } | undefined;
-    return this.#shared.isWanted(params?.uri, session);
   }
 
   /** Makes sure that a line is initialised, once; whoever comes meanwhile waits for the same. */
@@ -339,7 +288,9 @@ class Upstream {
   }
 
   async #recover(line: LineClient, session: SessionHandle): Promise<undefined> {
-    await this.#reported(line, [session], () => reopen(line, session, this.#deadline));
+    // Opened here for the first time: nothing was lost.
+    const open = (): Promise<void> => reopen(line, session, this.#deadline);
+    await (session.upstream === undefined ? open() : this.#reported(line, [session], open));
   }
 
   /** Opens a line for all; those who used the one before find on it what they had asked for. */
@@ -392,14 +343,19 @@ class Upstream {
   }
 }
 
+/** Whom a line counts for: anonymous clients, and all those that share one, for nobody in particular. */
+function groupOf(key: string, { context }: Exchange): string | undefined {
+  return isSharedKey(key) ? undefined : context.get(credentialSlot) || undefined;
+}
+
 function emptyResult(call: Call): Reply {
   return jsonReply(responseText(call.message?.idText ?? 'null', '{}'));
 }
 
-function jsonReply(text: string): Reply {
-  const bytes = encoder.encode(text);
-  const headers = { 'content-type': 'application/json', 'content-length': String(bytes.length) };
-  return reply({ status: 200, headers }, Body.whole(bytes, jsonFraming));
+/** Whether a whole answer is a JSON-RPC error. */
+function isError({ body }: Reply): boolean {
+  const { ready } = body;
+  return ready !== undefined && readMessage(new TextDecoder().decode(ready))?.value['error'] !== undefined;
 }
 
 /** Says to the session layer that there is a session behind this answer; clients see the layer's own id instead. */
@@ -428,13 +384,6 @@ function lostError(): ProxyError {
   return new ProxyError('session_not_found', 'the server process of this session has ended; initialize again');
 }
 
-/** A good end after it had said something: no crash. */
-function endedAfterAnAnswer({ over, stats }: LineClient): boolean {
-  const { exitCode = 0, signal } = (over?.data ?? {}) as { exitCode?: number; signal?: string };
-  return over !== undefined && stats.received > 0 && exitCode === 0 && signal === undefined;
-}
-
-function noStream(): ProxyError {
-  const message = 'a command that is started for each request has no stream of its own';
-  return new ProxyError('method_not_allowed', message, { data: { allow: ['POST', 'DELETE'] } });
+function eventsGone(): ProxyError {
+  return new ProxyError('events_expired', 'this server keeps no events; open a new stream without Last-Event-ID');
 }

@@ -1,12 +1,17 @@
-import type { LineClient, SessionHandle } from '@shadowcat/wire';
-import { restore, type Wanted } from './line-handshake.js';
+import { type Call, type LineClient, requestText, type SessionHandle } from '@shadowcat/wire';
+import { type Deadline, inTime, restore, setLevelText, type Wanted } from './line-handshake.js';
 
 /** From the one that says most: a line has one level for all its sessions. */
-const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
+const LEVELS: readonly string[] = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 
 /** The sessions that use one line together, and the line that each of them used last. */
 export class SharedSessions {
+  readonly #deadline: Deadline;
   readonly #sessions = new Map<SessionHandle, LineClient | undefined>();
+
+  constructor(deadline: Deadline) {
+    this.#deadline = deadline;
+  }
 
   add(session: SessionHandle): void {
     if (!this.#sessions.has(session)) this.#sessions.set(session, undefined);
@@ -17,14 +22,16 @@ export class SharedSessions {
     this.#sessions.set(session, line);
   }
 
+  /** The session is over; what only it was subscribed to is let go of. */
   remove(session: SessionHandle): void {
+    const line = this.#sessions.get(session);
     this.#sessions.delete(session);
-  }
-
-  /** Whether the session used a line before that is not this one. */
-  lost(session: SessionHandle, line: LineClient): boolean {
-    const last = this.#sessions.get(session);
-    return last !== undefined && last !== line;
+    if (line === undefined || line.over !== undefined) return;
+    for (const uri of session.restore.subscriptions) {
+      if (this.#isWanted(uri, session)) continue;
+      // Nobody waits for it: a server that does not answer sends what nobody is given.
+      line.ask(requestText('0', 'resources/unsubscribe', JSON.stringify({ uri }))).catch(() => {});
+    }
   }
 
   joined(session: SessionHandle, line: LineClient): boolean {
@@ -33,14 +40,23 @@ export class SharedSessions {
 
   /** Those that used another line before. */
   orphans(line: LineClient): SessionHandle[] {
-    return [...this.#sessions.keys()].filter((session) => this.lost(session, line));
+    return [...this.#sessions].flatMap(([session, last]) => (last === undefined || last === line ? [] : [session]));
   }
 
-  /** Whether another session than this one is subscribed to the resource. */
-  isWanted(uri: unknown, except: SessionHandle): boolean {
-    for (const session of this.#sessions.keys())
-      if (session !== except && typeof uri === 'string' && session.restore.subscriptions.includes(uri)) return true;
-    return false;
+  /**
+   * Whether what a session asks for would take away what another one asked for. Then the server is not asked, or asked for what
+   * serves both.
+   */
+  async settles({ method, message, batch }: Call, session: SessionHandle, line: LineClient): Promise<boolean> {
+    if (batch) return false;
+    const params = message?.value['params'] as { readonly uri?: unknown; readonly level?: unknown } | null | undefined;
+    if (method === 'resources/unsubscribe') return this.#isWanted(params?.uri, session);
+    const asked = params?.level;
+    if (method !== 'logging/setLevel' || typeof asked !== 'string' || !LEVELS.includes(asked)) return false;
+    const level = loudest([asked, ...levelsOf(this.#on(line).filter((other) => other !== session))]);
+    if (level === undefined || level === asked) return false;
+    await inTime(line, this.#deadline, (signal) => line.ask(setLevelText(level), signal));
+    return true;
   }
 
   /**
@@ -49,14 +65,35 @@ export class SharedSessions {
    */
   async join(line: LineClient, sessions: readonly SessionHandle[], signal?: AbortSignal): Promise<void> {
     for (const session of sessions) this.#sessions.set(session, line);
-    await restore(line, wantedBy(sessions), signal);
+    const wanted = this.#wantedBy(sessions, line);
+    if (signal !== undefined) await restore(line, wanted, signal);
+    else await inTime(line, this.#deadline, (late) => restore(line, wanted, late));
+  }
+
+  #wantedBy(sessions: readonly SessionHandle[], line: LineClient): Wanted {
+    const asked = levelsOf(sessions).some((level) => level !== undefined);
+    return {
+      logLevel: asked ? loudest(levelsOf(this.#on(line))) : undefined,
+      subscriptions: [...new Set(sessions.flatMap(({ restore: { subscriptions } }) => subscriptions))],
+    };
+  }
+
+  #on(line: LineClient): SessionHandle[] {
+    return [...this.#sessions].flatMap(([session, last]) => (last === line ? [session] : []));
+  }
+
+  /** Whether another session than this one is subscribed to the resource. */
+  #isWanted(uri: unknown, except: SessionHandle): boolean {
+    for (const session of this.#sessions.keys())
+      if (session !== except && typeof uri === 'string' && session.restore.subscriptions.includes(uri)) return true;
+    return false;
   }
 }
 
-function wantedBy(sessions: readonly SessionHandle[]): Wanted {
-  const levels = sessions.map(({ restore: { logLevel } }) => logLevel);
-  return {
-    logLevel: LEVELS.find((level) => levels.includes(level)),
-    subscriptions: [...new Set(sessions.flatMap(({ restore: { subscriptions } }) => subscriptions))],
-  };
+function levelsOf(sessions: readonly SessionHandle[]): readonly (string | undefined)[] {
+  return sessions.map(({ restore: { logLevel } }) => logLevel);
+}
+
+function loudest(levels: readonly (string | undefined)[]): string | undefined {
+  return LEVELS.find((level) => levels.includes(level));
 }

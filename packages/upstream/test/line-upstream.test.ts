@@ -144,7 +144,7 @@ function sessionOf(
     initializeText: JSON.stringify(INITIALIZE),
     initializeResult: undefined,
     protocolVersion: '2025-06-18',
-    upstream: undefined,
+    upstream: { target: 't' },
     bind() {},
     restore: { logLevel, subscriptions },
     get ended() {
@@ -216,6 +216,13 @@ describe('a line for each session', () => {
     await bench.answer(INITIALIZE, session);
     await expect(bench.ask(call('x'), session)).rejects.toThrow('code 3');
     expect(bench.leased).toBe(0);
+  });
+
+  it('closes the line of a server that refuses to open the session', async () => {
+    const bench = new Bench(({ id }, line) => line.says({ id, error: { code: -32022, message: 'modern only' } }));
+    const opened = await bench.answer(INITIALIZE, sessionOf('a'));
+    expect(opened.text).toContain('-32022');
+    expect(bench.evicted).toEqual(['session:a']);
   });
 
   it('survives a server that dies of initialize', async () => {
@@ -435,6 +442,55 @@ describe('one line for everybody that is lost', () => {
     for (const uri of ['u://1', 'u://2'])
       expect((await bench.answer(leave(uri), sessions[0])).messages[0]).toMatchObject({ id: 1, result: {} });
     expect(heardOf(bench.lines[0], 'resources/unsubscribe')).toEqual([{ uri: 'u://1' }]);
+  });
+});
+
+describe('what sessions that share a line ask of its server', () => {
+  const shared = async (server: Server = polite) => {
+    const bench = new Bench(server, { isolation: 'shared' });
+    const sessions = [sessionOf('a', ['u://1', 'u://2'], 'info'), sessionOf('b', ['u://2'], 'error')] as const;
+    for (const session of sessions) await bench.answer(INITIALIZE, session);
+    return { bench, sessions };
+  };
+  const paramsOf = (bench: Bench, method: string): unknown[] => {
+    const [line] = bench.lines;
+    return line?.params.filter((_params, at) => line.heard[at] === method) ?? [];
+  };
+  const setLevel = (level: string) => ({ jsonrpc: '2.0', id: 5, method: 'logging/setLevel', params: { level } });
+
+  it('is the log level that says most, whoever asked last', async () => {
+    const { bench, sessions } = await shared();
+    for (const level of ['critical', 'debug'])
+      expect((await bench.answer(setLevel(level), sessions[1])).messages[0]).toMatchObject({ id: 5, result: {} });
+    expect(paramsOf(bench, 'logging/setLevel')).toEqual([{ level: 'info' }, { level: 'debug' }]);
+  });
+
+  it('is not made less by a session that comes back', async () => {
+    const { bench } = await shared();
+    await bench.answer(call('x'), sessionOf('read from the store', [], 'emergency'));
+    expect(paramsOf(bench, 'logging/setLevel')).toEqual([{ level: 'info' }]);
+  });
+
+  it('is let go of with the last session that wanted it', async () => {
+    const { bench, sessions } = await shared();
+    sessions[0].end();
+    await settled();
+    expect(paramsOf(bench, 'resources/unsubscribe')).toEqual([{ uri: 'u://1' }]);
+    sessions[1].end();
+    await settled();
+    expect(paramsOf(bench, 'resources/unsubscribe')).toEqual([{ uri: 'u://1' }, { uri: 'u://2' }]);
+  });
+
+  it('is not waited for longer than for a handshake', async () => {
+    const { bench } = await shared((message, line) => {
+      if (message.method !== 'logging/setLevel') polite(message, line);
+    });
+    const late = bench.ask(call('x'), sessionOf('read from the store'));
+    late.catch(() => {});
+    await settled();
+    bench.clock.advance(60_000);
+    await expect(late).rejects.toMatchObject({ code: 'upstream_timeout' });
+    expect(bench.leased).toBe(0);
   });
 });
 

@@ -1,6 +1,7 @@
 import { ProxyError } from '@shadowcat/kernel';
 import type { Era } from './call.js';
 import type { Json, Message, RpcId } from './jsonrpc.js';
+import { LineCompany } from './line-company.js';
 import { META_SUBSCRIPTION } from './protocol.js';
 import { type Edit, spliceMessage } from './splice.js';
 
@@ -25,14 +26,17 @@ export class Correlator<Owner> {
   readonly #asked = new Map<string, Asked<Owner>>();
   /** Progress tokens that outlive their request, because it became a task (2025-11-25, Tasks, "Task Progress"). */
   readonly #tasks = new Map<number, Tracked>();
+  /** Absent where the line is one client's. */
+  readonly #company?: LineCompany;
   #lastId = 0;
   #lastAsked = 0;
   #abandoned = 0;
 
   /** `prefix` begins the ids under which clients see the server's requests; it must be unique among all lines, past ones too. */
-  constructor(options: { readonly prefix: string; readonly maxInFlight: number }) {
+  constructor(options: { readonly prefix: string; readonly maxInFlight: number; readonly shared?: boolean }) {
     this.#prefix = options.prefix;
     this.#maxInFlight = options.maxInFlight;
+    if (options.shared === true) this.#company = new LineCompany();
   }
 
   /** Requests whose answer somebody waits for. */
@@ -55,8 +59,14 @@ export class Correlator<Owner> {
       token: token === undefined ? undefined : JSON.stringify(token),
       task: valueAt(message.value, TASK) !== undefined,
       abandoned: false,
+      present: false,
     };
     this.#flying.set(wireId, entry);
+    // A subscription is always named in what belongs to it, and what the proxy asks itself is nobody's secret.
+    if (this.#company !== undefined && entry.method !== LISTEN && entry.own !== true) {
+      entry.present = true;
+      this.#company.came(entry, entry.era === 'legacy');
+    }
     const json = String(wireId);
     const edits: Edit[] = [{ path: ID, json }];
     if (token !== undefined) edits.push({ path: TOKEN_IN_REQUEST, json });
@@ -122,12 +132,24 @@ export class Correlator<Owner> {
     this.#abandoned += 1;
   }
 
+  /** The server was told to give this request up: it has nothing more to say about it. */
+  givenUp(entry: Flying<Owner>): void {
+    this.abandon(entry);
+    this.#leave(entry);
+  }
+
+  /** Whether what the server says without naming a request can only be about this one. */
+  wasAlone(entry: Flying<unknown>): boolean {
+    return this.#company?.wasAlone(entry) !== false;
+  }
+
   /** The line is over: what was in flight, without what nobody waits for. */
   clear(): Flying<Owner>[] {
     const entries = [...this.#flying.values()].filter((entry) => !entry.abandoned);
     this.#flying.clear();
     this.#asked.clear();
     this.#tasks.clear();
+    this.#company?.clear();
     this.#abandoned = 0;
     return entries;
   }
@@ -136,6 +158,7 @@ export class Correlator<Owner> {
     const entry = typeof message.id === 'number' ? this.#flying.get(message.id) : undefined;
     if (entry === undefined) return { kind: 'unknown' };
     this.#flying.delete(entry.wireId);
+    this.#leave(entry);
     if (entry.abandoned) {
       this.#abandoned -= 1;
       return { kind: 'late' };
@@ -190,10 +213,17 @@ export class Correlator<Owner> {
     return found;
   }
 
+  #leave(entry: Flying<Owner>): void {
+    if (!entry.present) return;
+    entry.present = false;
+    this.#company?.left(entry, entry.era === 'legacy');
+  }
+
   #makeRoom(): void {
     for (const entry of this.#flying.values()) {
       if (!entry.abandoned) continue;
       this.#flying.delete(entry.wireId);
+      this.#leave(entry);
       this.#abandoned -= 1;
       return;
     }
@@ -207,6 +237,8 @@ export interface Sender<Owner> {
   readonly owner: Owner;
   readonly scope: string;
   readonly era: Era;
+  /** Whether the proxy itself asks. */
+  readonly own?: boolean;
 }
 
 /** One request in flight. */
@@ -221,6 +253,8 @@ export interface Flying<Owner> extends Sender<Owner> {
   /** Whether the client asked for a task, which may outlive the answer. */
   readonly task: boolean;
   abandoned: boolean;
+  /** Whether the server may still work on it, for a client. */
+  present: boolean;
 }
 
 /** A server's request that a client has to answer. */

@@ -67,7 +67,7 @@ export class LineClient implements AsyncDisposable {
     this.#options = options;
     this.#clock = components.clock;
     const maxInFlight = options.maxInFlight ?? MAX_IN_FLIGHT;
-    this.#correlator = new Correlator({ prefix: components.newId(), maxInFlight });
+    this.#correlator = new Correlator({ prefix: components.newId(), maxInFlight, shared: this.shared });
     this.#inbox = new LineInbox({
       name,
       shared: this.shared,
@@ -132,7 +132,12 @@ export class LineClient implements AsyncDisposable {
     if (this.#over !== undefined) return Promise.reject(this.#over);
     if (signal?.aborted === true) return Promise.reject(ProxyError.from(signal.reason, 'cancelled'));
     const ask: Ask = { asked: Promise.withResolvers() };
-    const { text: wire, entry } = this.#correlator.request(request, { owner: ask, scope: this.name, era: 'legacy' });
+    const { text: wire, entry } = this.#correlator.request(request, {
+      owner: ask,
+      scope: this.name,
+      era: 'legacy',
+      own: true,
+    });
     const onAbort = (): void => {
       this.#correlator.abandon(entry);
       ask.asked.reject(ProxyError.from(signal?.reason, 'cancelled'));
@@ -184,7 +189,7 @@ export class LineClient implements AsyncDisposable {
     const sent = this.#send(text);
     if (cancels !== undefined) {
       // A server does not answer what was cancelled, so nobody waits for that either.
-      this.#correlator.abandon(cancels);
+      this.#correlator.givenUp(cancels);
       if (cancels.owner instanceof Flight) this.#drop(cancels.owner, cancels);
     }
     return sent;
@@ -243,8 +248,12 @@ export class LineClient implements AsyncDisposable {
     this.#inbox.close(flight);
     for (const entry of flight.unanswered) {
       this.#correlator.abandon(entry as Flying<Owner>);
-      if (entry.era === 'legacy' || this.#over !== undefined) continue;
-      const params = `{"requestId":${entry.wireId},"reason":"the client has left"}`;
+      // A legacy client that leaves has not cancelled; one that was kept waiting for too long is answered here.
+      const late = flight.late && entry.method !== 'initialize';
+      if (this.#over !== undefined || (entry.era === 'legacy' && !late)) continue;
+      this.#correlator.givenUp(entry as Flying<Owner>);
+      const reason = late ? 'it took too long' : 'the client has left';
+      const params = `{"requestId":${entry.wireId},"reason":"${reason}"}`;
       this.#send(notificationText('notifications/cancelled', params)).catch(ignore);
     }
   }
@@ -255,7 +264,7 @@ export class LineClient implements AsyncDisposable {
   }
 
   #fail(flight: Flight, error: ProxyError): void {
-    for (const entry of flight.unanswered) this.#correlator.abandon(entry as Flying<Owner>);
+    for (const entry of flight.unanswered) this.#correlator.givenUp(entry as Flying<Owner>);
     this.#inbox.close(flight);
     flight.fail(error);
   }

@@ -3,7 +3,7 @@ import {
   type Clock,
   type Exchange,
   type HeaderMap,
-  type ProxyError,
+  ProxyError,
   type Reply,
   reply,
   type Timer,
@@ -72,6 +72,12 @@ export class Flight {
    */
   get deserted(): boolean {
     return this.#over || this.#options.exchange.signal.aborted;
+  }
+
+  /** Whether it was given up because it took too long (2025-11-25, Lifecycle, "Timeouts"). */
+  get late(): boolean {
+    const { signal } = this.#options.exchange;
+    return signal.aborted && ProxyError.from(signal.reason).code === 'upstream_timeout';
   }
 
   /** Answered, failed, or its client is gone. */

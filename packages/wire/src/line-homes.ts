@@ -1,3 +1,4 @@
+import type { Flying } from './correlator.js';
 import type { Flight } from './line-flight.js';
 import type { StandingStream } from './standing-stream.js';
 
@@ -64,22 +65,26 @@ const FOR_ALL: ReadonlySet<string> = new Set([
 /**
  * The homes of a notification on a line that several clients share. What is for all goes to every GET stream, updates of
  * a resource to those who subscribed to it. Anything else may be about one client's affairs: it goes to that client only if
- * it is the only one with a request in flight, and to nobody otherwise.
+ * all requests in flight are its own and were alone on the line (`wasAlone`), and to nobody otherwise.
  */
 export function sharedHomesOf(
   notification: { readonly method: string; readonly uri: string | undefined },
-  flights: ReadonlySet<Flight>,
-  streams: Iterable<StandingStream>,
+  line: {
+    readonly flights: ReadonlySet<Flight>;
+    readonly streams: Iterable<StandingStream>;
+    readonly wasAlone: (request: Flying<unknown>) => boolean;
+  },
 ): Home[] {
-  const open = [...streams].filter((stream) => stream.open);
+  const open = [...line.streams].filter((stream) => stream.open);
   if (FOR_ALL.has(notification.method)) return open;
   if (notification.method === 'notifications/resources/updated') {
     const { uri } = notification;
     return open.filter(({ session }) => uri !== undefined && session.restore.subscriptions.includes(uri));
   }
   let only: Flight | undefined;
-  for (const flight of flights) {
+  for (const flight of line.flights) {
     if (only !== undefined && only.scope !== flight.scope) return [];
+    for (const request of flight.unanswered) if (!line.wasAlone(request)) return [];
     only ??= flight;
   }
   return only === undefined ? [] : [only];

@@ -72,13 +72,14 @@ export class LineInbox {
   }
 
   attach(stream: StandingStream): void {
+    if (!stream.open) return;
     const { id } = stream.session;
     this.#streams.set(id, stream);
     const leave = stream.onClose(() => {
       this.#leave.delete(leave);
       if (this.#streams.get(id) === stream) this.#streams.delete(id);
     });
-    if (stream.open) this.#leave.add(leave);
+    this.#leave.add(leave);
     if (!this.#parts.shared && this.#waiting.length > 0) this.#settleIn(stream);
   }
 
@@ -180,7 +181,14 @@ export class LineInbox {
     }
     const params = message.value['params'] as { readonly uri?: unknown } | null | undefined;
     const uri = typeof params?.uri === 'string' ? params.uri : undefined;
-    return sharedHomesOf({ method: message.method ?? '', uri }, this.#flights, this.#streams.values());
+    return sharedHomesOf(
+      { method: message.method ?? '', uri },
+      {
+        flights: this.#flights,
+        streams: this.#streams.values(),
+        wasAlone: (request) => this.#parts.correlator.wasAlone(request),
+      },
+    );
   }
 
   /** A request for the client of this line. */

@@ -126,6 +126,8 @@ class Serving implements LineServer {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#abandon();
+    // Not last, as otherwise: a client that does not read would keep what is in flight from ending.
+    void Promise.resolve(this.#connection[Symbol.asyncDispose]()).catch(ignore);
     void this.#finish();
     return this.done;
   }
@@ -172,6 +174,8 @@ class Serving implements LineServer {
       return;
     }
     if (messages.length === 1 && first?.method === 'notifications/cancelled' && this.#cancels(first)) return;
+    // A client has one session at a time; the one before would stay for nobody.
+    if (first?.method === 'initialize' && this.#session.id !== undefined) await this.#leaveSession();
     const requests = messages.filter((message) => message.kind === 'request');
     const version = claimedVersion(first);
     const running: Running = {
@@ -333,6 +337,11 @@ class Serving implements LineServer {
     if (this.#session.id !== undefined) await this.#endSession();
     await this.#connection[Symbol.asyncDispose]();
     this.#finished.resolve();
+  }
+
+  async #leaveSession(): Promise<void> {
+    await this.#stream.pause();
+    await this.#endSession();
   }
 
   async #endSession(): Promise<void> {

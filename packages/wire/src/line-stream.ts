@@ -38,6 +38,11 @@ export class LineStream {
   /** Closes it for good. Resolves when nothing of it is left; never rejects. */
   stop(): Promise<void> {
     this.#stopped = true;
+    return this.pause();
+  }
+
+  /** Closes it until it is started again. Resolves when nothing of it is left; never rejects. */
+  pause(): Promise<void> {
     this.#abort?.abort(new ProxyError('cancelled', 'the client has left'));
     return this.#over;
   }

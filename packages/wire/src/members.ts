@@ -13,12 +13,9 @@ export function withMembers(text: string, path: readonly string[], changes: Memb
   if (span === undefined || text[span.start] !== '{') return text;
   const kept: string[] = [];
   let touched = false;
-  for (let at = skipSpace(text, span.start + 1); text[at] === '"'; ) {
-    const keyEnd = skipString(text, at);
-    const end = skipValue(text, skipSpace(text, skipSpace(text, keyEnd) + 1));
-    if (Object.hasOwn(changes, keyOf(text.slice(at, keyEnd)))) touched = true;
-    else kept.push(text.slice(at, end));
-    at = skipSeparator(text, end);
+  for (const { key, member } of membersOf(text, span.start)) {
+    if (Object.hasOwn(changes, key)) touched = true;
+    else kept.push(member);
   }
   for (const [key, json] of Object.entries(changes)) {
     if (json === undefined) continue;
@@ -26,6 +23,24 @@ export function withMembers(text: string, path: readonly string[], changes: Memb
     touched = true;
   }
   return touched ? `${text.slice(0, span.start)}{${kept.join(',')}}${text.slice(span.end)}` : text;
+}
+
+/** The object that `text` is, with those of its members only whose keys `keep` wants, byte for byte; `{}` when it is none. */
+export function keepMembers(text: string, keep: (key: string) => boolean): string {
+  const open = skipSpace(text, 0);
+  const kept: string[] = [];
+  if (text[open] === '{') for (const { key, member } of membersOf(text, open)) if (keep(key)) kept.push(member);
+  return `{${kept.join(',')}}`;
+}
+
+/** The members of the object that begins at `open`, each with its text from the key to the end of the value. */
+function* membersOf(text: string, open: number): Generator<{ readonly key: string; readonly member: string }> {
+  for (let at = skipSpace(text, open + 1); text[at] === '"'; ) {
+    const keyEnd = skipString(text, at);
+    const end = skipValue(text, skipSpace(text, skipSpace(text, keyEnd) + 1));
+    yield { key: keyOf(text.slice(at, keyEnd)), member: text.slice(at, end) };
+    at = skipSeparator(text, end);
+  }
 }
 
 function keyOf(raw: string): string {

@@ -1,6 +1,7 @@
-import { Body, type ErrorCode, type HeaderMap, type ProxyError, type Reply, reply } from '@shadowcat/kernel';
+import type { ErrorCode, HeaderMap, ProxyError, Reply } from '@shadowcat/kernel';
 import type { Era } from './call.js';
-import { jsonFraming } from './json-framing.js';
+import { jsonReply } from './json-reply.js';
+import { failureText } from './texts.js';
 
 /** What a client sees of an error. */
 export interface ErrorReplyRule {
@@ -44,6 +45,8 @@ export const REPLIES: Readonly<Record<ErrorCode, ErrorReplyRule>> = {
   draining: { status: 503, rpc: -32007 },
   spawn_failed: { status: 502, rpc: -32008 },
   child_exited: { status: 502, rpc: -32009 },
+  // The numbers are all in use; both say that nothing was sent.
+  upstream_unavailable: { status: 503, rpc: -32011 },
   upstream_unreachable: { status: 502, rpc: -32011 },
   upstream_timeout: { status: 504, rpc: -32012 },
   upstream_closed: { status: 502, rpc: -32013 },
@@ -67,9 +70,7 @@ const RETRY_AFTER = 1;
 export function errorText(error: ProxyError, idText: string | null): string {
   const message =
     error.code === 'internal' ? 'the proxy failed to handle this request; its log says why' : error.message;
-  const data = error.data === undefined ? '' : `,"data":${JSON.stringify(error.data)}`;
-  const { rpc } = REPLIES[error.code];
-  return `{"jsonrpc":"2.0","id":${idText ?? 'null'},"error":{"code":${rpc},"message":${JSON.stringify(message)}${data}}}`;
+  return failureText(idText ?? 'null', { code: REPLIES[error.code].rpc, message, data: error.data });
 }
 
 export interface ErrorReplyOptions {
@@ -85,11 +86,8 @@ export function errorReply(error: ProxyError, options: ErrorReplyOptions = {}): 
   const status = ids.length > 0 ? (rule.requestStatus ?? rule.status) : rule.status;
   const text =
     ids.length > 1 ? `[${ids.map((id) => errorText(error, id)).join(',')}]` : errorText(error, ids[0] ?? null);
-  const headers: HeaderMap = { 'content-type': 'application/json', ...headersFor(error, status, options.era) };
-  return reply({ status, headers }, Body.whole(encoder.encode(text), jsonFraming));
+  return jsonReply(text, { status, headers: headersFor(error, status, options.era) });
 }
-
-const encoder = new TextEncoder();
 
 /** Fields that RFC 9110 (sections 10.2.1, 10.2.3, 11.6.1, 12.5.3) asks for with some statuses. */
 function headersFor(error: ProxyError, status: number, era: Era | undefined): HeaderMap {

@@ -25,6 +25,8 @@ export interface SessionHandle {
   bind(upstream: UpstreamBinding): void;
   /** The level of the last `logging/setLevel` and the subscribed URIs: what a recovery has to restore. */
   readonly restore: { readonly logLevel: string | undefined; readonly subscriptions: readonly string[] };
+  /** Whether an answer to its client is under way, or its client listens. Absent: not known. */
+  readonly inUse?: boolean;
   /** Whether the session has ended (deleted, expired, or its opening failed). */
   readonly ended: boolean;
   /** Runs `done` when the session ends, at once if it has. Returns how to take that back. */

@@ -23,6 +23,12 @@ export function spanOf(text: string, path: readonly string[]): Span | undefined 
   return end > start ? { start, end } : undefined;
 }
 
+/** The JSON text of the value at `path`, as it stands; `undefined` when there is none. See {@link spanOf}. */
+export function textAt(text: string, path: readonly string[]): string | undefined {
+  const span = spanOf(text, path);
+  return span === undefined ? undefined : text.slice(span.start, span.end);
+}
+
 /** The spans of an array's elements, in order; none when the text is not an array. */
 export function elementSpans(text: string): readonly Span[] {
   const spans: Span[] = [];
@@ -36,6 +42,11 @@ export function elementSpans(text: string): readonly Span[] {
     at = skipSeparator(text, end);
   }
   return spans;
+}
+
+/** The JSON texts of an array's elements, in order; see {@link elementSpans}. */
+export function elementTexts(text: string): readonly string[] {
+  return elementSpans(text).map(({ start, end }) => text.slice(start, end));
 }
 
 /**

@@ -347,6 +347,72 @@ describe('a shared line', () => {
     expect(bench.client.stats.homeless).toBe(2);
   });
 
+  const note = (data: string) => ({ method: 'notifications/message', params: { level: 'info', data } });
+
+  it('keeps what may be a late word about another client from the one request that is left', async () => {
+    const bench = new Bench({ shared: true });
+    const first = bench.client.exchange(post(call(1)));
+    const second = bench.client.exchange(post(call(2)));
+    await bench.received();
+    await bench.says({ id: 1, result: {} });
+    await bench.says(note('of the first'));
+    await bench.says({ method: 'notifications/progress', params: { progressToken: 1, progress: 1 } });
+    await bench.says({ method: 'notifications/progress', params: { progressToken: 'unheard of', progress: 1 } });
+    await bench.says({ id: 2, result: {} });
+    expect((await readReply(await first)).messages).toHaveLength(1);
+    expect((await readReply(await second)).messages).toHaveLength(1);
+    expect(bench.client.stats).toMatchObject({ homeless: 1, late: 1, unknown: 1 });
+  });
+
+  it('remembers that the server still works for a client that has left', async () => {
+    const bench = new Bench({ shared: true });
+    const left = bench.client.exchange(post(call(1, { _meta: { progressToken: 1 } })));
+    await bench.received();
+    await bench.says({ method: 'notifications/progress', params: { progressToken: 1, progress: 1 } });
+    await (await left)[Symbol.asyncDispose]();
+    const other = bench.client.exchange(post(call(2)));
+    await bench.received();
+    await bench.says(note('of the one that left'));
+    await bench.says({ id: 1, result: {} });
+    await bench.says(note('of whom?'));
+    await bench.says({ id: 2, result: {} });
+    expect((await readReply(await other)).messages).toHaveLength(1);
+    expect(bench.client.stats.homeless).toBe(2);
+  });
+
+  it('takes the first request after another session’s for one that may hear of it, and trusts the next', async () => {
+    const bench = new Bench({ shared: true });
+    const [a, b] = [sessionDouble('a'), sessionDouble('b')];
+    const counts: number[] = [];
+    for (const [wireId, session] of [a, b, b].entries()) {
+      const calling = bench.client.exchange(post(call(7), { session }));
+      await bench.received();
+      await bench.says(note('of whom?'));
+      await bench.says({ id: wireId + 1, result: {} });
+      counts.push((await readReply(await calling)).messages.length);
+    }
+    expect(counts).toEqual([2, 1, 2]);
+  });
+
+  it('lets modern requests that follow each other, and one whose company was cancelled, hear what is theirs', async () => {
+    const bench = new Bench({ shared: true });
+    const gone = new AbortController();
+    const modern = (id: number, signal?: AbortSignal) =>
+      bench.client.exchange(post(call(id, { _meta: MODERN_META }), { ...(signal && { signal }) }));
+    const first = modern(1, gone.signal);
+    await bench.received();
+    gone.abort();
+    await expect(first).rejects.toMatchObject({ code: 'cancelled' });
+    await bench.received();
+    for (const wireId of [2, 3]) {
+      const calling = modern(wireId);
+      await bench.received();
+      await bench.says(note('its own'));
+      await bench.says({ id: wireId, result: {} });
+      expect((await readReply(await calling)).messages).toHaveLength(2);
+    }
+  });
+
   it('carries subscriptions, whose messages never reach another request', async () => {
     const bench = new Bench({ shared: true });
     const listen = { jsonrpc: '2.0', id: 'l', method: 'subscriptions/listen', params: { _meta: MODERN_META } };
@@ -493,6 +559,16 @@ describe('a line that is lost', () => {
     await second.says({ method: 'notifications/tools/list_changed' });
     expect((await stream.reply.body.frames().next()).value?.text).toContain('list_changed');
   });
+});
+
+it('does not take a GET stream that is closed already for the home of anything', async () => {
+  const bench = new Bench();
+  const [closed, open] = [1, 2].map(() => new StandingStream({ session: sessionDouble('s') }));
+  closed?.end();
+  if (open !== undefined) bench.client.attach(open);
+  if (closed !== undefined) bench.client.attach(closed);
+  await bench.says({ method: 'notifications/tools/list_changed' });
+  expect((await open?.reply.body.frames().next())?.value?.text).toContain('list_changed');
 });
 
 describe('rubbish on a line', () => {

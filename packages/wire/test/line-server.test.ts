@@ -549,3 +549,45 @@ async function* none(): AsyncGenerator<Frame> {}
 async function* one(frame: Frame): AsyncGenerator<Frame> {
   yield frame;
 }
+
+describe('a client that does not read', () => {
+  /** A line whose sender waits until it is disposed. */
+  class Blocked implements Connection {
+    readonly name = 'blocked';
+    readonly #over = Promise.withResolvers<void>();
+    #sink: ConnectionSink | undefined;
+    listen(sink: ConnectionSink): void {
+      this.#sink = sink;
+    }
+    says(message: object): void {
+      this.#sink?.message(JSON.stringify({ jsonrpc: '2.0', ...message }));
+    }
+    send(): Promise<void> {
+      return this.#over.promise;
+    }
+    destroy(reason: ProxyError): void {
+      this.#over.reject(reason);
+    }
+    async [Symbol.asyncDispose](): Promise<void> {
+      this.#over.promise.catch(() => {});
+      this.#over.reject(new ProxyError('upstream_closed', 'the line was closed'));
+    }
+  }
+
+  it('does not keep its line from being disposed', async () => {
+    const line = new Blocked();
+    const ended: string[] = [];
+    const server = serveLine(
+      line,
+      async (exchange) => {
+        if (exchange.head.method !== 'POST') ended.push(exchange.head.method);
+        return exchange.head.method === 'POST' ? opened(0) : accepted();
+      },
+      { clock: new ManualClock(), log: silentLog, newId: () => 'x' },
+    );
+    line.says(INITIALIZE);
+    await settled();
+    await server[Symbol.asyncDispose]();
+    expect(ended).toEqual(['DELETE']);
+  });
+});

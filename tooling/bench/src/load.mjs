@@ -4,7 +4,7 @@ import { Pool } from 'undici';
 const ACCEPT = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
 /** Opens a session as a legacy client does; returns the headers of its later requests. */
-async function open(pool, path) {
+export async function openSession(pool, path) {
   const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } };
   const first = await post({ pool, path, headers: ACCEPT }, { jsonrpc: '2.0', id: 0, method: 'initialize', params });
   const session = first.headers['mcp-session-id'];
@@ -54,7 +54,7 @@ export async function makeLoad(url, clients) {
     await pool.destroy();
   };
   try {
-    for (let i = 0; i < clients; i += 1) sessions.push(await open(pool, pathname));
+    for (let i = 0; i < clients; i += 1) sessions.push(await openSession(pool, pathname));
   } catch (error) {
     await close();
     throw error;

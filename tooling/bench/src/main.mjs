@@ -1,17 +1,14 @@
 // pnpm bench: Shadowcat side by side with the runtime's floor and its peers, in one run, in turns.
 //   node tooling/bench/src/main.mjs [--rounds 5] [--requests 6000] [--clients 16] [--only http|stdio] [--write]
 // Absolute times belong to the machine; the ratios and the CPU time per request are what to compare.
-import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { demandBuild, httpContenders, startUpstream, stdioContenders } from './contenders.mjs';
 import { measure } from './measure.mjs';
+import { writeFigures } from './page.mjs';
 import { Problem } from './problem.mjs';
 import { budgets, table } from './report.mjs';
 
-const PAGE = fileURLToPath(new URL('../../../docs/performance.md', import.meta.url));
-const MARKED = /(<!-- figures -->\n)[\s\S]*(<!-- \/figures -->)/;
 const SECTIONS = ['http', 'stdio'];
 
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -71,17 +68,7 @@ async function main() {
     ...done.flatMap(({ missing }) => missing.map((why) => `Left out: ${why}`)),
   ].join('\n\n');
   process.stdout.write(`${report}\n`);
-  if (options.write) write(report);
-}
-
-function write(report) {
-  const page = readFileSync(PAGE, 'utf8');
-  if (!MARKED.test(page)) throw new Problem(`${PAGE} has no <!-- figures --> markers to write between`);
-  writeFileSync(
-    PAGE,
-    page.replace(MARKED, (_all, open, close) => `${open}\n${report}\n\n${close}`),
-  );
-  say('written to docs/performance.md');
+  if (options.write) writeFigures('figures', report);
 }
 
 // What was started is ended in `exit` handlers.

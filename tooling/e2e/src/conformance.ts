@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { run } from './processes.js';
 
 export type Requirements = '2025-11-25' | '2026-07-28';
+/** What a revision requires, or the suite's own choice of scenarios for whatever it finds at the URL. */
+export type Selection = Requirements | 'active';
 export type CheckStatus = 'SUCCESS' | 'INFO' | 'SKIPPED' | 'WARNING' | 'FAILURE';
 
 interface Check {
@@ -15,13 +17,13 @@ interface Check {
 
 interface Scenario {
   readonly name: string;
-  /** Whether the revision requires it; the others run for information. */
+  /** Whether the revision requires it; the others run for information. All of `active` are. */
   readonly scored: boolean;
   readonly checks: readonly Check[];
 }
 
 export interface ConformanceReport {
-  readonly requirements: Requirements;
+  readonly requirements: Selection;
   /** Checks with status SUCCESS and FAILURE, over all scenarios. */
   readonly passed: number;
   readonly failed: number;
@@ -30,7 +32,7 @@ export interface ConformanceReport {
 
 export interface ConformanceOptions {
   readonly url: string;
-  readonly requirements: Requirements;
+  readonly requirements: Selection;
   /** Where the suite's own files are kept; by default they are removed when they have been read. */
   readonly outDir?: string;
   /** Default two minutes. */
@@ -48,17 +50,19 @@ const PACKAGE = dirname(require.resolve('@modelcontextprotocol/conformance/packa
  */
 export async function runConformance(options: ConformanceOptions): Promise<ConformanceReport> {
   const { url, requirements, outDir, timeoutMs = 120_000 } = options;
+  const choice = requirements === 'active' ? ['--suite', 'active'] : ['--requirements', requirements];
   const results = await mkdtemp(join(outDir ?? tmpdir(), `conformance-${requirements}-`));
   try {
     const exit = await run({
       command: process.execPath,
-      args: [join(PACKAGE, 'dist/index.js'), 'server', '--url', url, '--requirements', requirements, '-o', results],
+      args: [join(PACKAGE, 'dist/index.js'), 'server', '--url', url, ...choice, '-o', results],
       timeoutMs,
     });
     if (exit.signal !== null) throw new Error(`the conformance suite was ended by ${exit.signal} against ${url}`);
     const found = await readResults(results);
     if (found.size === 0) throw new Error(`the conformance suite left no results:\n${exit.stderr.slice(-2000)}`);
-    return report(requirements, found, await scoredScenarios(requirements));
+    const scored = requirements === 'active' ? new Set(found.keys()) : await scoredScenarios(requirements);
+    return report(requirements, found, scored);
   } finally {
     if (outDir === undefined) await rm(results, { recursive: true, force: true });
   }
@@ -107,7 +111,7 @@ function occurrences(checks: readonly Check[]): Map<string, Check[]> {
 }
 
 function report(
-  requirements: Requirements,
+  requirements: Selection,
   found: ReadonlyMap<string, Check[]>,
   scored: ReadonlySet<string>,
 ): ConformanceReport {

@@ -17,11 +17,18 @@ export interface ListeningClient extends AsyncDisposable {
   readonly logs: readonly string[];
   setLevel(level: LoggingLevel): Promise<void>;
   subscribe(uri: string): Promise<void>;
-  /** The text of the tool's answer. */
-  call(name: string, args?: Readonly<Record<string, unknown>>): Promise<string>;
+  /** The text of the tool's answer. `onStep` is told of the progress that the server reports. */
+  call(name: string, args?: Readonly<Record<string, unknown>>, onStep?: (step: number) => void): Promise<string>;
 }
 
 const options = { timeout: REQUEST_MS };
+/** Comes back to a broken stream until its request is given up. */
+const reconnectionOptions = {
+  initialReconnectionDelay: 100,
+  maxReconnectionDelay: 100,
+  reconnectionDelayGrowFactor: 1,
+  maxRetries: REQUEST_MS / 100,
+};
 
 /** Connects over HTTP with SDK v1, or with client v2 in its legacy mode. */
 export function connectListening(kind: 'v1' | 'v2-legacy', url: string): Promise<ListeningClient> {
@@ -33,15 +40,15 @@ async function listeningV1(url: URL): Promise<ListeningClient> {
   const [updates, logs]: [string[], string[]] = [[], []];
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void updates.push(params.uri));
   client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void logs.push(params.level));
-  const transport = new StreamableHTTPClientTransport(url);
+  const transport = new StreamableHTTPClientTransport(url, { reconnectionOptions });
   await client.connect(transport as Transport, options);
   return {
     updates,
     logs,
     setLevel: async (level) => void (await client.setLoggingLevel(level, options)),
     subscribe: async (uri) => void (await client.subscribeResource({ uri }, options)),
-    call: async (name, args = {}) =>
-      textOf(await client.callTool({ name, arguments: { ...args } }, undefined, options)),
+    call: async (name, args = {}, onStep) =>
+      textOf(await client.callTool({ name, arguments: { ...args } }, undefined, withProgress(onStep))),
     [Symbol.asyncDispose]: async () => {
       await transport.terminateSession();
       await client.close();
@@ -54,19 +61,26 @@ async function listeningV2(url: URL): Promise<ListeningClient> {
   const [updates, logs]: [string[], string[]] = [[], []];
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => void updates.push(params.uri));
   client.setNotificationHandler('notifications/message', ({ params }) => void logs.push(params.level));
-  const transport = new TransportV2(url);
+  const transport = new TransportV2(url, { reconnectionOptions });
   await client.connect(transport, options);
   return {
     updates,
     logs,
     setLevel: async (level) => void (await client.setLoggingLevel(level, options)),
     subscribe: async (uri) => void (await client.subscribeResource({ uri }, options)),
-    call: async (name, args = {}) => textOf(await client.callTool({ name, arguments: { ...args } }, options)),
+    call: async (name, args = {}, onStep) =>
+      textOf(await client.callTool({ name, arguments: { ...args } }, withProgress(onStep))),
     [Symbol.asyncDispose]: async () => {
       await transport.terminateSession();
       await client.close();
     },
   };
+}
+
+function withProgress(onStep: ((step: number) => void) | undefined) {
+  return onStep === undefined
+    ? options
+    : { ...options, onprogress: (step: { progress: number }) => onStep(step.progress) };
 }
 
 function textOf(result: unknown): string {

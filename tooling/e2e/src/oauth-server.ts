@@ -12,16 +12,26 @@ export interface OAuthServers extends AsyncDisposable {
   readonly authorizations: readonly (string | undefined)[];
   /** What clients named as `resource` when they asked for a token. */
   readonly resources: readonly string[];
-  /** Makes all tokens invalid. */
+  /** Makes all access tokens invalid; refresh tokens stay good. */
   revoke(): void;
 }
 
-/** Grants everything without asking, but checks code, PKCE, client and token as a real one does. */
-export async function startOAuthServers(): Promise<OAuthServers> {
-  const tokens = new Set<string>();
+export interface OAuthServersOptions {
+  /** What its tokens look like. Default `jwt`, with the subject in it. */
+  readonly tokens?: 'jwt' | 'opaque';
+  /** Whether `initialize` and `tools/list` need no token. */
+  readonly lazy?: boolean;
+  /** Whether sessions answer only the subject that opened them (MCP, "Security Best Practices"). */
+  readonly bindsSessions?: boolean;
+}
+
+/** Grants everything without asking, but checks code, PKCE, client and token as a real one does. Each login is another subject. */
+export async function startOAuthServers(options: OAuthServersOptions = {}): Promise<OAuthServers> {
+  const tokens = new Map<string, string>();
+  const sessions = new Map<string, string>();
   const authorizations: (string | undefined)[] = [];
   const resources: string[] = [];
-  const issuing = new Issuing(tokens, resources);
+  const issuing = new Issuing(tokens, resources, options.tokens ?? 'jwt');
   const issuer = await listening((request, response) => issuing.answer(request, response));
   issuing.issuer = issuer.origin;
   const resource = await listening(async (request, response) => {
@@ -33,13 +43,20 @@ export async function startOAuthServers(): Promise<OAuthServers> {
     if (path !== '/mcp') return json(response, 404, {});
     const { authorization } = request.headers;
     authorizations.push(authorization);
-    if (authorization === undefined || !tokens.has(authorization.replace(/^Bearer /, ''))) {
+    const subject = tokens.get(authorization?.replace(/^Bearer /, '') ?? '');
+    const asked = request.method === 'POST' ? parsed(await textOf(request)) : undefined;
+    const open = options.lazy === true && authorization === undefined && asked?.method !== 'tools/call';
+    if (subject === undefined && !open) {
       const metadata = `${origin}/.well-known/oauth-protected-resource/mcp`;
       const challenge = `Bearer error="invalid_token", resource_metadata="${metadata}"`;
       response.setHeader('www-authenticate', challenge);
       return json(response, 401, { error: 'invalid_token' });
     }
-    return mcp(request, response);
+    const session = String(request.headers['mcp-session-id']);
+    if (options.bindsSessions === true && sessions.has(session) && sessions.get(session) !== subject) {
+      return json(response, 404, { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } });
+    }
+    return mcp(asked, response, { session, opened: (id) => void sessions.set(id, subject ?? '') });
   });
   return {
     url: `${resource.origin}/mcp`,
@@ -55,12 +72,16 @@ export async function startOAuthServers(): Promise<OAuthServers> {
 
 class Issuing {
   issuer = '';
-  readonly #tokens: Set<string>;
+  /** Subjects by access token, and by refresh token. */
+  readonly #tokens: Map<string, string>;
+  readonly #refresh = new Map<string, string>();
   readonly #resources: string[];
+  readonly #kind: 'jwt' | 'opaque';
   /** PKCE challenges by code. */
   readonly #codes = new Map<string, string>();
 
-  constructor(tokens: Set<string>, resources: string[]) {
+  constructor(tokens: Map<string, string>, resources: string[], kind: 'jwt' | 'opaque') {
+    this.#kind = kind;
     this.#tokens = tokens;
     this.#resources = resources;
   }
@@ -86,6 +107,7 @@ class Issuing {
       registration_endpoint: `${issuer}/register`,
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
+      grant_types_supported: ['authorization_code', 'refresh_token'],
       token_endpoint_auth_methods_supported: ['none'],
     };
   }
@@ -101,6 +123,8 @@ class Issuing {
   }
 
   #token(asked: URLSearchParams, response: ServerResponse): void {
+    const again = this.#refresh.get(asked.get('refresh_token') ?? '');
+    if (asked.get('grant_type') === 'refresh_token' && again !== undefined) return this.#grant(again, response);
     const code = asked.get('code') ?? '';
     const proof = createHash('sha256')
       .update(asked.get('code_verifier') ?? '')
@@ -108,22 +132,42 @@ class Issuing {
     if (this.#codes.get(code) !== proof) return json(response, 400, { error: 'invalid_grant' });
     this.#codes.delete(code);
     this.#resources.push(asked.get('resource') ?? '');
-    const token = randomUUID();
-    this.#tokens.add(token);
-    return json(response, 200, { access_token: token, token_type: 'Bearer', expires_in: 3600 });
+    return this.#grant(randomUUID(), response);
+  }
+
+  #grant(subject: string, response: ServerResponse): void {
+    const claims = Buffer.from(JSON.stringify({ iss: this.issuer, sub: subject, jti: randomUUID() })).toString(
+      'base64url',
+    );
+    const token = this.#kind === 'jwt' ? `eyJhbGciOiJub25lIn0.${claims}.c2lnbmF0dXJl` : randomUUID();
+    const refresh = randomUUID();
+    this.#tokens.set(token, subject);
+    this.#refresh.set(refresh, subject);
+    json(response, 200, { access_token: token, token_type: 'Bearer', expires_in: 3600, refresh_token: refresh });
   }
 }
 
-const TOOL = { name: 'whoami', inputSchema: { type: 'object' } };
+const TOOL = { name: 'session', inputSchema: { type: 'object' } };
 
-/** As little of a legacy server as a tool call needs. */
-async function mcp(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== 'POST') return json(response, 405, {});
-  const { id, method, params } = JSON.parse(await textOf(request)) as {
-    readonly id?: unknown;
-    readonly method: string;
-    readonly params?: { readonly protocolVersion?: string };
-  };
+interface Asked {
+  readonly id?: unknown;
+  readonly method: string;
+  readonly params?: { readonly protocolVersion?: string };
+}
+
+function parsed(text: string): Asked {
+  return JSON.parse(text) as Asked;
+}
+
+interface McpSession {
+  readonly session: string;
+  readonly opened: (id: string) => void;
+}
+
+/** As little of a legacy server as a tool call needs. The tool tells in which session it was called. */
+function mcp(asked: Asked | undefined, response: ServerResponse, { session, opened }: McpSession): void {
+  if (asked === undefined) return json(response, 405, {});
+  const { id, method, params } = asked;
   const results: Record<string, object> = {
     initialize: {
       protocolVersion: params?.protocolVersion,
@@ -131,13 +175,17 @@ async function mcp(request: IncomingMessage, response: ServerResponse): Promise<
       serverInfo: { name: 'oauth', version: '1' },
     },
     'tools/list': { tools: [TOOL] },
-    'tools/call': { content: [{ type: 'text', text: 'you' }] },
+    'tools/call': { content: [{ type: 'text', text: session }] },
   };
   if (id === undefined) {
     response.writeHead(202).end();
     return;
   }
-  if (method === 'initialize') response.setHeader('mcp-session-id', randomUUID());
+  if (method === 'initialize') {
+    const made = randomUUID();
+    opened(made);
+    response.setHeader('mcp-session-id', made);
+  }
   json(response, 200, { jsonrpc: '2.0', id, result: results[method] ?? {} });
 }
 

@@ -44,6 +44,11 @@ export function processesWithEnv(name: string, value: string): ProcessRow[] {
   return processTable().filter((row) => row.state !== 'Z' && environmentOf(row.pid).includes(entry));
 }
 
+/** The live processes whose command line names this path. */
+export function processesNaming(path: string): ProcessRow[] {
+  return processTable().filter((row) => row.state !== 'Z' && row.command.includes(path));
+}
+
 function environmentOf(pid: number): string[] {
   return (readProc(pid, 'environ') ?? '').split('\0');
 }

@@ -25,16 +25,58 @@ it('lets the official client log in through the proxy and call a tool', async ()
   await using proxy = await startShadowcat(args, folder.path);
   const login = new HeadlessLogin();
   const client = await loggedIn(proxy.url, login);
-  const { content } = await client.callTool({ name: 'whoami', arguments: {} });
-  expect(content).toEqual([{ type: 'text', text: 'you' }]);
+  expect(await sessionOf(client)).toMatch(/^[\da-f-]{36}$/);
   expect(servers.resources).toEqual([proxy.url]);
   expect(servers.authorizations.at(-1)).toBe(`Bearer ${login.tokens()?.access_token}`);
   await client.close();
 });
 
-it('binds a session to the token that opened it', async () => {
+/** The server's own id of the client's session. */
+async function sessionOf(client: Client): Promise<string> {
+  const { content } = await client.callTool({ name: 'session', arguments: {} });
+  return (content as { text: string }[])[0]?.text ?? '';
+}
+
+it.each([{}, { tokens: 'opaque' }, { bindsSessions: true }] as const)(
+  'lets a client whose token expired refresh it in the middle of its session, which goes on: %o',
+  async (options) => {
+    await using folder = await workFolder();
+    await using servers = await startOAuthServers(options);
+    const args = ['reverse', '--upstream', servers.url, '--forward-authorization', '--store', 'memory:'];
+    await using proxy = await startShadowcat(args, folder.path);
+    const login = new HeadlessLogin();
+    const client = await loggedIn(proxy.url, login);
+    const [session, token] = [await sessionOf(client), login.tokens()?.access_token];
+    servers.revoke();
+    const sessions = await Promise.all([sessionOf(client), sessionOf(client), sessionOf(client)]);
+    expect(new Set(sessions)).toEqual(new Set([session]));
+    expect(login.tokens()?.access_token).not.toBe(token);
+    expect(login.visits).toBe(1);
+    await client.close();
+  },
+);
+
+it('lets a client that refreshes its token before it expires keep its session, and one that logs in late', async () => {
   await using folder = await workFolder();
-  await using servers = await startOAuthServers();
+  await using servers = await startOAuthServers({ lazy: true });
+  const args = ['reverse', '--upstream', servers.url, '--forward-authorization', '--store', 'memory:'];
+  await using proxy = await startShadowcat(args, folder.path);
+  const login = new HeadlessLogin();
+  const client = new Client({ name: 'e2e', version: '1' }, { versionNegotiation: { mode: 'legacy' } });
+  const transport = new StreamableHTTPClientTransport(new URL(proxy.url), { authProvider: login });
+  await client.connect(transport);
+  await expect(client.callTool({ name: 'session', arguments: {} })).rejects.toBeInstanceOf(UnauthorizedError);
+  await transport.finishAuth(login.takeAnswer() ?? new URLSearchParams());
+  expect(await sessionOf(client)).toMatch(/^[\da-f-]{36}$/);
+  await client.close();
+});
+
+it.each([
+  { name: 'whose tokens say who they are of', options: {} },
+  { name: 'that binds its sessions', options: { tokens: 'opaque', bindsSessions: true } },
+] as const)('binds a session to who opened it, for a server $name', async ({ options }) => {
+  await using folder = await workFolder();
+  await using servers = await startOAuthServers(options);
   const args = ['reverse', '--upstream', servers.url, '--forward-authorization', '--store', 'memory:'];
   await using proxy = await startShadowcat(args, folder.path);
   const [one, two] = [new HeadlessLogin(), new HeadlessLogin()];

@@ -58,14 +58,17 @@ async function threeWays(kind: ClientKind, server: ServerUnderTest, upstream?: s
   expect({ code: replayed.code, stderr: replayed.code === 0 ? '' : replayed.stderr }).toEqual({ code: 0, stderr: '' });
 }
 
+/** Each has processes of its own, and waits for them for most of the time. */
+const AT_ONCE = { concurrent: true };
+
 const kinds: readonly ClientKind[] = ['v1', 'v2-legacy', 'v2-auto', 'v2-pinned'];
 
-describe.each(kinds)('%s through reverse and from its tape', (kind) => {
+describe.each(kinds)('%s through reverse and from its tape', AT_ONCE, (kind) => {
   it('the fixture over HTTP', () => threeWays(kind, fixtureServer(), fixture.url));
   it('the fixture over stdio', () => threeWays(kind, fixtureServer()));
 });
 
-describe.each(kinds.slice(0, 3))('%s through reverse and from its tape', (kind) => {
+describe.each(kinds.slice(0, 3))('%s through reverse and from its tape', AT_ONCE, (kind) => {
   it('server-everything over HTTP', () => threeWays(kind, everythingServer(), everything.url));
   it('server-everything over stdio', () => threeWays(kind, everythingServer()));
   it('server-filesystem over stdio', async () => {
@@ -79,7 +82,7 @@ describe.each(kinds.slice(0, 3))('%s through reverse and from its tape', (kind) 
 });
 
 /** A client may start its command more than once, to find out the server's revision; each start makes a tape. */
-describe.each(kinds)('%s launching shadowcat itself', (kind) => {
+describe.each(kinds)('%s launching shadowcat itself', AT_ONCE, (kind) => {
   it('records with --stdio and replays with --stdio', async () => {
     await using folder = await workFolder();
     const server = fixtureServer();

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RawConnection } from '../src/raw-connection.js';
 import { type Shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
 
 /**
@@ -13,6 +14,11 @@ const ACCEPT = 'Accept: application/json, text/event-stream';
 const PING = '{"jsonrpc":"2.0","id":7,"method":"ping"}';
 const CLAIM =
   '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}';
+
+const STRICT: readonly string[] = [
+  'reverse',
+  ...['--max-body', '64KiB', '--max-json-nodes', '1000', '--headers-timeout', '500ms', '--request-timeout', '1s'],
+];
 
 interface Case {
   readonly name: string;
@@ -58,10 +64,7 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   await once(upstream, 'listening');
   const { port } = upstream.address() as AddressInfo;
-  proxy = await startShadowcat(
-    ['reverse', '--max-body', '64KiB', '--upstream', `http://127.0.0.1:${port}/mcp`],
-    folder.path,
-  );
+  proxy = await startShadowcat([...STRICT, '--upstream', `http://127.0.0.1:${port}/mcp`], folder.path);
   host = new URL(proxy.url).host;
 });
 afterAll(async () => {
@@ -108,64 +111,6 @@ function modern(method: string, params: string, ...fields: string[]): string {
 
 const chunked = (...chunks: string[]): string =>
   head('POST /mcp HTTP/1.1', 'Host: HOST', JSON_TYPE, ACCEPT, 'Transfer-Encoding: chunked') + chunks.join('');
-
-interface Answer {
-  readonly status: number;
-  readonly fields: string;
-  readonly body: string;
-}
-
-/** A connection whose answers are read one by one. */
-class Raw {
-  readonly #socket = connect({ port: Number(host.split(':')[1]), host: '127.0.0.1' });
-  #bytes = '';
-  #closed = false;
-  #wake: (() => void)[] = [];
-
-  constructor() {
-    const wake = (): void => {
-      for (const each of this.#wake.splice(0)) each();
-    };
-    this.#socket.setEncoding('latin1');
-    this.#socket.on('error', () => {});
-    this.#socket.on('data', (chunk: string) => {
-      this.#bytes += chunk;
-      wake();
-    });
-    this.#socket.on('close', () => {
-      this.#closed = true;
-      wake();
-    });
-  }
-
-  write(raw: string | Uint8Array): void {
-    this.#socket.write(typeof raw === 'string' ? raw.replaceAll('HOST', host) : raw);
-  }
-
-  /** The next answer; one without a length is taken to its connection's end. */
-  async answer(): Promise<Answer | undefined> {
-    for (;;) {
-      const end = this.#bytes.indexOf('\r\n\r\n');
-      const fields = this.#bytes.slice(0, end);
-      const length = Number(/^content-length: (\d+)$/im.exec(fields)?.[1] ?? 0);
-      if (end >= 0 && this.#bytes.length >= end + 4 + length) {
-        const body = this.#bytes.slice(end + 4, end + 4 + length);
-        this.#bytes = this.#bytes.slice(end + 4 + length);
-        return { status: Number(fields.split(' ', 2)[1]), fields: fields.toLowerCase(), body };
-      }
-      if (this.#closed) return undefined;
-      await new Promise<void>((resolve) => this.#wake.push(resolve));
-    }
-  }
-
-  async closed(): Promise<void> {
-    while (!this.#closed) await new Promise<void>((resolve) => this.#wake.push(resolve));
-  }
-
-  [Symbol.dispose](): void {
-    this.#socket.destroy();
-  }
-}
 
 const utf8 = (text: string, ...more: number[]): Uint8Array =>
   Buffer.concat([Buffer.from(text.replaceAll('HOST', host)), Buffer.from(more)]);
@@ -227,6 +172,86 @@ const refused: readonly Case[] = [
   { name: 'a negative length', raw: post(PING).replace(/Length: \d+/, 'Length: -1'), status: 400, closes: true },
   { name: 'a length with a sign', raw: post(PING).replace('Length: ', 'Length: +'), status: 400, closes: true },
   { name: 'an unknown transfer coding', raw: post('', 'Transfer-Encoding: gzip'), status: 400, closes: true },
+  { name: 'two transfer codings', raw: chunked('').replace(': chunked', ': gzip, chunked'), status: 400, closes: true },
+  {
+    name: 'chunked twice',
+    raw: chunked('0\r\n\r\n').replace(': chunked', ': chunked, chunked'),
+    status: 400,
+    closes: true,
+  },
+  {
+    name: 'identity and chunked in two fields',
+    raw: chunked('0\r\n\r\n').replace('Transfer-', 'Transfer-Encoding: identity\r\nTransfer-'),
+    status: 400,
+    closes: true,
+  },
+  { name: 'a length in a list', raw: post(PING).replace(/Length: (\d+)/, 'Length: $1, $1'), status: 400, closes: true },
+  {
+    name: 'a length in hexadecimal',
+    raw: post(PING).replace(/Length: \d+/, 'Length: 0x28'),
+    status: 400,
+    closes: true,
+  },
+  { name: 'two content types', raw: post(PING, 'Content-Type: text/plain'), status: 400, closes: true },
+  {
+    name: 'two credentials',
+    raw: post(PING, 'Authorization: Bearer a', 'Authorization: Bearer b'),
+    status: 400,
+    closes: true,
+  },
+  { name: 'two sessions', raw: post(PING, 'Mcp-Session-Id: a', 'Mcp-Session-Id: b'), status: 404, code: -32001 },
+  { name: 'another expectation', raw: post(PING, 'Expect: magic'), status: 417, closes: true },
+  { name: 'the words of HTTP/2 in HTTP/1', raw: post(PING).replace('HTTP/1.1', 'HTTP/2.0'), status: 400, closes: true },
+  { name: 'the preface of HTTP/2', raw: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', status: 400, closes: true },
+  { name: 'the beginning of TLS', raw: Buffer.from('16030102000100', 'hex'), status: 400, closes: true },
+  { name: 'HTTP/0.9', raw: 'GET /mcp\r\n\r\n', status: 400, closes: true },
+  { name: 'CR alone in a field', raw: post(PING, 'X-A: b\rX-B: c'), status: 400, closes: true },
+  { name: 'a field without a name', raw: post(PING, ': c'), status: 400, closes: true },
+  { name: 'LF alone between chunks', raw: chunked(`28\n${PING}\n0\n\n`), status: 400, closes: true },
+  {
+    name: 'chunk extensions without end',
+    raw: chunked(`28;${'a'.repeat(17_000)}\r\n${PING}\r\n0\r\n\r\n`),
+    status: 413,
+    closes: true,
+  },
+  {
+    name: 'trailers without end',
+    raw: chunked(`28\r\n${PING}\r\n0\r\n${'X-T: aaaaaaaa\r\n'.repeat(3000)}\r\n`),
+    status: 431,
+    closes: true,
+  },
+  { name: 'an escaped path', raw: post(PING).replace('/mcp', '/%6dcp'), status: 404 },
+  { name: 'a path with dots', raw: post(PING).replace('/mcp', '/x/../mcp'), status: 404 },
+  { name: 'a path with two slashes', raw: post(PING).replace('/mcp', '//mcp'), status: 404 },
+  { name: 'a Host with a path', raw: post(PING).replace('Host: HOST', 'Host: HOST/x'), status: 403 },
+  { name: 'a Host in a list', raw: post(PING).replace('Host: HOST', 'Host: localhost, evil.example'), status: 403 },
+  {
+    name: 'a Host with another port syntax',
+    raw: post(PING).replace('Host: HOST', 'Host: localhost:80x'),
+    status: 403,
+  },
+  { name: 'a request that stops in its head', raw: 'POST /mcp HTTP/1.1\r\nHost: HOST\r\n', status: 408, closes: true },
+  { name: 'a request that stops in its body', raw: post(PING).slice(0, -5), status: 408, closes: true },
+  { name: 'a byte order mark', raw: post(`\ufeff${PING}`), status: 400, code: -32700 },
+  { name: 'a batch in a batch', raw: post(`[[${PING}]]`), status: 400, code: -32600 },
+  {
+    name: 'a batch that is too long',
+    raw: post(`[${Array.from({ length: 101 }, () => PING).join(',')}]`),
+    status: 400,
+    code: -32600,
+  },
+  {
+    name: 'more parts than allowed',
+    raw: post(`{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":[${'1,'.repeat(2000)}1]}}`),
+    status: 400,
+    code: -32600,
+  },
+  {
+    name: 'an upgrade elsewhere, with a request behind it',
+    raw: head('GET /x HTTP/1.1', 'Host: HOST', 'Connection: Upgrade', 'Upgrade: websocket') + post(PING),
+    status: 404,
+    closes: true,
+  },
   { name: 'a chunk size that is no number', raw: chunked('zz\r\n{}\r\n0\r\n\r\n'), status: 400, closes: true },
   { name: 'a chunk size with a sign', raw: chunked('-1\r\n{}\r\n0\r\n\r\n'), status: 400, closes: true },
   { name: 'a chunk longer than its size', raw: chunked('2\r\n{}}\r\n0\r\n\r\n'), status: 400, closes: true },
@@ -347,13 +372,24 @@ const refused: readonly Case[] = [
   },
 ];
 
+interface RpcError {
+  readonly jsonrpc: string;
+  readonly id: unknown;
+  readonly error: { readonly code: number };
+}
+
+/** Upgrades are refused in plain text. */
+function bodyOf(text: string): RpcError {
+  return text.startsWith('{') ? JSON.parse(text) : { jsonrpc: '2.0', id: null, error: { code: 0 } };
+}
+
 describe('refused before it reaches the upstream:', () => {
   it.each(refused)('$name', async ({ raw, status, code, id, closes = false }) => {
-    using wire = new Raw();
+    using wire = new RawConnection(host);
     wire.write(raw);
     const answer = await wire.answer();
     expect(answer?.status).toBe(status);
-    const body = JSON.parse(answer?.body ?? '') as { jsonrpc: string; id: unknown; error: { code: number } };
+    const body = bodyOf(answer?.body ?? '');
     expect(body.jsonrpc).toBe('2.0');
     expect(body.error.code).toBe(code ?? body.error.code);
     if (id !== undefined) expect(body.id).toBe(id);
@@ -370,7 +406,7 @@ describe('refused before it reaches the upstream:', () => {
 
   it('bytes that are no UTF-8', async () => {
     const [start, end] = ['{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":"', '"}}'];
-    using wire = new Raw();
+    using wire = new RawConnection(host);
     const fields = head(
       'POST /mcp HTTP/1.1',
       'Host: HOST',
@@ -386,7 +422,7 @@ describe('refused before it reaches the upstream:', () => {
   });
 
   it('CONNECT, by closing the connection', async () => {
-    using wire = new Raw();
+    using wire = new RawConnection(host);
     wire.write(head('CONNECT example.com:443 HTTP/1.1', 'Host: HOST'));
     await wire.closed();
     expect(seen).toEqual([]);
@@ -408,6 +444,12 @@ const served: readonly { readonly name: string; readonly raw: string; readonly c
     name: 'an absolute target of ours with a foreign Host, which is to be ignored',
     raw: post(PING).replace('POST /mcp', 'POST http://HOST/mcp?a=1').replace('Host: HOST', 'Host: evil.example'),
   },
+  { name: 'empty lines before it', raw: `\r\n\r\n${post(PING)}` },
+  { name: 'fields named like members of objects', raw: post(PING, '__proto__: x', 'constructor: y') },
+  {
+    name: 'members named like those of objects',
+    raw: post('{"jsonrpc":"2.0","id":7,"method":"ping","params":{"__proto__":{"a":1},"constructor":1}}'),
+  },
   { name: 'two equal fields that are no list', raw: post(PING, 'X-A: 1', 'X-A: 1') },
   { name: 'chunks with an extension and a trailer', raw: chunked(`28;a=b\r\n${PING}\r\n0\r\nX-Trailer: 1\r\n\r\n`) },
   { name: 'HTTP/1.0', raw: post(PING).replace('HTTP/1.1', 'HTTP/1.0'), closes: true },
@@ -427,7 +469,7 @@ const served: readonly { readonly name: string; readonly raw: string; readonly c
 
 describe('served once:', () => {
   it.each(served)('$name', async ({ raw, closes = false }) => {
-    using wire = new Raw();
+    using wire = new RawConnection(host);
     wire.write(raw);
     const answer = await wire.answer();
     expect(answer?.status).toBe(200);
@@ -441,7 +483,7 @@ describe('served once:', () => {
   });
 
   it('pipelined requests, in order, with a refused one among them', async () => {
-    using wire = new Raw();
+    using wire = new RawConnection(host);
     wire.write(post(PING) + post('{') + post(PING));
     const answers = [await wire.answer(), await wire.answer(), await wire.answer()];
     expect(answers.map((answer) => answer?.status)).toEqual([200, 400, 200]);
@@ -449,7 +491,7 @@ describe('served once:', () => {
   });
 
   it('a request whose client waits to be told to go on', async () => {
-    using wire = new Raw();
+    using wire = new RawConnection(host);
     wire.write(head('POST /mcp HTTP/1.1', 'Host: HOST', JSON_TYPE, ACCEPT, lengthOf(PING), 'Expect: 100-continue'));
     expect((await wire.answer())?.status).toBe(100);
     wire.write(PING);
@@ -457,7 +499,7 @@ describe('served once:', () => {
   });
 
   it('with the fields of the connection left out, those that Connection names too, both ways', async () => {
-    using wire = new Raw();
+    using wire = new RawConnection(host);
     wire.write(
       post(
         PING,

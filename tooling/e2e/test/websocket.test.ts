@@ -46,8 +46,7 @@ describe('clients', () => {
     const progress: number[] = [];
     const options = { onprogress: (step: { progress: number }) => void progress.push(step.progress) };
     await client.callTool({ name: 'progress', arguments: { steps: 4, delayMs: 5 } }, undefined, options);
-    // SDK v1 drops a notification that it reads in one piece with the answer (docs/discoveries/002).
-    expect(progress.slice(0, 3)).toEqual([1, 2, 3]);
+    expect(progress).toEqual([1, 2, 3, 4]);
     await expect(call(client, 'crash', { code: 3 })).rejects.toThrow(/code 3/);
     expect(await call(client, 'pid')).toMatch(/^\d+$/);
     await client.close();

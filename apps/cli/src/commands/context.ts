@@ -9,9 +9,10 @@ import type { Host } from '../host.js';
 import { createLog } from '../log.js';
 import { type CommandName, flagOf } from '../options/option.js';
 import { SPECS, specsOf } from '../options/table.js';
-import type { Io, Stack } from '../stack/contract.js';
+import type { Io, ProxyConfig, Stack } from '../stack/contract.js';
 import { commandPath } from './define.js';
 import { type Operands, readFlags } from './flags.js';
+import { reloadWeights } from './reload-weights.js';
 
 /** What all commands of one run share. */
 export class CommandContext {
@@ -60,11 +61,22 @@ export class CommandContext {
   }
 
   /** Runs what lasts until it is told to stop, and takes its exit code. */
-  async serve(settings: Settings, run: (stack: Stack, io: Io) => Promise<number>): Promise<void> {
+  async serve(
+    settings: Settings,
+    run: (stack: Stack, io: Io) => Promise<number>,
+    read?: () => Pick<ProxyConfig, 'targets'>,
+  ): Promise<void> {
     const { host } = this;
     const log = this.log(settings);
     for (const warning of this.warnings()) log.warn({}, warning);
-    using stopping = host.stopping({ drainMs: settings.get('drain-timeout'), log });
+    // Only what the file says can be another one the next time it is read.
+    const reloads = settings.section('upstreams') === undefined ? undefined : read;
+    const weights = reloads === undefined ? undefined : reloadWeights(reloads, log);
+    using stopping = host.stopping({
+      drainMs: settings.get('drain-timeout'),
+      log,
+      ...(weights === undefined ? {} : { reload: weights.reload }),
+    });
     const stack = await host.stack();
     const { env, cwd } = host;
     this.exitCode = await run(stack, {
@@ -72,6 +84,7 @@ export class CommandContext {
       tell: (text) => host.err(text.endsWith('\n') ? text : `${text}\n`),
       log,
       stop: stopping.signal,
+      ...(weights === undefined ? {} : { onWeights: weights.onWeights }),
       env,
       cwd,
     });

@@ -4,7 +4,7 @@ import { optionalTargets } from '../config/effective.js';
 import { CONFIG_FILE, loadConfig } from '../config/load.js';
 import type { Settings } from '../config/settings.js';
 import type { Finding } from '../doctor/findings.js';
-import { EXIT } from '../errors.js';
+import { CliError, EXIT } from '../errors.js';
 import { specsOf } from '../options/table.js';
 import { type CommandContext, configFlag } from './context.js';
 import { describe } from './define.js';
@@ -61,11 +61,26 @@ async function* examine(
     const path = resolve(host.cwd, record);
     yield directoryFinding('record', path.endsWith('.tape.jsonl') ? dirname(path) : path);
   }
-  const targets = optionalTargets(settings, host);
+  const targets = targetsOf(settings, host);
   if (targets === undefined) return;
+  if ('verdict' in targets) {
+    yield targets;
+    return;
+  }
   const { targetFinding } = await import('../doctor/target-finding.js');
   const headers = Object.fromEntries(settings.get('header').map(({ name, value }) => [name, value]));
   for (const target of targets) {
     yield await targetFinding({ target, headers, connectTimeoutMs: settings.get('connect-timeout') });
+  }
+}
+
+/** The servers to talk to, or why they cannot be. */
+function targetsOf(settings: Settings, host: CommandContext['host']): ReturnType<typeof optionalTargets> | Finding {
+  try {
+    return optionalTargets(settings, host);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    const subject = settings.get('command').length > 0 ? 'command' : 'upstream';
+    return { subject, verdict: 'fail', text: error.message };
   }
 }

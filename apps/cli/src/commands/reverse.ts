@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { recordConfig, reverseConfig } from '../config/effective.js';
+import type { Settings } from '../config/settings.js';
 import { specsOf } from '../options/table.js';
+import type { ReverseConfig } from '../stack/contract.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags } from './flags.js';
@@ -19,9 +21,11 @@ export function addReverse(program: Command, context: CommandContext): void {
     ],
   });
   addFlags(command, specsOf('reverse')).action(async () => {
-    const settings = context.settings('reverse', command, { words: context.wordsAfterDashes(command) });
+    const read = (): Settings => context.settings('reverse', command, { words: context.wordsAfterDashes(command) });
+    const settings = read();
     const config = reverseConfig(settings, context.host);
-    await context.serve(settings, (stack, io) => stack.runReverse(config, io));
+    const again = (): ReverseConfig => reverseConfig(read(), context.host);
+    await context.serve(settings, (stack, io) => stack.runReverse(config, io), again);
   });
 }
 

@@ -1,25 +1,12 @@
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { problemsError } from '../errors.js';
 import { isLoopback } from '../options/network-types.js';
-import type {
-  AccessConfig,
-  CommandTarget,
-  LimitsConfig,
-  ProxyConfig,
-  RecordingConfig,
-  ReverseConfig,
-  Targets,
-} from '../stack/contract.js';
-import {
-  type Checked,
-  checkCommand,
-  checkDirectory,
-  checkInterceptor,
-  checkRecordPath,
-  checkTokenFile,
-} from './checks.js';
+import type { AccessConfig, LimitsConfig, ProxyConfig, RecordingConfig, ReverseConfig } from '../stack/contract.js';
+import { type Checked, checkInterceptor, checkRecordPath, checkTokenFile } from './checks.js';
 import type { Environment } from './environment.js';
-import { placeOf, type Settings } from './settings.js';
+import { protectionOf } from './protection.js';
+import type { Settings } from './settings.js';
+import { type Topology, topologyOf } from './topology.js';
 
 /** Where the command runs. */
 export interface Place {
@@ -55,49 +42,19 @@ export class Build {
     return instead;
   }
 
-  targets(): Targets | undefined {
-    const [command, ...args] = this.settings.get('command');
-    if (command !== undefined) return [this.#command(command, args)];
-    const [first, ...rest] = this.settings.get('upstream');
-    if (first === undefined) return undefined;
-    const names = new Set([first.name]);
-    for (const { name } of rest) {
-      if (names.has(name))
-        this.problem(`${this.settings.where('upstream')}: ${name} is there twice: give each upstream once`);
-      names.add(name);
-    }
-    return [first, ...rest];
+  topology(): Topology | undefined {
+    return topologyOf(this);
   }
 
-  #command(command: string, args: readonly string[]): CommandTarget {
-    const given = this.settings.get('cwd');
-    const base = this.place.cwd;
-    const cwd =
-      given === undefined ? base : this.checked(checkDirectory(given, base, this.settings.where('cwd')), base);
-    const env = this.#variables();
-    const path = env['PATH'] ?? this.place.env['PATH'];
-    const { where } = this.settings.setting('command').origin;
-    const found = checkCommand(command, { cwd, path, platform: process.platform });
-    if ('problem' in found)
+  #warm(): number {
+    const { settings } = this;
+    const warm = settings.get('warm');
+    const max = settings.get('max-children');
+    if (warm > max)
       this.problem(
-        where === placeOf(this.settings.setting('command').spec)
-          ? found.problem
-          : `${where}: command: ${found.problem}`,
+        `${settings.where('warm')}: ${warm} are more children than --max-children allows (${max}): raise it`,
       );
-    return { kind: 'command', name: basename(command), command, args, cwd, env };
-  }
-
-  #variables(): Record<string, string> {
-    const variables: Record<string, string> = {};
-    for (const { name, value } of this.settings.get('env')) {
-      const passed = value ?? this.place.env[name];
-      if (passed === undefined)
-        this.problem(
-          `${this.settings.where('env')}: ${name} is not set here, so it cannot be passed on: write ${name}=value`,
-        );
-      else variables[name] = passed;
-    }
-    return variables;
+    return warm;
   }
 
   recording(given: string, where: string): RecordingConfig {
@@ -115,17 +72,18 @@ export class Build {
   listening(): Pick<ReverseConfig, 'listen' | 'path' | 'access'> {
     const { settings } = this;
     const path = settings.get('path');
-    if (/^\/(health|metrics)(\/|$)/.test(path)) {
-      this.problem(
-        `${settings.where('path')}: ${path} is where health and metrics are: choose another path, such as /mcp`,
-      );
-    }
-    if (/^\/(sse|message)\/?$/.test(path)) {
-      this.problem(
-        `${settings.where('path')}: ${path} is where the legacy HTTP+SSE pair is: choose another path, such as /mcp`,
-      );
-    }
+    this.checkPath(path, settings.where('path'));
     return { listen: settings.get('listen'), path, access: this.#access(path) };
+  }
+
+  /** Whether clients can be served at a path. */
+  checkPath(path: string, where: string): void {
+    const taken = /^\/(health|metrics)(\/|$)/.test(path)
+      ? 'health and metrics are'
+      : /^\/(sse|message)\/?$/.test(path)
+        ? 'the legacy HTTP+SSE pair is'
+        : undefined;
+    if (taken !== undefined) this.problem(`${where}: ${path} is where ${taken}: choose another path, such as /mcp`);
   }
 
   #access(path: string): AccessConfig {
@@ -140,6 +98,12 @@ export class Build {
       this.problem(
         `${settings.where('forward-authorization')}: with a token of the proxy's own (${settings.where(file === undefined ? 'token' : 'token-file')}) ` +
           "the client's Authorization is for the proxy and must not go on: drop one, or give the upstream its token with --header",
+      );
+    }
+    if (settings.get('forward-authorization') && settings.get('header').some(({ name }) => name === 'authorization')) {
+      this.problem(
+        `${settings.where('forward-authorization')}: the upstream gets the Authorization of ${settings.where('header')} instead ` +
+          "of the client's: drop one",
       );
     }
     const { host } = settings.get('listen');
@@ -174,11 +138,11 @@ export class Build {
     };
   }
 
-  proxy(targets: Targets, recording: RecordingConfig | undefined): ProxyConfig {
+  proxy(topology: Topology, recording: RecordingConfig | undefined): ProxyConfig {
     const { settings, place } = this;
     const store = settings.get('store');
     return {
-      targets,
+      ...topology,
       recording,
       upstream: {
         headers: Object.fromEntries(settings.get('header').map(({ name, value }) => [name, value])),
@@ -187,10 +151,16 @@ export class Build {
         firstByteTimeoutMs: settings.get('first-byte-timeout'),
         onLoss: settings.get('on-upstream-loss'),
         bridge: settings.get('bridge'),
+        bridgeHoldMs: settings.get('bridge-hold'),
+        maxBridgeQuestions: settings.get('max-bridge-questions'),
+        maxBridgeSessions: settings.get('max-bridge-sessions'),
       },
       children: {
         isolation: settings.get('isolation'),
         max: settings.get('max-children'),
+        maxPerCredential: settings.get('max-children-per-credential') || settings.get('max-children'),
+        maxAgeMs: settings.get('max-child-age') || Number.POSITIVE_INFINITY,
+        warm: this.#warm(),
         maxQueue: settings.get('max-queue'),
         queueTimeoutMs: settings.get('queue-timeout'),
         maxLine: settings.get('max-line'),
@@ -206,6 +176,7 @@ export class Build {
           totalBytes: settings.get('resume-total'),
         },
       },
+      protection: protectionOf(settings),
       limits: this.limits(),
       interceptors: this.interceptors(),
       keepAliveMs: settings.get('keep-alive'),

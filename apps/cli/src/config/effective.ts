@@ -1,14 +1,15 @@
-import type { RecordStdioConfig, ReplayConfig, ReverseConfig, Targets } from '../stack/contract.js';
+import type { CommandTarget, RecordStdioConfig, ReplayConfig, ReverseConfig, Targets } from '../stack/contract.js';
 import { Build, type Place } from './build.js';
 import { checkTape } from './checks.js';
 import type { Settings } from './settings.js';
+import type { Topology } from './topology.js';
 
 /** The configuration of `reverse`. Throws one `CliError` that lists everything that does not fit together. */
 export function reverseConfig(settings: Settings, place: Place): ReverseConfig {
   const build = new Build(settings, place);
   const given = settings.get('record');
   const recording = given === undefined ? undefined : build.recording(given, settings.where('record'));
-  return build.done(() => ({ ...build.proxy(targetsOf(build, 'reverse'), recording), ...build.listening() }));
+  return build.done(() => ({ ...build.proxy(topologyFor(build, 'reverse'), recording), ...build.listening() }));
 }
 
 /** The configuration of `record`. */
@@ -24,7 +25,7 @@ export function recordConfig(
   const recording = build.recording(given ?? '', settings.where('out'));
   const stdio = settings.get('stdio');
   return build.done(() => {
-    const proxy = { ...build.proxy(targetsOf(build, 'record --out session.tape.jsonl'), recording), recording };
+    const proxy = { ...build.proxy(topologyFor(build, 'record --out session.tape.jsonl'), recording), recording };
     return stdio ? { stdio, config: proxy } : { stdio, config: { ...proxy, ...build.listening() } };
   });
 }
@@ -52,13 +53,13 @@ export function replayConfig(settings: Settings, place: Place): ReplayConfig {
 /** The server to talk to; `undefined` when none is configured. Used by `doctor`, which can do without. */
 export function optionalTargets(settings: Settings, place: Place): Targets | undefined {
   const build = new Build(settings, place);
-  return build.done(() => build.targets());
+  return build.done(() => build.topology())?.targets;
 }
 
 /** What is wrong with the settings, a server to talk to apart. For `config check`. */
 export function crossProblems(settings: Settings, place: Place): readonly string[] {
   const build = new Build(settings, place);
-  build.targets();
+  build.topology();
   for (const name of ['record', 'out'] as const) {
     const given = settings.get(name);
     if (given !== undefined) build.recording(given, settings.where(name));
@@ -68,9 +69,9 @@ export function crossProblems(settings: Settings, place: Place): readonly string
   return build.problems;
 }
 
-function targetsOf(build: Build, command: string): Targets {
-  const targets = build.targets();
-  if (targets !== undefined) return targets;
+function topologyFor(build: Build, command: string): Topology {
+  const topology = build.topology();
+  if (topology !== undefined) return topology;
   if (build.problems.length === 0) {
     build.problem(
       'no server to talk to: give --upstream <url>, or a command after --\n' +
@@ -78,5 +79,7 @@ function targetsOf(build: Build, command: string): Targets {
     );
   }
   // Never used: the problem is thrown before the configuration leaves.
-  return [{ kind: 'command', name: '', command: '', args: [], cwd: build.place.cwd, env: {} }];
+  const nothing: CommandTarget = { kind: 'command', name: '', command: '', args: [], cwd: build.place.cwd, env: {} };
+  const group = { name: '', members: [], balance: 'round-robin', hashOn: 'credential', slowStartMs: 0 } as const;
+  return { targets: [nothing], groups: [group], routes: [] };
 }

@@ -1,14 +1,23 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
 import type { OptionSpec } from '../options/option.js';
 import { SPECS, specOf } from '../options/table.js';
+import { SECTION_SPECS, type SectionSpec, sectionOf } from '../sections/sections.js';
 import { didYouMean } from './nearest.js';
-import { parseEntry, type RawEntries, type RawEntry, type RawItem } from './source.js';
+import {
+  parseEntry,
+  type RawEntries,
+  type RawEntry,
+  type RawItem,
+  type SectionEntries,
+  type SectionEntry,
+} from './source.js';
 
 /** A configuration file as read. `entries` holds only what is right; `problems` names place, key and remedy of the rest. */
 export interface ConfigFile {
   /** As the user named it. */
   readonly name: string;
   readonly entries: RawEntries;
+  readonly sections: SectionEntries;
   readonly problems: readonly string[];
 }
 
@@ -27,21 +36,28 @@ export function readConfig(name: string, text: string): ConfigFile {
   if (broken !== undefined) {
     // What follows the first syntax error is mostly its consequence.
     const { line, col } = lines.linePos(broken.pos[0]);
-    return { name, entries: new Map(), problems: [`${name}:${brokenPlace(text, line, col)}: ${syntaxText(broken)}`] };
+    return {
+      name,
+      entries: new Map(),
+      sections: new Map(),
+      problems: [`${name}:${brokenPlace(text, line, col)}: ${syntaxText(broken)}`],
+    };
   }
   const root = document.contents;
-  if (root === null || (isScalar(root) && root.value === null)) return { name, entries: new Map(), problems: [] };
+  if (root === null || (isScalar(root) && root.value === null))
+    return { name, entries: new Map(), sections: new Map(), problems: [] };
   if (!isMap(root)) {
     const problem = `${at(root.range[0])}: the file must hold "key: value" lines, such as "listen: 127.0.0.1:8787"`;
-    return { name, entries: new Map(), problems: [problem] };
+    return { name, entries: new Map(), sections: new Map(), problems: [problem] };
   }
   const reader = new EntryReader(at);
   for (const pair of root.items) reader.read(pair as Pair<Node, Node | null>);
-  return { name, entries: reader.entries, problems: reader.problems };
+  return { name, entries: reader.entries, sections: reader.sections, problems: reader.problems };
 }
 
 class EntryReader {
   readonly entries = new Map<string, RawEntry>();
+  readonly sections = new Map<string, SectionEntry>();
   readonly problems: string[] = [];
   readonly #at: (offset: number) => string;
 
@@ -54,9 +70,11 @@ class EntryReader {
     const keyAt = this.#at(pair.key.range?.[0] ?? 0);
     const spec = specOf(key);
     if (spec === undefined) {
+      const section = sectionOf(key);
+      if (section !== undefined) return this.#section(section, pair.value);
       const near = didYouMean(
         key,
-        SPECS.map((candidate) => candidate.name),
+        [...SPECS, ...SECTION_SPECS].map((candidate) => candidate.name),
       );
       this.problems.push(`${keyAt}: unknown key "${key}"${near}`);
       return;
@@ -70,6 +88,13 @@ class EntryReader {
     const { problems } = parseEntry(spec, entry);
     if (problems.length > 0) this.problems.push(...problems);
     else this.entries.set(spec.name, entry);
+  }
+
+  #section({ name, shape }: SectionSpec, node: Node | null): void {
+    if (node === null || (isScalar(node) && node.value === null)) return;
+    const at = (place: Node): string => this.#at(place.range?.[0] ?? 0);
+    const value = shape.read(node, name, { at, problem: (line) => this.problems.push(line) });
+    if (value !== undefined) this.sections.set(name, { value, origin: { source: 'file', where: at(node) } });
   }
 
   #items(spec: OptionSpec, node: Node): RawItem[] | undefined {

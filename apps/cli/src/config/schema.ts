@@ -1,16 +1,24 @@
 import type { OptionSpec } from '../options/option.js';
 import type { JsonSchema } from '../options/option-type.js';
 import { SPECS } from '../options/table.js';
+import { SECTION_SPECS } from '../sections/sections.js';
 
 /** The JSON Schema (draft-07) of the configuration file, for editors. */
 export function configSchema(): JsonSchema {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Shadowcat configuration',
-    description: 'shadowcat.yaml: every option of the command line, without its leading dashes.',
+    description:
+      'shadowcat.yaml: every option of the command line, without its leading dashes, and what needs more than an option.',
     type: ['object', 'null'],
     additionalProperties: false,
-    properties: Object.fromEntries(SPECS.map((spec) => [spec.name, propertyOf(spec)])),
+    properties: Object.fromEntries([
+      ...SPECS.map((spec) => [spec.name, propertyOf(spec)]),
+      ...SECTION_SPECS.map(({ name, help, shape }) => [
+        name,
+        { description: sentence(help), anyOf: [shape.schema, { type: 'null' }] },
+      ]),
+    ]),
   };
 }
 

@@ -1,8 +1,9 @@
 import { flagOf, type OptionSpec, variableOf } from '../options/option.js';
 import { type OptionName, SPECS, type Values } from '../options/table.js';
+import type { Sections } from '../sections/sections.js';
 import { type Environment, readEnvironment } from './environment.js';
 import type { ConfigFile } from './file.js';
-import { type Origin, parseEntry, type RawEntries, type RawEntry } from './source.js';
+import { type Origin, parseEntry, type RawEntries, type RawEntry, type SectionEntries } from './source.js';
 
 /** One option's effective value and where it came from. */
 export interface Setting {
@@ -15,9 +16,25 @@ export interface Setting {
 /** The effective values of a command's options. */
 export class Settings {
   readonly #settings: ReadonlyMap<string, Setting>;
+  readonly #sections: SectionEntries;
 
-  constructor(settings: ReadonlyMap<string, Setting>) {
+  constructor(settings: ReadonlyMap<string, Setting>, sections: SectionEntries = new Map()) {
     this.#settings = settings;
+    this.#sections = sections;
+  }
+
+  /** What the file says about a section, if the command has it and nothing from a higher source stands in its place. */
+  section<N extends keyof Sections>(name: N): Sections[N] {
+    return this.#sections.get(name)?.value as Sections[N];
+  }
+
+  /** Where a section is, for messages. */
+  whereSection(name: keyof Sections): string {
+    return `${this.#sections.get(name)?.origin.where ?? 'the configuration'}: ${name}`;
+  }
+
+  sections(): SectionEntries {
+    return this.#sections;
   }
 
   /** The value of an option; its default when the command that runs does not have the option. */
@@ -67,7 +84,19 @@ export function resolveSettings(
     settings.set(spec.name, settingOf(spec, entry, problems));
   }
   problems.push(...settleRivals(settings));
-  return { settings: new Settings(settings), problems };
+  return { settings: new Settings(settings, sectionsOf(specs, settings, sources.file)), problems };
+}
+
+/** Servers that a flag or a variable names stand in the place of all that the file says about servers and groups of them. */
+function sectionsOf(
+  specs: readonly OptionSpec[],
+  settings: ReadonlyMap<string, Setting>,
+  file: ConfigFile | undefined,
+): SectionEntries {
+  const targets = ['upstream', 'command'];
+  if (file === undefined || !specs.some((spec) => targets.includes(spec.name))) return new Map();
+  const replaced = targets.some((name) => RANK[settings.get(name)?.origin.source ?? 'default'] > RANK.file);
+  return replaced ? new Map() : file.sections;
 }
 
 function settingOf(spec: OptionSpec, entry: RawEntry | undefined, problems: string[]): Setting {

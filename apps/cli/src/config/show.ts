@@ -1,6 +1,8 @@
 import { stringify } from 'yaml';
+import { SECTION_SPECS } from '../sections/sections.js';
 import { textTable } from '../text-table.js';
 import type { Setting, Settings } from './settings.js';
+import type { Origin } from './source.js';
 
 export type ShowFormat = 'table' | 'json' | 'yaml';
 
@@ -9,8 +11,13 @@ export function showSettings(settings: Settings, format: ShowFormat): string {
   const shown = [...settings.all()].map((setting) => ({
     name: setting.spec.name,
     value: shownValue(setting),
-    origin: setting.origin.source === 'default' ? 'default' : `${setting.origin.source} ${setting.origin.where}`,
+    origin: originText(setting.origin),
   }));
+  for (const { name, shape } of SECTION_SPECS) {
+    const entry = settings.sections().get(name);
+    const value = entry === undefined ? null : shape.show(entry.value);
+    shown.push({ name, value, origin: originText(entry?.origin) });
+  }
   if (format === 'table')
     return textTable(
       ['OPTION', 'VALUE', 'FROM'],
@@ -33,7 +40,22 @@ function shownValue({ spec, value }: Setting): unknown {
   return Array.isArray(value) ? value.map(show) : show(value);
 }
 
+function originText(origin: Origin | undefined): string {
+  return origin === undefined || origin.source === 'default' ? 'default' : `${origin.source} ${origin.where}`;
+}
+
+/** On one line; what a section holds in YAML's short form. */
 function textOf(value: unknown): string {
+  if (isStructure(value)) {
+    const items = Array.isArray(value)
+      ? value
+      : Object.entries(value as object).map(([name, one]) => ({ [name]: one }));
+    return items.map((item) => stringify(item, { collectionStyle: 'flow', lineWidth: 0 }).trim()).join(' ');
+  }
   if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
   return Array.isArray(value) ? value.join(' ') : String(value);
+}
+
+function isStructure(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (!Array.isArray(value) || typeof value[0] === 'object');
 }

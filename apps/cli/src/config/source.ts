@@ -21,6 +21,14 @@ export interface RawEntry {
 /** What one source says, by option name. */
 export type RawEntries = ReadonlyMap<string, RawEntry>;
 
+/** What the file says about a section, read and right. */
+export interface SectionEntry {
+  readonly origin: Origin;
+  readonly value: unknown;
+}
+
+export type SectionEntries = ReadonlyMap<string, SectionEntry>;
+
 /** Parsed values of an entry, and what is wrong with those that have none. */
 export function parseEntry(spec: OptionSpec, entry: RawEntry): { values: unknown[]; problems: string[] } {
   const values: unknown[] = [];

@@ -2,6 +2,7 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { OptionSpec } from '../options/option.js';
 import { SPECS } from '../options/table.js';
+import { SECTION_SPECS } from '../sections/sections.js';
 import { sentence } from './schema.js';
 
 const SHIPPED_SCHEMA = fileURLToPath(new URL('../../schema/shadowcat.schema.json', import.meta.url));
@@ -30,6 +31,11 @@ export function configTemplate(schema: string): string {
     if (spec.group !== group) lines.push('', `# --- ${spec.group} ---`);
     group = spec.group;
     lines.push('', ...wrap(sentence(spec.help), 118).map((line) => `# ${line}`), `# ${spec.name}: ${sampleOf(spec)}`);
+  }
+  lines.push('', '# --- Groups of servers ---');
+  for (const { help, example } of SECTION_SPECS) {
+    const text = [...wrap(sentence(help), 118), ...example.split('\n')];
+    lines.push('', ...text.map((line) => `# ${line}`));
   }
   return `${lines.join('\n')}\n`;
 }

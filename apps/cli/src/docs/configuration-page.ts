@@ -1,6 +1,7 @@
 import { sentence } from '../config/schema.js';
 import type { OptionSpec } from '../options/option.js';
 import { SPECS } from '../options/table.js';
+import { SECTION_SPECS } from '../sections/sections.js';
 
 const HEAD = `# Configuration
 
@@ -46,7 +47,25 @@ export function configurationPage(): string {
     const rows = specs.map((spec) => `| ${rowOf(spec).join(' | ')} |`);
     return `## ${group}\n\n| key | value | default | commands | |\n|---|---|---|---|---|\n${rows.join('\n')}\n`;
   });
-  return `${HEAD}\n${sections.join('\n')}`;
+  return `${HEAD}\n${sections.join('\n')}\n${sectionsText()}`;
+}
+
+const SECTIONS_HEAD = `## Groups of servers
+
+These keys are in the file only, since they hold more than one value. A flag or a variable that names servers (\`--upstream\`, a
+command) stands in the place of all three.
+`;
+
+function sectionsText(): string {
+  const parts = SECTION_SPECS.map(({ name, help, example, keys }) => {
+    const rows = Object.entries(keys).map(
+      ([key, { help: text, shape }]) =>
+        `| \`${key}\` | ${shape.label.replaceAll('|', '\\|')} | ${text.replaceAll('|', '\\|')}. |`,
+    );
+    const yaml = `\`\`\`yaml\n${example}\n\`\`\``;
+    return `### ${name}\n\n<a id="${name}"></a>${sentence(help)}\n\n${yaml}\n\n| key | value | |\n|---|---|---|\n${rows.join('\n')}\n`;
+  });
+  return [SECTIONS_HEAD, ...parts].join('\n');
 }
 
 function rowOf(spec: OptionSpec): string[] {

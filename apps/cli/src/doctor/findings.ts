@@ -1,6 +1,6 @@
-import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { nodeProblem } from '../node-version.js';
 import type { ListenAddress } from '../stack/contract.js';
 
@@ -45,7 +45,8 @@ export function directoryFinding(subject: string, directory: string): Finding {
   let existing = directory;
   while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
   try {
-    accessSync(existing, constants.W_OK | constants.X_OK);
+    // Tried and not asked for: that a place may be written to does not say that it can be.
+    rmdirSync(mkdtempSync(join(existing, '.shadowcat-doctor-')));
   } catch {
     return { subject, verdict: 'fail', text: `${existing} cannot be written to by this user` };
   }

@@ -1,4 +1,12 @@
-import { type JsonObject, LEGACY_VERSIONS, META_VERSION, MODERN } from '@shadowcat/wire';
+import {
+  type JsonObject,
+  LEGACY_VERSIONS,
+  META_CLIENT_CAPABILITIES,
+  META_CLIENT_INFO,
+  META_SERVER_INFO,
+  META_VERSION,
+  MODERN,
+} from '@shadowcat/wire';
 import { type Dialogue, isObject, RpcRefusal } from './dialogue.js';
 
 /** What a server says about itself. */
@@ -11,7 +19,6 @@ export interface ServerFacts {
 }
 
 const CLIENT = { name: 'shadowcat-doctor', version: '1' };
-const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
 
 /** Lists longer than this are counted no further. */
 const MAX_PAGES = 100;
@@ -19,8 +26,8 @@ const MAX_PAGES = 100;
 /** Every modern request says this (2026-07-28, "Request metadata"). */
 const MODERN_META: JsonObject = {
   [META_VERSION]: MODERN,
-  'io.modelcontextprotocol/clientInfo': CLIENT,
-  'io.modelcontextprotocol/clientCapabilities': {},
+  [META_CLIENT_INFO]: CLIENT,
+  [META_CLIENT_CAPABILITIES]: {},
 };
 
 /** Opens a conversation as clients do, the legacy way first, and counts the tools. */
@@ -51,7 +58,7 @@ async function modern(dialogue: Dialogue): Promise<ServerFacts> {
   const answer = await dialogue.ask('server/discover', { _meta: MODERN_META });
   const meta = isObject(answer['_meta']) ? answer['_meta'] : {};
   return {
-    ...nameOf(answer['serverInfo'] ?? meta[SERVER_INFO]),
+    ...nameOf(answer['serverInfo'] ?? meta[META_SERVER_INFO]),
     protocolVersion: MODERN,
     tools: hasTools(answer) ? await countTools(dialogue, { _meta: MODERN_META }) : undefined,
   };

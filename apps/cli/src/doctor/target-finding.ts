@@ -1,5 +1,5 @@
 import { ProxyError, silentLog } from '@shadowcat/kernel';
-import { httpUpstream } from '@shadowcat/transport-http';
+import { httpUpstream, openSsePair } from '@shadowcat/transport-http';
 import { openChild } from '@shadowcat/transport-stdio';
 import { openSocket } from '@shadowcat/transport-ws';
 import type { CommandTarget, UpstreamConfig, UrlTarget } from '../stack/contract.js';
@@ -61,7 +61,6 @@ async function dial(options: TargetOptions, signal: AbortSignal): Promise<Dialog
     const dialogue = httpDialogue(upstream, signal);
     return { ...dialogue, close: () => dialogue.close().finally(() => upstream.close()) };
   }
-  if (target.transport === 'ws')
-    return lineDialogue(await openSocket({ url: target.url, headers, connectTimeoutMs }, components, signal));
-  throw new ProxyError('internal', 'the legacy HTTP+SSE pair cannot be checked; start `shadowcat reverse` to see');
+  const open = target.transport === 'ws' ? openSocket : openSsePair;
+  return lineDialogue(await open({ url: target.url, headers, connectTimeoutMs }, components, signal));
 }

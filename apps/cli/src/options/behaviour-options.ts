@@ -1,4 +1,5 @@
 import { EVERY, PROXY, SERVE, TARGET } from './audience.js';
+import { balancePolicy, hashKey } from './balance-types.js';
 import { many, one } from './option.js';
 import { header, storeUrl } from './pair-types.js';
 import { duration, flag, int, oneOf, size, text } from './scalar-types.js';
@@ -25,7 +26,7 @@ export const SESSION_OPTIONS = [
     fallback: '30m',
     group: 'Sessions',
     commands: PROXY,
-    help: 'how long a session lives without traffic',
+    help: 'how long a session, or a child that nobody uses, lives without traffic',
   }),
   one({
     name: 'max-sessions',
@@ -85,6 +86,30 @@ export const CHILDREN_OPTIONS = [
     group: 'Children',
     commands: PROXY,
     help: 'children at the same time',
+  }),
+  one({
+    name: 'max-children-per-credential',
+    type: int({ min: 0, max: 10_000 }),
+    fallback: '0',
+    group: 'Children',
+    commands: PROXY,
+    help: 'children at the same time for the sessions of clients that send the same credential; 0: as many as --max-children',
+  }),
+  one({
+    name: 'max-child-age',
+    type: duration({ zero: true }),
+    fallback: '0',
+    group: 'Children',
+    commands: PROXY,
+    help: 'an older child is replaced as soon as nobody uses it, for servers that leak; 0: never',
+  }),
+  one({
+    name: 'warm',
+    type: int({ min: 0, max: 1000 }),
+    fallback: '0',
+    group: 'Children',
+    commands: PROXY,
+    help: 'children that are started before anybody asks, for servers that start slowly; they count for --max-children',
   }),
   one({
     name: 'max-queue',
@@ -160,6 +185,38 @@ export const UPSTREAM_OPTIONS = [
     group: 'Upstream',
     commands: PROXY,
     help: 'a client and an upstream of different eras of MCP: translate between them, or hand the refusal on',
+  }),
+  one({
+    name: 'bridge-hold',
+    type: duration(),
+    fallback: '5m',
+    group: 'Upstream',
+    commands: PROXY,
+    help: "how long a server's question waits for a client of the other era; then its call is cancelled",
+  }),
+  one({
+    name: 'balance',
+    type: balancePolicy,
+    fallback: 'round-robin',
+    group: 'Upstream',
+    commands: PROXY,
+    help: 'how upstreams share what is new, by their weights; weighted is another word for round-robin',
+  }),
+  one({
+    name: 'hash-on',
+    type: hashKey,
+    fallback: 'credential',
+    group: 'Upstream',
+    commands: PROXY,
+    help: 'with --balance hash: what is hashed, so that equal clients meet the same upstream',
+  }),
+  one({
+    name: 'slow-start',
+    type: duration({ zero: true }),
+    fallback: '0',
+    group: 'Upstream',
+    commands: PROXY,
+    help: 'how long an upstream that comes back takes to its whole share; 0: no time',
   }),
   many({
     name: 'interceptor',
@@ -267,6 +324,22 @@ export const LIMIT_OPTIONS = [
     group: 'Limits',
     commands: SERVE,
     help: 'how long a shutdown waits for requests in flight',
+  }),
+  one({
+    name: 'max-bridge-questions',
+    type: int({ min: 1, max: 100_000 }),
+    fallback: '1000',
+    group: 'Limits',
+    commands: PROXY,
+    help: 'questions of servers that wait for clients of the other era; more are refused to the server',
+  }),
+  one({
+    name: 'max-bridge-sessions',
+    type: int({ min: 1, max: 100_000 }),
+    fallback: '10000',
+    group: 'Limits',
+    commands: PROXY,
+    help: 'legacy sessions that are open at each upstream on behalf of modern clients; more requests are refused',
   }),
 ] as const;
 

@@ -13,7 +13,7 @@ export const TARGET_OPTIONS = [
     group: 'Target',
     commands: TARGET,
     rivals: ['command'],
-    help: 'address of an MCP server: http(s)://, ws(s)://, or sse+http(s):// for the legacy HTTP+SSE pair; repeatable',
+    help: 'address of an MCP server: http(s)://, ws(s)://, or sse+http(s):// for the legacy HTTP+SSE pair; name=address gives it a name; repeatable',
     example: 'http://localhost:3000/mcp',
   }),
   many({
@@ -33,6 +33,14 @@ export const TARGET_OPTIONS = [
     commands: TARGET,
     help: 'variable for the command: NAME=value, or NAME to pass it on; others than the basic ones are not passed; repeatable',
     example: 'LOG_LEVEL=debug',
+  }),
+  many({
+    name: 'env-file',
+    type: text('file'),
+    group: 'Target',
+    commands: TARGET,
+    help: 'file with such variables for the command, one a line; --env counts more, and later files more than earlier ones; repeatable',
+    example: '.env',
   }),
   maybe({
     name: 'cwd',

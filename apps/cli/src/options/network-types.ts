@@ -32,7 +32,9 @@ const URL_HINT = 'write a URL, as http://localhost:3000/mcp (also https, ws, wss
 /** The address of a server. */
 export const upstreamUrl: OptionType<UrlTarget> = {
   label: 'url',
-  parse(value) {
+  parse(given) {
+    // A name ends before the scheme does; no address has a = there.
+    const [, name, value = given] = /^([A-Za-z0-9][\w.-]{0,63})=(.*)$/s.exec(given) ?? [];
     const scheme = /^([a-z+]+):\/\//.exec(value)?.[1] ?? '';
     const plain = value.replace(/^sse\+/, '');
     if (!SCHEMES.includes(scheme) || !URL.canParse(plain)) throw badValue(value, 'a server address', URL_HINT);
@@ -42,16 +44,24 @@ export const upstreamUrl: OptionType<UrlTarget> = {
       throw badValue(url.host, 'usable with credentials in it', 'send them with --header "authorization: Basic …"');
     }
     const transport = scheme.startsWith('sse+') ? 'sse' : scheme.startsWith('ws') ? 'ws' : 'http';
-    return { kind: 'url', transport, name: `${transport === 'sse' ? 'sse+' : ''}${nameOf(url)}`, url: url.href };
+    return { kind: 'url', transport, name: name ?? addressName(transport, url), url: url.href };
   },
-  show: (target) => (target.transport === 'sse' ? `sse+${target.url}` : target.url),
-  conceal: (target) => (target.url.includes('?') ? `${target.name}?${CONCEALED}` : upstreamUrl.show(target)),
-  schema: { type: 'string', pattern: `^(${SCHEMES.join('|').replaceAll('+', '\\+')})://` },
+  show: (target) => `${namePrefix(target)}${target.transport === 'sse' ? 'sse+' : ''}${target.url}`,
+  conceal: (target) => {
+    const { transport, url } = target;
+    if (!url.includes('?')) return upstreamUrl.show(target);
+    return `${namePrefix(target)}${addressName(transport, new URL(url))}?${CONCEALED}`;
+  },
+  schema: { type: 'string', pattern: `^([A-Za-z0-9][\\w.-]*=)?(${SCHEMES.join('|').replaceAll('+', '\\+')})://` },
 };
 
 /** The query stays out of names: keys are passed in it. */
-function nameOf(url: URL): string {
-  return `${url.protocol}//${url.host}${url.pathname}`;
+function addressName(transport: UrlTarget['transport'], url: URL): string {
+  return `${transport === 'sse' ? 'sse+' : ''}${url.protocol}//${url.host}${url.pathname}`;
+}
+
+function namePrefix({ name, transport, url }: UrlTarget): string {
+  return name === addressName(transport, new URL(url)) ? '' : `${name}=`;
 }
 
 /** The path of an endpoint. */

@@ -12,6 +12,7 @@ export type Group =
   | 'Sessions'
   | 'Children'
   | 'Upstream'
+  | 'Protection'
   | 'Limits'
   | 'Logging';
 

@@ -41,6 +41,18 @@ export const int = (bounds: { readonly min: number; readonly max: number }): Opt
   schema: { type: 'integer', minimum: bounds.min, maximum: bounds.max },
 });
 
+/** A share, written in percent: `20` and `20%` are 0.2. The lowest one is `min` percent, the highest 100. */
+export const percent = ({ min }: { readonly min: number }): OptionType<number> => ({
+  label: 'percent',
+  parse(value) {
+    const number = Number(/^(\d{1,3}(?:\.\d{1,2})?)%?$/.exec(value)?.[1] ?? Number.NaN);
+    if (!(number >= min && number <= 100)) throw badValue(value, 'a percentage', `write ${min} to 100, as 20%`);
+    return number / 100;
+  },
+  show: (share) => `${Math.round(share * 10_000) / 100}%`,
+  schema: { type: ['string', 'number'], pattern: '^\\d{1,3}(\\.\\d{1,2})?%?$', minimum: min, maximum: 100 },
+});
+
 /** One of a few words. */
 export const oneOf = <const W extends string>(...words: readonly W[]): OptionType<W> => ({
   label: words.join('|'),

@@ -7,6 +7,7 @@ import {
 } from './behaviour-options.js';
 import { LISTENING_OPTIONS, RECORDING_OPTIONS, REPLAY_OPTIONS, TARGET_OPTIONS } from './connection-options.js';
 import type { CommandName, OptionSpec, ValueOf } from './option.js';
+import { PROTECTION_OPTIONS } from './protection-options.js';
 
 /** Every option there is, in the order in which help and documentation show them. */
 export const OPTIONS = [
@@ -17,6 +18,7 @@ export const OPTIONS = [
   ...SESSION_OPTIONS,
   ...CHILDREN_OPTIONS,
   ...UPSTREAM_OPTIONS,
+  ...PROTECTION_OPTIONS,
   ...LIMIT_OPTIONS,
   ...LOGGING_OPTIONS,
 ] as const;

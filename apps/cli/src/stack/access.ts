@@ -1,20 +1,24 @@
 import { timingSafeEqual } from 'node:crypto';
 import { headerOf, type Layer, ProxyError } from '@shadowcat/kernel';
 import { credentialSlot } from '@shadowcat/wire';
+import type { Subjects } from './adoption.js';
 import { fingerprint } from './system.js';
 
 /**
  * Who is it? Binds the exchange to its credential (`credentialSlot`), so that a session answers only the one who opened
- * it, and refuses whom {@link tokenRule} refuses.
+ * it, and refuses whom {@link tokenRule} refuses. Whom credentials name is noted in `subjects`, where sessions may change hands.
  */
-export function identify(token: string | undefined): Layer {
+export function identify(token: string | undefined, subjects?: Subjects): Layer {
   const problemWith = credentialRule(token);
   return (next) => (exchange) => {
     const authorization = headerOf(exchange.head.headers, 'authorization');
     const credential = authorization === undefined ? undefined : credentialOf(authorization);
     const problem = problemWith(credential);
     if (problem !== undefined) return Promise.reject(problem);
-    if (credential !== undefined) exchange.context.set(credentialSlot, credential);
+    if (credential !== undefined && authorization !== undefined) {
+      exchange.context.set(credentialSlot, credential);
+      subjects?.note(credential, authorization);
+    }
     return next(exchange);
   };
 }

@@ -1,4 +1,5 @@
 import type { Log } from '@shadowcat/kernel';
+import type { BalancePolicy, HashOn, RouteMatch } from '@shadowcat/upstream';
 
 /** Where the proxy listens. Port 0 lets the system pick one. */
 export interface ListenAddress {
@@ -7,21 +8,31 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** What a server of either kind may have. */
+interface AnyTarget {
+  /** Its share of what is new, relative to the others'. Default 1; 0: nothing new. */
+  readonly weight?: number;
+  /** Default 0; a higher number is used only while no member with a lower one is available. */
+  readonly priority?: number;
+}
+
 /** A server that is reached over the network. */
-export interface UrlTarget {
+export interface UrlTarget extends AnyTarget {
   readonly kind: 'url';
   /** `http`: Streamable HTTP; `ws`: WebSocket, subprotocol `mcp`; `sse`: the legacy HTTP+SSE pair. */
   readonly transport: 'http' | 'ws' | 'sse';
-  /** For people and for the store: the address as it was given. Unique among the targets, never with credentials. */
+  /** For people and for the store: its name, or the address as it was given. Unique among the targets, never with credentials. */
   readonly name: string;
   /** `http(s):` or `ws(s):`; the prefix `sse+` is gone. */
   readonly url: string;
+  /** Added to each request over those of all upstreams; names in lower case. Secret. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A server that is a command of ours, spoken to over its stdin and stdout. No shell is involved. */
-export interface CommandTarget {
+export interface CommandTarget extends AnyTarget {
   readonly kind: 'command';
-  /** For people: the command's base name. */
+  /** For people and for the store: its name, or the command's base name. Unique among the targets. */
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
@@ -29,10 +40,34 @@ export interface CommandTarget {
   readonly cwd: string;
   /** What the user adds to the allow-listed environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Its children alive at the same time, where that differs from what is said for all. */
+  readonly maxChildren?: number;
 }
 
-/** Either one command, or one or more addresses. */
-export type Targets = readonly [CommandTarget] | readonly [UrlTarget, ...UrlTarget[]];
+/** One server to send to. */
+export type Target = CommandTarget | UrlTarget;
+
+/** One or more servers, each with a name of its own. */
+export type Targets = readonly [Target, ...Target[]];
+
+/** Targets that can stand in for each other. */
+export interface GroupConfig {
+  readonly name: string;
+  /** Names of targets; at least one. */
+  readonly members: readonly string[];
+  readonly balance: BalancePolicy;
+  /** With `hash`: what equal clients have in common. */
+  readonly hashOn: HashOn;
+  /** How long a member that comes back takes to its whole share. 0: no time. */
+  readonly slowStartMs: number;
+}
+
+/** Where some requests go. */
+export interface RouteConfig {
+  readonly match: RouteMatch;
+  /** The name of a group. */
+  readonly to: string;
+}
 
 /** Who may talk to the listener. */
 export interface AccessConfig {
@@ -61,6 +96,12 @@ export interface UpstreamConfig {
   readonly onLoss: 'recover' | 'fail';
   /** Whether clients and targets that share no revision are translated for, or hear each other's refusal. */
   readonly bridge: 'auto' | 'off';
+  /** How long a server's question waits for its client where it is translated. */
+  readonly bridgeHoldMs: number;
+  /** Questions that wait at the same time; more are refused to the server. */
+  readonly maxBridgeQuestions: number;
+  /** Sessions that the bridge has open for modern clients, for each target. */
+  readonly maxBridgeSessions: number;
 }
 
 /** The pool of children. Also bounds the lines to WebSocket and legacy SSE upstreams. */
@@ -68,12 +109,59 @@ export interface ChildrenConfig {
   readonly isolation: 'session' | 'shared' | 'request';
   /** Children alive at the same time. */
   readonly max: number;
+  /** Those of them for sessions of one credential. */
+  readonly maxPerCredential: number;
+  /** A child that is older is replaced when nobody uses it. `Infinity`: never. */
+  readonly maxAgeMs: number;
+  /** Children that run before anybody asks for them. */
+  readonly warm: number;
   /** Requests that may wait for a child; more get `pool_exhausted` at once. */
   readonly maxQueue: number;
   /** How long one waits at most; then `pool_exhausted`. */
   readonly queueTimeoutMs: number;
   /** The longest line a child may write, in bytes. */
   readonly maxLine: number;
+}
+
+/** How upstreams and their clients are protected from each other. Shares are between 0 and 1. */
+export interface ProtectionConfig {
+  /** For a request to the end of its answer, whatever happens meanwhile. 0: no limit. */
+  readonly totalMs: number;
+  /** For the next byte of an answer that has begun. 0: no limit. */
+  readonly idleMs: number;
+  /** Requests at the same time; more get `pool_exhausted` at once. */
+  readonly maxInFlight: number;
+  readonly breaker: {
+    /** In a row. 0: it never opens. */
+    readonly failures: number;
+    readonly ratio: number;
+    readonly minimum: number;
+    readonly windowMs: number;
+    readonly openMs: number;
+    /** The share of all upstreams that may be kept out at the same time. */
+    readonly maxEjection: number;
+  };
+  readonly health: {
+    readonly check: 'suspect' | 'all' | 'off';
+    readonly intervalMs: number;
+    readonly jitter: number;
+    readonly timeoutMs: number;
+    readonly rise: number;
+    readonly fall: number;
+  };
+  readonly retry: {
+    /** The first one included. */
+    readonly attempts: number;
+    /** The share of requests that may be sent again. */
+    readonly budget: number;
+    readonly minimum: number;
+    /** Tools that may be called twice. */
+    readonly tools: readonly string[];
+    /** Whether tools are believed that say so. */
+    readonly hints: boolean;
+  };
+  /** 0: never. */
+  readonly hedgeAfterMs: number;
 }
 
 export interface SessionsConfig {
@@ -121,10 +209,15 @@ export interface LimitsConfig {
 /** What stands between a client and its targets, however the client is connected. */
 export interface ProxyConfig {
   readonly targets: Targets;
+  /** What matches no route goes to the first one. */
+  readonly groups: readonly [GroupConfig, ...GroupConfig[]];
+  /** The first that matches counts. */
+  readonly routes: readonly RouteConfig[];
   readonly upstream: UpstreamConfig;
   readonly children: ChildrenConfig;
   readonly sessions: SessionsConfig;
   readonly recording: RecordingConfig | undefined;
+  readonly protection: ProtectionConfig;
   readonly limits: LimitsConfig;
   /** Modules that export interceptors, outermost first: `file:` URLs or package names, to be given to `import()`. */
   readonly interceptors: readonly string[];
@@ -171,6 +264,8 @@ export interface Io {
   readonly log: Log;
   /** Aborted at the first SIGTERM or SIGINT: stop accepting, finish what is in flight, end. The reason is the signal's name. */
   readonly stop: AbortSignal;
+  /** Runs `set` with the weights of the configuration, by target, each time it was read again. */
+  readonly onWeights?: (set: (weights: Readonly<Record<string, number>>) => void) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
 }

@@ -4,6 +4,8 @@ import type { StoreHealth } from '@shadowcat/store';
 import type { RecorderState } from '@shadowcat/tape';
 import type { ListenerStats } from '@shadowcat/transport-http';
 import type { ResumptionLayer } from '@shadowcat/transport-sse';
+import type { BridgingStats } from './bridging.js';
+import type { ProtectionStats } from './protection.js';
 import type { UpstreamStats } from './upstreams.js';
 
 /** Parts that know their own figures; read when somebody asks for metrics, not before. */
@@ -78,14 +80,34 @@ function readResumption(meter: Meter, { stats }: ResumptionLayer): void {
   });
 }
 
+function readProtection(meter: Meter, protection: () => ProtectionStats): void {
+  meter.read(INSTRUMENTS.breaker, () =>
+    protection().breakers.flatMap(({ name, state }) =>
+      (['closed', 'half-open', 'open'] as const).map((one) => ({ labels: [name, one], value: one === state ? 1 : 0 })),
+    ),
+  );
+  meter.read(INSTRUMENTS.retryRefused, () => protection().budget.refused);
+  meter.read(INSTRUMENTS.retryBudget, () => protection().budget.left);
+  meter.read(INSTRUMENTS.owedInFlight, () => protection().inFlight.inFlight);
+  meter.read(INSTRUMENTS.refused, () => protection().inFlight.refused);
+}
+
 function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   meter.read(INSTRUMENTS.targetUp, () =>
-    upstreams().targets.map(({ name, condition }) => ({ labels: [name], value: condition === 'ejected' ? 0 : 1 })),
+    upstreams().targets.map(({ name, condition }) => ({ labels: [name], value: condition === 'ejected' || condition === 'down' ? 0 : 1 })),
+  );
+  meter.read(INSTRUMENTS.targetInFlight, () =>
+    upstreams().targets.map(({ name, inFlight }) => ({ labels: [name], value: inFlight })),
+  );
+  meter.read(INSTRUMENTS.targetWeight, () =>
+    upstreams().targets.map(({ name, weight }) => ({ labels: [name], value: weight })),
   );
   meter.read(INSTRUMENTS.targetEjections, () =>
     upstreams().targets.map(({ name, ejections }) => ({ labels: [name], value: ejections })),
   );
   meter.read(INSTRUMENTS.lateAnswers, () => upstreams().lateAnswers);
+  readBridge(meter, () => upstreams().bridge);
+  readProtection(meter, () => upstreams().protection);
   meter.read(INSTRUMENTS.pool, () =>
     upstreams().pools.flatMap(({ name, stats }) =>
       (['idle', 'leased', 'opening', 'closing'] as const).map((state) => ({
@@ -94,12 +116,26 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
       })),
     ),
   );
+  meter.read(INSTRUMENTS.poolMax, () => upstreams().pools.map(({ name, max }) => ({ labels: [name], value: max })));
+  meter.read(INSTRUMENTS.poolEvents, () =>
+    upstreams().pools.flatMap(({ name, stats }) =>
+      Object.entries({
+        opened: stats.spawned,
+        failed: stats.failed,
+        reopened: stats.reopened,
+        spoiled: stats.spoiled,
+        expired: stats.expired,
+        refused: stats.refused,
+      }).map(([event, value]) => ({ labels: [name, event], value })),
+    ),
+  );
   meter.read(INSTRUMENTS.poolWaiting, () =>
     upstreams().pools.map(({ name, stats }) => ({ labels: [name], value: stats.waiting })),
   );
-  meter.read(INSTRUMENTS.children, () => upstreams().children);
+  meter.read(INSTRUMENTS.children, () => upstreams().children.alive);
+  meter.read(INSTRUMENTS.spareChildren, () => upstreams().children.spares);
   meter.read(INSTRUMENTS.spawns, () => {
-    const { started, failed } = upstreams().spawns;
+    const { started, failed } = upstreams().children;
     return [
       { labels: ['ok'], value: started },
       { labels: ['failed'], value: failed },
@@ -107,5 +143,18 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   });
   meter.read(INSTRUMENTS.childExits, () =>
     Object.entries(upstreams().exits).map(([reason, value]) => ({ labels: [reason], value })),
+  );
+}
+
+function readBridge(meter: Meter, bridge: () => BridgingStats | undefined): void {
+  meter.read(INSTRUMENTS.bridgeQuestions, () => bridge()?.questions ?? 0);
+  meter.read(INSTRUMENTS.bridgeQuestionsLost, () =>
+    Object.entries(bridge()?.lost ?? {}).map(([reason, value]) => ({ labels: [reason], value })),
+  );
+  meter.read(INSTRUMENTS.bridgeSessions, () =>
+    (bridge()?.targets ?? []).map(({ name, sessions }) => ({ labels: [name], value: sessions })),
+  );
+  meter.read(INSTRUMENTS.bridgeSessionsRefused, () =>
+    (bridge()?.targets ?? []).map(({ name, refused }) => ({ labels: [name], value: refused })),
   );
 }

@@ -1,9 +1,10 @@
-import { ProxyError } from '@shadowcat/kernel';
+import { fileURLToPath } from 'node:url';
 import { type Interceptor, interceptorsOf } from '@shadowcat/pipeline';
+import { CliError } from '../errors.js';
 
 /**
- * The interceptors that these modules export, in order. Throws with the module's name when one cannot be loaded or exports
- * none.
+ * The interceptors that these modules export, in order. Throws a usage error with the module's name when one cannot be
+ * loaded or exports none.
  */
 export async function loadInterceptors(modules: readonly string[]): Promise<Interceptor[]> {
   const loaded: Interceptor[] = [];
@@ -13,10 +14,23 @@ export async function loadInterceptors(modules: readonly string[]): Promise<Inte
 
 async function load(specifier: string): Promise<readonly Interceptor[]> {
   try {
-    return interceptorsOf(((await import(specifier)) as { default?: unknown }).default, specifier);
+    return interceptorsOf(((await import(specifier)) as { default?: unknown }).default);
   } catch (error) {
-    if (error instanceof ProxyError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ProxyError('internal', `the interceptor module ${specifier} cannot be used: ${reason}`, { cause: error });
+    throw new CliError(`the interceptor module ${shown(specifier)} cannot be used: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
+}
+
+/** A path as people write it. */
+function shown(specifier: string): string {
+  return specifier.startsWith('file:') ? fileURLToPath(specifier) : specifier;
+}
+
+/** One line. Of a syntax error only the stack tells where it is; who imports a package that is not there is of no interest. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const line = error.message.split('\n')[0]?.replace(/ imported from .*$/, '') ?? '';
+  const at = error instanceof SyntaxError ? /^file:.*:\d+$/m.exec(error.stack ?? '')?.[0] : undefined;
+  return at === undefined ? line : `${line} (line ${at.slice(at.lastIndexOf(':') + 1)})`;
 }

@@ -4,6 +4,7 @@ import { classifyLayer, compose, edgeGuard, type Interceptor, intercept, rescue 
 import type { SessionLayer } from '@shadowcat/session';
 import { identify } from './access.js';
 import { type AdminSources, admin } from './admin.js';
+import type { Subjects } from './adoption.js';
 import type { AccessConfig, LimitsConfig } from './contract.js';
 import { knownHosts, knownOrigins } from './edge.js';
 import type { OAuthPart } from './oauth.js';
@@ -20,6 +21,8 @@ export interface StackParts {
   readonly recorder: Layer | undefined;
   /** Keeps ids in flight on one session apart; absent where that is done further in. */
   readonly ids: Layer | undefined;
+  /** Whom credentials name; absent where a session stays with the credential that opened it. */
+  readonly subjects?: Subjects | undefined;
   readonly limits: LimitsConfig;
   readonly clock: Clock;
   readonly log: Log;
@@ -29,6 +32,8 @@ export interface StackParts {
 export interface NetworkParts {
   /** The endpoint's path. */
   readonly path: string;
+  /** More paths of it, which lead to certain upstreams. */
+  readonly routePaths?: readonly string[] | undefined;
   /** Serves the legacy HTTP+SSE pair. */
   readonly pair: Layer;
   readonly access: AccessConfig;
@@ -53,9 +58,9 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     // Before a byte of the body is read: foreign pages and wrong paths cost next to nothing.
     edgeGuard(
       {
-        paths: [network.path, ...PAIR_PATHS],
+        paths: [network.path, ...(network.routePaths ?? []), ...PAIR_PATHS],
         documents: network.oauth?.documents ?? [],
-        allowedHosts: knownHosts(network.host, [...access.allowHosts, ...publicHost(access)]),
+        allowedHosts: knownHosts(network.host, access),
         allowedOrigins: knownOrigins(access.allowOrigins),
       },
       { log: parts.log },
@@ -64,16 +69,11 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     // the tape, which holds what the upstream said itself.
     ...(network.oauth === undefined ? [] : [network.oauth.layer]),
     // Before the body as well: who has no token has no right to make us parse.
-    identify(access.token),
+    identify(access.token, parts.subjects),
     // Each message of the legacy pair is an exchange of its own, on a line that was judged when it was opened.
     legacyPair(network.pair, parts, access),
     innerStack(parts, parts.resumption),
   );
-}
-
-/** What stands in front of the proxy may send the name that clients use. */
-function publicHost({ publicUrl }: AccessConfig): string[] {
-  return publicUrl === undefined ? [] : [new URL(publicUrl).host];
 }
 
 /** Where clients of 2024-11-05 connect; they have to be told the address of the former only. */

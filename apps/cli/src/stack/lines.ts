@@ -1,5 +1,5 @@
 import { type Clock, type Connection, type Handler, type Log, ProxyError } from '@shadowcat/kernel';
-import { createPool, type Pool, type PoolStats } from '@shadowcat/pool';
+import { type CrashLoop, createPool, type Pool, type PoolStats, type WaitOutcome } from '@shadowcat/pool';
 import { isSharedKey, lineUpstream, sessionOfKey } from '@shadowcat/upstream';
 import { LineClient, type OnRecovery } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
@@ -8,8 +8,6 @@ import { counter, unguessableId } from './system.js';
 
 /** Clients were drained before; what is still leased then waits for a server that does not answer. */
 const LAST_LEASES_MS = 500;
-/** How long an idle line that no session owns is kept. */
-const UNOWNED_IDLE_MS = 300_000;
 
 /** One server at the end of lines, and how it is. */
 export interface LineTarget {
@@ -27,19 +25,23 @@ export interface LineTargetOptions {
   /** Opens one line, for a session if it is known for which. */
   readonly open: (session: string | undefined, signal: AbortSignal) => Promise<Connection>;
   readonly transient?: (error: ProxyError) => boolean;
+  /** Told when a line is closed, and its place free. */
+  readonly closed?: () => void;
 }
 
-export interface LineTargetComponents {
+export interface LineComponents {
   readonly clock: Clock;
   readonly log: Log;
   readonly recovered: OnRecovery;
+  /** Told how long an exchange waited for a line of this target, if it had to. */
+  readonly waited: (target: string, ms: number, outcome: WaitOutcome) => void;
 }
 
 /** A pool of lines to one server, and the handler that leases them. Opens nothing by itself. */
-export function lineTarget(options: LineTargetOptions, components: LineTargetComponents): LineTarget {
+export function lineTarget(options: LineTargetOptions, components: LineComponents): LineTarget {
   const { name } = options;
   const { children, limits, sessions, upstream } = options.config;
-  const { clock, log, recovered } = components;
+  const { clock, log, recovered, waited } = components;
   // Ids of one run are not those of the next: a late answer to a server's question must not fit a new one.
   const newId = counter(`l${unguessableId().slice(0, 6)}.`);
   const lines = new Set<LineClient>();
@@ -49,12 +51,16 @@ export function lineTarget(options: LineTargetOptions, components: LineTargetCom
   };
   const pool: Pool<string, LineClient> = createPool(
     {
+      name,
       max: children.max,
+      maxPerGroup: children.maxPerCredential,
       queueLimit: children.maxQueue,
       acquireTimeoutMs: children.queueTimeoutMs,
       // A session that is idle for longer is over anyway; so is its line.
-      idleTtlMs: Math.max(sessions.idleMs, UNOWNED_IDLE_MS),
+      idleTtlMs: sessions.idleMs,
+      ...(children.maxAgeMs === Number.POSITIVE_INFINITY ? {} : { maxLifetimeMs: children.maxAgeMs }),
       sharing: 'shared',
+      remedy: 'try again later, or raise --max-children',
     },
     {
       clock,
@@ -70,19 +76,25 @@ export function lineTarget(options: LineTargetOptions, components: LineTargetCom
         return line;
       },
       close: async (line) => {
-        await line[Symbol.asyncDispose]();
-        count(line);
+        try {
+          await line[Symbol.asyncDispose]();
+        } finally {
+          count(line);
+          // The pool frees the place when this has settled.
+          if (options.closed !== undefined) setImmediate(options.closed);
+        }
       },
       watch: (line, gone) => line.onClosed(gone),
       // A command that dies before it said anything is backed off, also when each session has its own.
       proved: (line) => line.stats.received > 0,
       transient: options.transient ?? (() => false),
+      waited: (ms, outcome) => waited(name, ms, outcome),
     },
   );
   const handler = lineUpstream(
     { target: name, isolation: children.isolation, onLoss: upstream.onLoss, handshakeMs: upstream.firstByteTimeoutMs },
     {
-      acquire: (key, waiting) => pool.acquire(key, waiting),
+      acquire: (key, waiting, group) => pool.acquire(key, waiting, group),
       evict: (key, reason) => pool.evict(key, reason),
       clock,
       log,
@@ -94,7 +106,7 @@ export function lineTarget(options: LineTargetOptions, components: LineTargetCom
     handler,
     stats: () => pool.stats,
     lateAnswers: () => [...lines].reduce((sum, line) => sum + line.stats.late, late),
-    health: async () => healthOf(pool.stats),
+    health: async () => healthOf(pool.stats, pool.crashLoops(), children.max),
     close: async () => {
       const timer = clock.timer(LAST_LEASES_MS, () => {
         void pool.destroy(new ProxyError('draining', 'the proxy is shutting down'));
@@ -105,8 +117,28 @@ export function lineTarget(options: LineTargetOptions, components: LineTargetCom
   };
 }
 
-function healthOf(stats: PoolStats): PartHealth {
-  const { open, idle, leased, waiting, trouble } = stats;
-  const figures = { open, idle, leased, waiting };
-  return trouble === undefined ? { ok: true, ...figures } : { ok: false, ...figures, detail: trouble.message };
+/** How many crash loops are told one by one. */
+const MAX_LOOPS = 10;
+
+/**
+ * Not ready when a new client could not be served: nothing can be opened, or what all clients share dies again and again. A
+ * session whose own server does that is told, and does not concern the others.
+ */
+function healthOf(stats: PoolStats, loops: readonly CrashLoop<string>[], max: number): PartHealth {
+  const { open, idle, leased, waiting, reopened, trouble } = stats;
+  const figures = { max, open, idle, leased, waiting, restarts: reopened };
+  const shared = loops.find(({ key }) => key !== undefined && isSharedKey(key));
+  const detail = (trouble ?? shared?.error ?? loops[0]?.error)?.message;
+  return {
+    ok: trouble === undefined && shared === undefined,
+    ...figures,
+    ...(loops.length === 0 ? {} : { crashLoops: loops.slice(0, MAX_LOOPS).map(loopHealth) }),
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+/** Session ids are secrets of their clients. */
+function loopHealth({ key, failures, error, nextMs }: CrashLoop<string>): object {
+  const of = key === undefined ? 'every start' : isSharedKey(key) ? 'the shared server' : 'the server of one session';
+  return { of, failures, nextStartMs: nextMs, error: error.message };
 }

@@ -1,4 +1,4 @@
-import type { Clock, Handler } from '@shadowcat/kernel';
+import type { Clock, Handler, Layer } from '@shadowcat/kernel';
 import { measure } from '@shadowcat/metrics';
 import { type MetadataOrigin, uniqueIds } from '@shadowcat/pipeline';
 import type { StoreHealth } from '@shadowcat/store';
@@ -6,6 +6,7 @@ import type { RecorderState } from '@shadowcat/tape';
 import type { ListenerStats } from '@shadowcat/transport-http';
 import { VERSION } from '../version.js';
 import type { AdminSources, PartHealth } from './admin.js';
+import { openAdoption } from './adoption.js';
 import type { Io, ProxyConfig } from './contract.js';
 import { readGauges } from './gauges.js';
 import { loadInterceptors } from './interceptors.js';
@@ -14,6 +15,7 @@ import { openMeter } from './meter.js';
 import type { Owned } from './owned.js';
 import { openRecorder } from './recording.js';
 import { recoveries } from './recoveries.js';
+import { runFolder } from './run-folder.js';
 import { openResumption, openSessions } from './sessions.js';
 import { counter, unguessableId } from './system.js';
 import { openUpstreams } from './upstreams.js';
@@ -50,11 +52,16 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   const { log } = io;
   const interceptors = await loadInterceptors(config.interceptors);
   const meter = openMeter(VERSION, owned);
-  const { store, sessions } = await openSessions(config.sessions, { clock, log, owned });
-  const recorder =
-    config.recording === undefined
-      ? undefined
-      : await openRecorder(config.recording, { io, clock, owned, existing: components.tapes ?? 'replace' });
+  const adoption = openAdoption(config.upstream, (exchange) => upstreams.handler(exchange));
+  const { store, sessions } = await openSessions(config.sessions, {
+    clock,
+    log,
+    owned,
+    adopts: adoption?.adopts,
+    expired: (session) => upstreams.farewell(session),
+  });
+  const existing = components.tapes ?? 'replace';
+  const recorder = config.recording && (await openRecorder(config.recording, { io, clock, owned, existing }));
   const upstreams = openUpstreams(config, {
     log,
     clock,
@@ -62,14 +69,15 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
     meter,
     note: recorder?.note,
     recoveries: recoveries({ meter, recorder }),
+    listFolder: runFolder(io.env),
   });
+  io.onWeights?.((weights) => upstreams.setWeights(weights));
+  // What expired while no proxy ran is still in the store, and perhaps upstream.
+  void sessions.sweep();
   const resumption = openResumption(config.sessions.resume, { clock, log, owned, store });
   let storeHealth: StoreHealth | undefined;
   let listener: (() => ListenerStats) | undefined;
   const measuring = measure({ meter, clock });
-  // On lines the correlator does it. Ids of one run are not those of the next: sessions outlive a run.
-  const overHttp = config.targets.some((target) => target.kind === 'url' && target.transport === 'http');
-  const ids = overHttp ? uniqueIds({ newId: counter(`u${unguessableId().slice(0, 8)}.`) }) : undefined;
   readGauges(meter, {
     measure: measuring,
     sessions,
@@ -96,7 +104,8 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
       resumption,
       interceptors,
       recorder,
-      ids,
+      ids: idsFor(config.targets),
+      subjects: adoption?.subjects,
       limits: config.limits,
       clock,
       log,
@@ -115,6 +124,12 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
       listener = stats;
     },
   };
+}
+
+/** On lines the correlator does it. Ids of one run are not those of the next: sessions outlive a run. */
+function idsFor(targets: ProxyConfig['targets']): Layer | undefined {
+  const overHttp = targets.some((target) => target.kind === 'url' && target.transport === 'http');
+  return overHttp ? uniqueIds({ newId: counter(`u${unguessableId().slice(0, 8)}.`) }) : undefined;
 }
 
 function partOf(health: StoreHealth, problem: string | undefined): PartHealth {

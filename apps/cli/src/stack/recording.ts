@@ -2,15 +2,28 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Clock, type Log, ProxyError } from '@shadowcat/kernel';
-import { createRedactor, type Recorder, type Redactor, recorder } from '@shadowcat/tape';
-import { loadTapeKey, makeDirectory, tapeOpener } from '@shadowcat/tape-file';
+import { createRedactor, type Recorder, type Redactor, recorder, type Tape } from '@shadowcat/tape';
+import { findTapeKey, loadTapeKey, makeDirectory, type TapeKey, tapeOpener } from '@shadowcat/tape-file';
 import { VERSION } from '../version.js';
 import type { Io, RecordingConfig } from './contract.js';
 import type { Owned } from './owned.js';
 
-/** The project's redaction, found the same way by record and replay. */
-export async function openRedactor(io: Io): Promise<{ readonly redactor: Redactor; readonly keyId: string }> {
-  const key = await loadTapeKey({ directory: io.cwd, value: io.env['SHADOWCAT_TAPE_KEY'] });
+/** How secrets are hidden, and the fingerprint of the key that does it. */
+export interface Redaction {
+  readonly redactor: Redactor;
+  readonly keyId: string;
+}
+
+const KEY_VARIABLE = 'SHADOWCAT_TAPE_KEY';
+
+/** The redaction of these tapes. */
+export async function redactionOf(tapes: readonly Tape[], paths: readonly string[], io: Io): Promise<Redaction> {
+  const ids = new Set(tapes.flatMap(({ head }) => head.redaction?.key ?? []));
+  const directories = [io.cwd, ...paths.map((path) => dirname(path))];
+  return redactionWith(await findTapeKey({ directories, ids, value: io.env[KEY_VARIABLE] }), io);
+}
+
+function redactionWith(key: TapeKey, io: Io): Redaction {
   if (key.warning !== undefined) io.log.warn({}, key.warning);
   return { redactor: createRedactor({}, key.hmac), keyId: key.id };
 }
@@ -22,7 +35,7 @@ export async function openRecorder(
 ): Promise<Recorder> {
   const { io, clock, owned } = components;
   const { log } = io;
-  const { redactor, keyId } = await openRedactor(io);
+  const { redactor, keyId } = redactionWith(await loadTapeKey({ directory: io.cwd, value: io.env[KEY_VARIABLE] }), io);
   await checkFolder(config, log);
   const open = tapeOpener(config.path, { durable: config.durable, existing: components.existing }, { clock, log });
   const recording = recorder(

@@ -1,9 +1,7 @@
 import { measure } from '@shadowcat/metrics';
 import { memoryStore, sessionLayer } from '@shadowcat/session';
-import { type Replay, replayHandler } from '@shadowcat/tape';
+import { replayHandler } from '@shadowcat/tape';
 import { readTapeFile } from '@shadowcat/tape-file';
-import { ownStdio } from '@shadowcat/transport-stdio';
-import { serveLine } from '@shadowcat/wire';
 import { VERSION } from '../version.js';
 import type { PartHealth } from './admin.js';
 import type { Io, ReplayConfig } from './contract.js';
@@ -11,11 +9,12 @@ import { readGauges } from './gauges.js';
 import { lineStack, type StackParts } from './layers.js';
 import { openMeter } from './meter.js';
 import { Owned } from './owned.js';
-import { openRedactor } from './recording.js';
+import { redactionOf } from './recording.js';
 import { tellSummary } from './replay-report.js';
 import { serveHttp } from './serve-http.js';
+import { serveStdio } from './serve-stdio.js';
 import { stopped } from './stopped.js';
-import { counter, systemClock, unguessableId } from './system.js';
+import { systemClock, unguessableId } from './system.js';
 
 /** `shadowcat replay`: the same stack with tapes as the innermost handler. Its exit code says how the replay went. */
 export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
@@ -23,7 +22,7 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
   const { log } = io;
   await using owned = new Owned(log);
   const tapes = await Promise.all(config.tapes.map((path) => readTapeFile(path)));
-  const { redactor, keyId } = await openRedactor(io);
+  const { redactor, keyId } = await redactionOf(tapes, config.tapes, io);
   const meter = openMeter(VERSION, owned);
   const sessions = sessionLayer({}, { store: memoryStore(), clock, log, newId: unguessableId });
   owned.add('the sessions', () => sessions.close());
@@ -48,8 +47,10 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
     clock,
     log,
   };
-  if (config.listen === undefined) await overStdio(replay, { parts, io, owned });
-  else {
+  if (config.listen === undefined) {
+    // What is in flight waits for the client, which has just asked for the end; after it closed stdin nothing comes from it.
+    await serveStdio(lineStack(parts)(replay), { io, clock, owned, drainMs: 0, lingerMs: config.drainMs });
+  } else if (!io.stop.aborted) {
     const health = async (): Promise<Record<string, PartHealth>> => ({ tapes: { ok: true, files: tapes.length } });
     const metrics = async () => ({ text: await meter.render(), contentType: meter.contentType });
     const { listen } = config;
@@ -64,18 +65,4 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
   const summary = replay.summary();
   tellSummary(summary, io.tell);
   return summary.exitCode;
-}
-
-interface Running {
-  readonly parts: StackParts;
-  readonly io: Io;
-  readonly owned: Owned;
-}
-
-async function overStdio(replay: Replay, { parts, io, owned }: Running): Promise<void> {
-  const { clock, log } = parts;
-  const connection = ownStdio({ input: process.stdin, output: process.stdout }, { log });
-  const line = serveLine(connection, lineStack(parts)(replay), { clock, log, newId: counter('x') });
-  owned.add('the line', () => line[Symbol.asyncDispose]());
-  await Promise.race([line.done, stopped(io.stop)]);
 }

@@ -13,6 +13,8 @@ export async function runReverse(config: ReverseConfig, io: Io): Promise<number>
   await using owned = new Owned(log);
   const proxy = await openProxy(config, { io, clock, owned });
   const { parts, upstream: innermost, admin } = proxy;
+  // Asked to end before it had begun.
+  if (io.stop.aborted) return 0;
   const oauth = oauthPart(
     { ...config, forwardAuthorization: config.upstream.forwardAuthorization },
     { origins: proxy.metadata, clock, log },

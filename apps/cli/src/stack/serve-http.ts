@@ -2,7 +2,7 @@ import type { Clock, Handler, Log } from '@shadowcat/kernel';
 import { type Listener, listen } from '@shadowcat/transport-http';
 import { ssePairServer } from '@shadowcat/transport-sse';
 import type { AdminSources } from './admin.js';
-import type { AccessConfig, LimitsConfig, ListenAddress } from './contract.js';
+import type { AccessConfig, LimitsConfig, ListenAddress, RouteConfig } from './contract.js';
 import { networkStack, type StackParts } from './layers.js';
 import type { OAuthPart } from './oauth.js';
 import type { Owned } from './owned.js';
@@ -13,6 +13,7 @@ import { acceptLines } from './web-sockets.js';
 export interface ServingConfig {
   readonly listen: ListenAddress;
   readonly path: string;
+  readonly routes?: readonly RouteConfig[];
   readonly access: AccessConfig;
   readonly limits: LimitsConfig;
   readonly keepAliveMs: number;
@@ -41,7 +42,8 @@ export async function serveHttp(config: ServingConfig, components: ServingCompon
     { target: path, queueLimit: limits.maxStreamQueue, maxBody: limits.maxBody },
     { clock, log, newId: counter('s'), newSecret: unguessableId },
   );
-  const stack = networkStack(parts, { path, access, host: config.listen.host, admin, pair, oauth });
+  const routePaths = config.routes?.flatMap(({ match }) => match.path ?? []);
+  const stack = networkStack(parts, { path, routePaths, access, host: config.listen.host, admin, pair, oauth });
   const listener = await listen(
     {
       ...config.listen,

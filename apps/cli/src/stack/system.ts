@@ -1,13 +1,21 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '@shadowcat/kernel';
 
+/** Node fires at once what is to wait longer, in milliseconds. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
 /** The machine's own time. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   timer(ms, fire) {
-    const timer = setTimeout(fire, ms);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const wait = (left: number): void => {
+      const step = Math.min(left, LONGEST_TIMEOUT);
+      timer = setTimeout(() => (left > step ? wait(left - step) : fire()), step);
+      timer.unref();
+    };
+    wait(ms);
     return { cancel: () => clearTimeout(timer) };
   },
 };

@@ -1,29 +1,32 @@
-import { bridge, HeldQuestions } from '@shadowcat/bridge';
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
-import { type Meter, measureUpstream } from '@shadowcat/metrics';
+import { INSTRUMENTS, type Meter, measureUpstream, type Observe } from '@shadowcat/metrics';
 import type { MetadataOrigin } from '@shadowcat/pipeline';
 import type { PoolStats } from '@shadowcat/pool';
 import { openSsePair } from '@shadowcat/transport-http';
 import { openSocket } from '@shadowcat/transport-ws';
-import { type Balance, balance, type TargetState } from '@shadowcat/upstream';
+import { knownRevisions, type SessionHandle, toolParamHeaders } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
-import { commandTarget, type Note } from './commands.js';
-import type { ProxyConfig, UrlTarget } from './contract.js';
+import { type BridgingStats, bridged } from './bridging.js';
+import { type ChildStats, type ChildTarget, commandTarget, type Note } from './commands.js';
+import type { CommandTarget, ProxyConfig, UrlTarget } from './contract.js';
 import { httpTarget } from './http-targets.js';
-import { type LineTarget, lineTarget } from './lines.js';
+import { type LineComponents, type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
 import type { Recoveries } from './recoveries.js';
-import { unguessableId } from './system.js';
+import { openProtection, type ProbeTarget, type ProtectionStats } from './protection.js';
+import { openRouting, type Routing, type TargetState } from './routing.js';
 
 /** Figures of everything behind the proxy, for metrics. */
 export interface UpstreamStats {
   readonly targets: readonly TargetState[];
-  readonly pools: readonly { readonly name: string; readonly stats: PoolStats }[];
-  readonly children: number;
-  readonly spawns: { readonly started: number; readonly failed: number };
+  readonly pools: readonly { readonly name: string; readonly max: number; readonly stats: PoolStats }[];
+  readonly children: ChildStats;
   readonly exits: Readonly<Record<string, number>>;
   /** Answers that nobody waited for any more, or that came for another request. */
   readonly lateAnswers: number;
+  /** What is translated between the eras; absent where nothing is. */
+  readonly bridge: BridgingStats | undefined;
+  readonly protection: ProtectionStats;
 }
 
 export interface Upstreams {
@@ -31,8 +34,12 @@ export interface Upstreams {
   readonly handler: Handler;
   /** Where OAuth documents come from: the HTTP servers. */
   readonly metadata: readonly MetadataOrigin[];
+  /** Ends upstream what is left of a session that ended before this process served it. */
+  farewell(session: SessionHandle): void;
   stats(): UpstreamStats;
   health(): Promise<PartHealth>;
+  /** See {@link Routing.setWeights}. */
+  readonly setWeights: Routing['setWeights'];
 }
 
 export interface UpstreamComponents {
@@ -42,6 +49,8 @@ export interface UpstreamComponents {
   readonly meter: Meter;
   readonly note: Note | undefined;
   readonly recoveries: Recoveries;
+  /** Where children are listed for the next start. */
+  readonly listFolder: string;
 }
 
 /** What every kind of target has. */
@@ -51,8 +60,14 @@ interface Target {
   health(): Promise<PartHealth>;
   close(): Promise<void>;
   readonly lines: LineTarget | undefined;
+  /** Of a command. */
+  children?(): ChildStats;
   lateAnswers(): number;
+  /** Absent where nothing outlives this process. */
+  farewell?(session: SessionHandle): void;
   readonly metadata?: MetadataOrigin;
+  /** How it is asked in the background whether it lives; `none`: its own process tells. */
+  readonly probe: ProbeTarget['probe'];
 }
 
 /** How many exit reasons are told apart. */
@@ -60,77 +75,94 @@ const MAX_REASONS = 50;
 
 /** Makes the targets of the configuration ready; connections and children are opened when they are needed. */
 export function openUpstreams(config: ProxyConfig, components: UpstreamComponents): Upstreams {
-  const { clock, log, owned, meter, note, recoveries } = components;
+  const { clock, log, owned, meter, note, recoveries, listFolder } = components;
   const { recovered, resumed } = recoveries;
   const exits: Record<string, number> = {};
   const exited = (reason: string): void => {
     const label = reason in exits || Object.keys(exits).length < MAX_REASONS ? reason : 'other';
     exits[label] = (exits[label] ?? 0) + 1;
   };
-  const [first] = config.targets;
-  const targets: Target[] = [];
-  if (first.kind === 'command')
-    targets.push(ofLines(commandTarget(first, config, { clock, log, owned, note, exited, recovered })));
-  for (const target of config.targets)
-    if (target.kind === 'url') targets.push(urlTarget(target, config, { clock, log, recovered, resumed }));
+  const waited = waits(meter);
+  const targets = config.targets.map((target) => {
+    if (target.kind === 'url') return urlTarget(target, config, { clock, log, recovered, resumed, waited });
+    const parts = { clock, log, owned, note, exited, recovered, waited, listFolder };
+    return ofCommand(commandTarget(target, ofTarget(config, target), parts));
+  });
   for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
-  const served = config.upstream.bridge === 'off' ? targets : bridged(targets, { clock, log, owned });
+  const bridging = config.upstream.bridge === 'off' ? undefined : bridged(targets, config, { clock, log, owned });
+  const served = bridging?.targets ?? targets;
   const measured = measureUpstream({ meter, clock });
-  const chosen: Balance = balance(
-    served.map(({ name, handler }) => ({ name, handler })),
-    {},
-    { clock, log, random: Math.random },
-  );
+  const protection = openProtection(config.protection, { clock, log, owned, meter });
+  const routing = openRouting(config, served, { clock, log, gateOf: protection.gate });
+  protection.watch(targets);
+  const maxOf = (name: string): number => {
+    const target = config.targets.find((one) => one.name === name);
+    return (target?.kind === 'command' ? target.maxChildren : undefined) ?? config.children.max;
+  };
   const pools = (): UpstreamStats['pools'] =>
-    targets.flatMap(({ name, lines }) => (lines === undefined ? [] : [{ name, stats: lines.stats() }]));
+    targets.flatMap(({ name, lines }) =>
+      lines === undefined ? [] : [{ name, max: maxOf(name), stats: lines.stats() }],
+    );
   return {
-    handler: measured(chosen),
+    handler: protection.layer(measured(routing.handler)),
     metadata: targets.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata])),
+    farewell: (session) => targets.find(({ name }) => name === session.upstream?.target)?.farewell?.(session),
     stats: () => {
-      const all = pools();
-      const sum = (pick: (stats: PoolStats) => number): number =>
-        all.reduce((total, { stats }) => total + pick(stats), 0);
-      const commands = first.kind === 'command';
       return {
-        targets: chosen.states(),
-        pools: all,
-        children: commands ? sum(({ open, opening }) => open - opening) : 0,
-        spawns: commands ? { started: sum(({ spawned }) => spawned), failed: sum(({ failed }) => failed) } : NO_SPAWNS,
+        targets: routing.states(),
+        pools: pools(),
+        children: childrenOf(targets),
         exits,
+        bridge: bridging?.stats(),
+        protection: protection.stats(),
         lateAnswers: targets.reduce((total, target) => total + target.lateAnswers(), 0),
       };
     },
-    health: () => healthOf(targets, chosen),
+    health: () => healthOf(targets, routing, protection.stats().breakers),
+    setWeights: (weights) => routing.setWeights(weights),
   };
 }
 
-/** Each target with a bridge of its own, which is closed before the target is. A client may answer to any of them. */
-function bridged(
-  targets: readonly Target[],
-  components: { readonly clock: Clock; readonly log: Log; readonly owned: Owned },
-): readonly { readonly name: string; readonly handler: Handler }[] {
-  const { clock, log, owned } = components;
-  const parts = { clock, log, newId: unguessableId, random: Math.random };
-  const held = new HeldQuestions({}, parts);
-  return targets.map(({ name, handler }) => {
-    const bridging = bridge({ target: name }, { ...parts, upstream: handler, held });
-    owned.add(`the bridge to ${name}`, () => bridging.close());
-    return { name, handler: bridging };
-  });
+/** What is said for all, with what is said for this one. */
+function ofTarget(config: ProxyConfig, { maxChildren: max }: CommandTarget): ProxyConfig {
+  if (max === undefined) return config;
+  const { children } = config;
+  const { maxPerCredential, warm } = children;
+  const bounded = { max, maxPerCredential: Math.min(maxPerCredential, max), warm: Math.min(warm, max) };
+  return { ...config, children: { ...children, ...bounded } };
 }
 
-const NO_SPAWNS = { started: 0, failed: 0 };
+function childrenOf(targets: readonly Target[]): ChildStats {
+  const sum = (pick: keyof ChildStats): number =>
+    targets.reduce((total, { children }) => total + (children?.()[pick] ?? 0), 0);
+  return { alive: sum('alive'), spares: sum('spares'), started: sum('started'), failed: sum('failed') };
+}
 
-function urlTarget(
-  target: UrlTarget,
-  config: ProxyConfig,
-  components: Recoveries & { clock: Clock; log: Log },
-): Target {
+/** Measures waiting, by target and outcome. */
+function waits(meter: Meter): LineComponents['waited'] {
+  const observers = new Map<string, Observe>();
+  return (target, ms, outcome) => {
+    const key = `${outcome} ${target}`;
+    const observe = observers.get(key) ?? meter.histogram(INSTRUMENTS.poolWait, target, outcome);
+    observers.set(key, observe);
+    observe(ms / 1000);
+  };
+}
+
+function ofCommand(lines: ChildTarget): Target {
+  return { ...ofLines(lines), probe: 'none', children: () => lines.children() };
+}
+
+function urlTarget(target: UrlTarget, config: ProxyConfig, components: Recoveries & LineComponents): Target {
+  const headers = { ...config.upstream.headers, ...target.headers };
   if (target.transport === 'http') {
-    const http = httpTarget(target, config.upstream, components);
-    return { ...http, lines: undefined, lateAnswers: () => http.handler.stats().foreign };
+    const http = httpTarget(target, { ...config.upstream, headers }, components);
+    // Clients on lines send no headers; the server wants them.
+    const handler = toolParamHeaders({ validate: false })(http.handler);
+    const { farewell, stats } = http.handler;
+    return { ...http, handler, probe: 'http', lines: undefined, lateAnswers: () => stats().foreign, farewell };
   }
-  const { headers, connectTimeoutMs, firstByteTimeoutMs } = config.upstream;
+  const { connectTimeoutMs, firstByteTimeoutMs } = config.upstream;
   const { maxLine } = config.children;
   return ofLines(
     lineTarget(
@@ -148,11 +180,13 @@ function urlTarget(
 }
 
 function ofLines(lines: LineTarget): Target {
-  const { name, handler } = lines;
+  const { name } = lines;
   return {
     name,
-    handler,
+    // Headers do not travel on a line: what a server at its end would have to validate is validated here.
+    handler: toolParamHeaders({ validate: true })(knownRevisions()(lines.handler)),
     lines,
+    probe: 'line',
     health: () => lines.health(),
     lateAnswers: () => lines.lateAnswers(),
     close: () => lines.close(),
@@ -160,14 +194,21 @@ function ofLines(lines: LineTarget): Target {
 }
 
 /** Ready while at least one target is: that is what decides whether a new client can be served. */
-async function healthOf(targets: readonly Target[], chosen: Balance): Promise<PartHealth> {
-  const states = new Map(chosen.states().map((state) => [state.name, state]));
+async function healthOf(
+  targets: readonly Target[],
+  routing: Routing,
+  breakers: ProtectionStats['breakers'],
+): Promise<PartHealth> {
+  const states = new Map(routing.states().map((state) => [state.name, state]));
   const parts = await Promise.all(
     targets.map(async (target) => {
       const health = await target.health();
-      const { condition, lastError } = states.get(target.name) ?? {};
+      const { condition, lastError, weight } = states.get(target.name) ?? {};
       const detail = health.detail ?? lastError;
-      return { name: target.name, ...health, condition, ...(detail === undefined ? {} : { detail }) };
+      const breaker = breakers.find(({ name }) => name === target.name)?.state;
+      const ok = health.ok && breaker !== 'open';
+      const said = { condition, breaker, weight, ...(detail === undefined ? {} : { detail }) };
+      return { name: target.name, ...health, ok, ...said };
     }),
   );
   return { ok: parts.some(({ ok }) => ok), targets: parts };

@@ -42,7 +42,12 @@ export function acceptLines(server: Server, config: ServingConfig, components: L
   };
   const sockets = acceptSockets(
     server,
-    { path: config.path, maxMessage: config.limits.maxBody, verify: handshakeRule(config) },
+    {
+      path: config.path,
+      maxMessage: config.limits.maxBody,
+      queueLimit: config.limits.maxStreamQueue,
+      verify: handshakeRule(config),
+    },
     { clock, log, onConnection: serve },
   );
   return {
@@ -61,13 +66,16 @@ function handshakeRule(
   config: ServingConfig,
 ): (request: IncomingMessage) => true | { status: number; message: string } {
   const { access, listen } = config;
-  const hostProblem = hostRule(knownHosts(listen.host, access.allowHosts));
+  const hostProblem = hostRule(knownHosts(listen.host, access));
   const originProblem = originRule(knownOrigins(access.allowOrigins));
   const tokenProblem = tokenRule(access.token);
   return ({ headers, rawHeaders }) => {
     // Node keeps the first of two; a proxy in front may have judged by the second.
-    const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
-    if (hosts !== 1) return { status: 400, message: 'the request must have exactly one Host header' };
+    const count = (field: string): number =>
+      rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === field).length;
+    if (count('host') !== 1) return { status: 400, message: 'the request must have exactly one Host header' };
+    if (count('authorization') > 1)
+      return { status: 400, message: 'the request has more than one authorization header' };
     const problem = hostProblem(headers) ?? (headers.origin === undefined ? undefined : originProblem(headers.origin));
     if (problem !== undefined) return { status: 403, message: problem.message };
     const refusal = tokenProblem(headers.authorization);

@@ -1,7 +1,12 @@
 import { type Clock, type Exchange, type Handler, type Log, ProxyError, type Reply } from '@shadowcat/kernel';
 import {
+  ask,
+  asObject,
   type JsonObject,
   type Message,
+  modernExchange,
+  objectAt,
+  ParamHeaders,
   type RpcId,
   readMessage,
   requestText,
@@ -9,14 +14,12 @@ import {
   StandingStream,
   streamConflict,
 } from '@shadowcat/wire';
-import { asObject, type ClientFacts, clientFacts, objectAt } from './client-facts.js';
+import { type ClientFacts, clientFacts } from './client-facts.js';
 import { filterOf, Listening } from './listening.js';
-import { modernExchange, modernText, withId } from './modern-request.js';
+import { modernText, withId } from './modern-request.js';
 import { wrappedTools } from './object-schemas.js';
-import { ParamHeaders } from './param-headers.js';
 import type { Questions } from './questions.js';
 import { RunningCall } from './running-call.js';
-import { ask } from './upstream-post.js';
 
 export interface SessionParts {
   readonly upstream: Handler;

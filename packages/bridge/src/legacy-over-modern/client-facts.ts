@@ -1,4 +1,4 @@
-import { type Json, type JsonObject, LEGACY_VERSIONS, readMessage, spanOf, withMembers } from '@shadowcat/wire';
+import { type JsonObject, LEGACY_VERSIONS, objectAt, readMessage, textAt, withMembers } from '@shadowcat/wire';
 
 /** What a legacy client said of itself when it opened its session. Texts are JSON, as the client wrote it. */
 export interface ClientFacts {
@@ -16,26 +16,12 @@ export function clientFacts(initializeText: string): ClientFacts {
   const params = objectAt(readMessage(initializeText)?.value, 'params');
   const requested = params?.['protocolVersion'];
   const capabilities = objectAt(params, 'capabilities');
-  const own = capabilities === undefined ? '{}' : cut(initializeText, ['params', 'capabilities']);
+  const own = capabilities === undefined ? '{}' : textAt(initializeText, ['params', 'capabilities']);
   return {
-    clientInfoText: objectAt(params, 'clientInfo') && cut(initializeText, ['params', 'clientInfo']),
+    clientInfoText: objectAt(params, 'clientInfo') && textAt(initializeText, ['params', 'clientInfo']),
     // The tasks of 2025-11-25 are not those of the modern extension: nothing of them can be bridged.
     capabilitiesText: withMembers(own ?? '{}', [], { tasks: undefined }),
     capabilities: capabilities ?? {},
     protocolVersion: typeof requested === 'string' && LEGACY_VERSIONS.includes(requested) ? requested : NEWEST_LEGACY,
   };
-}
-
-/** The JSON text of the value at `path`. */
-export function cut(text: string, path: readonly string[]): string | undefined {
-  const span = spanOf(text, path);
-  return span && text.slice(span.start, span.end);
-}
-
-export function objectAt(value: Json | undefined, key: string): JsonObject | undefined {
-  return asObject(asObject(value)?.[key]);
-}
-
-export function asObject(value: Json | undefined): JsonObject | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }

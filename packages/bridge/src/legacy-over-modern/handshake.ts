@@ -1,19 +1,23 @@
 import { type Exchange, type Handler, ProxyError, type Reply } from '@shadowcat/kernel';
 import {
+  ask,
+  failureText,
+  jsonReply,
   META_SERVER_INFO,
   type Message,
   MODERN,
+  modernExchange,
+  objectAt,
   readMessage,
   requestText,
   responseText,
   SESSION_HEADER,
+  textAt,
   withMembers,
 } from '@shadowcat/wire';
-import { clientFacts, cut, objectAt } from './client-facts.js';
-import { legacyAnswer, plainError } from './legacy-answer.js';
-import { modernExchange, modernText } from './modern-request.js';
-import { jsonReply } from './replies.js';
-import { ask } from './upstream-post.js';
+import { clientFacts } from './client-facts.js';
+import { legacyAnswer } from './legacy-answer.js';
+import { modernText } from './modern-request.js';
 
 export interface HandshakeParts {
   /** The client's `initialize`. */
@@ -46,20 +50,22 @@ export async function handshake(parts: HandshakeParts): Promise<Reply> {
   const versions = result['supportedVersions'];
   if (Array.isArray(versions) && !versions.includes(MODERN)) {
     const known = versions.map(String).join(', ');
-    return jsonReply(plainError(idText, `the server speaks MCP ${known}; the proxy can bridge to ${MODERN} only`));
+    const message = `the server speaks MCP ${known}; the proxy can bridge to ${MODERN} only`;
+    return jsonReply(failureText(idText, { code: -32603, message }));
   }
   const opened = responseText(idText, initializeResult(answer.text, client.protocolVersion, parts.target));
-  return jsonReply(opened, { [SESSION_HEADER]: parts.sessionId });
+  return jsonReply(opened, { headers: { [SESSION_HEADER]: parts.sessionId } });
 }
 
 /** A result of `server/discover` as one of `initialize`. Capabilities have the same shape in both. */
 function initializeResult(discovered: string, version: string, target: string): string {
-  const capabilities = cut(discovered, ['result', 'capabilities']) ?? '{}';
-  const info = cut(discovered, ['result', '_meta', META_SERVER_INFO]) ?? cut(discovered, ['result', 'serverInfo']);
+  const capabilities = textAt(discovered, ['result', 'capabilities']) ?? '{}';
+  const info =
+    textAt(discovered, ['result', '_meta', META_SERVER_INFO]) ?? textAt(discovered, ['result', 'serverInfo']);
   return withMembers('{}', [], {
     protocolVersion: JSON.stringify(version),
     capabilities: withMembers(capabilities, [], { tasks: undefined }),
     serverInfo: info ?? JSON.stringify({ name: target, version: 'unknown' }),
-    instructions: cut(discovered, ['result', 'instructions']),
+    instructions: textAt(discovered, ['result', 'instructions']),
   });
 }

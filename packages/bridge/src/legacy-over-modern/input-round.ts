@@ -1,16 +1,19 @@
-import { type JsonObject, type Message, withMembers } from '@shadowcat/wire';
-import { asObject, type ClientFacts, cut, objectAt } from './client-facts.js';
+import { asObject, type JsonObject, type Message, objectAt, textAt, withMembers } from '@shadowcat/wire';
+import type { Asking } from '../askable.js';
 import type { Question } from './questions.js';
 
 /** One thing that a server wants to know before it can answer (2026-07-28, "Multi Round-Trip Requests"). */
-export interface InputRequest {
+export interface InputRequest extends Asking {
   readonly key: string;
-  readonly method: string;
-  readonly paramsText: string | undefined;
 }
+
+/** Questions that one answer may ask at once: a client is to be asked, not flooded. */
+export const MAX_QUESTIONS = 100;
 
 /** What a modern server asks for instead of an answer. */
 export interface InputRequired {
+  /** How many there are; `requests` has no more than {@link MAX_QUESTIONS} of them. */
+  readonly count: number;
   readonly requests: readonly InputRequest[];
   /** Opaque; JSON text. */
   readonly stateText: string | undefined;
@@ -21,39 +24,17 @@ export function inputRequired(answer: Message): InputRequired | undefined {
   const result = objectAt(answer.value, 'result');
   if (result?.['resultType'] !== 'input_required') return undefined;
   const requests = asObject(result['inputRequests']) ?? {};
+  const keys = Object.keys(requests);
   return {
-    requests: Object.keys(requests).map((key) => ({
+    count: keys.length,
+    requests: keys.slice(0, MAX_QUESTIONS).map((key) => ({
       key,
       method: String(objectAt(requests, key)?.['method']),
-      paramsText: cut(answer.text, ['result', 'inputRequests', key, 'params']),
+      paramsText: textAt(answer.text, ['result', 'inputRequests', key, 'params']),
     })),
-    stateText: typeof result['requestState'] === 'string' ? cut(answer.text, ['result', 'requestState']) : undefined,
+    stateText: typeof result['requestState'] === 'string' ? textAt(answer.text, ['result', 'requestState']) : undefined,
   };
 }
-
-/** Why this client cannot be asked, in plain words; `undefined` when it can. */
-export function cannotAsk(request: InputRequest, client: ClientFacts): string | undefined {
-  const { method, paramsText } = request;
-  const capability = CAPABILITIES.get(method);
-  if (capability === undefined) return `the server asks for ${method}, which a legacy client cannot be asked`;
-  const declared = asObject(client.capabilities[capability]);
-  if (declared === undefined)
-    return `the server asks for ${method}, but the client does not have the capability ${capability}`;
-  const params = paramsText === undefined ? undefined : asObject(JSON.parse(paramsText) as JsonObject);
-  if (method === 'elicitation/create' && params?.['mode'] === 'url' && declared['url'] === undefined) {
-    return 'the server asks the user to open a URL, but the client does not have the capability elicitation.url';
-  }
-  if (params?.['tools'] !== undefined && method === 'sampling/createMessage' && declared['tools'] === undefined) {
-    return 'the server asks for sampling with tools, but the client does not have the capability sampling.tools';
-  }
-  return undefined;
-}
-
-const CAPABILITIES: ReadonlyMap<string, string> = new Map([
-  ['sampling/createMessage', 'sampling'],
-  ['elicitation/create', 'elicitation'],
-  ['roots/list', 'roots'],
-]);
 
 /** The parameters as legacy clients expect them: there, asking for a URL has an id of its own (2025-11-25, "Elicitation"). */
 export function legacyParams({ method, paramsText }: InputRequest, newId: () => string): string | undefined {
@@ -80,7 +61,7 @@ export async function collect(
       first.resolve(outcome.kind === 'expired' ? `the client did not answer ${request.method} in time` : 'withdrawn');
       return;
     }
-    const result = cut(outcome.message.text, ['result']);
+    const result = textAt(outcome.message.text, ['result']);
     if (result === undefined) first.resolve(refusal(request, outcome.message));
     else texts[index] = `${JSON.stringify(request.key)}:${result}`;
   });

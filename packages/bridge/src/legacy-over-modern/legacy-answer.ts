@@ -1,5 +1,4 @@
-import { type Json, META_SERVER_INFO, type Message, withMembers } from '@shadowcat/wire';
-import { asObject, objectAt } from './client-facts.js';
+import { asObject, type Json, META_SERVER_INFO, type Message, objectAt, withMembers } from '@shadowcat/wire';
 import { withId } from './modern-request.js';
 import { unwrapped, wrapSchemas, wrapStructured } from './object-schemas.js';
 
@@ -66,11 +65,6 @@ function legacyError(text: string, answer: Message, { method }: Asked): string {
     method === 'resources/read' && code === -32602 && typeof objectAt(error, 'data')?.['uri'] === 'string';
   const other = missing ? '-32002' : code === undefined ? undefined : CODES.get(code);
   return other === undefined ? text : withMembers(text, ['error'], { code: other });
-}
-
-/** An error of the bridge's own making; `idText` is the client's. */
-export function plainError(idText: string, message: string, code = -32603): string {
-  return `{"jsonrpc":"2.0","id":${idText},"error":{"code":${code},"message":${JSON.stringify(message)}}}`;
 }
 
 /** A notification of a subscription as legacy servers send it: without the id of the subscription. */

@@ -2,27 +2,26 @@ import { type Exchange, type Handler, ProxyError, type Reply, reply } from '@sha
 import {
   type Call,
   callSlot,
+  jsonReply,
   type Message,
+  objectAt,
   type RpcId,
   readMessage,
   type SessionHandle,
   sessionSlot,
 } from '@shadowcat/wire';
 import type { BridgeComponents, BridgeOptions } from '../contract.js';
+import type { QuestionRoom } from '../question-room.js';
 import { BridgedSession, type SessionParts } from './bridged-session.js';
 import { streamReply } from './call-stream.js';
-import { objectAt } from './client-facts.js';
 import { handshake } from './handshake.js';
 import { ownAnswer } from './own-answers.js';
 import { Questions } from './questions.js';
-import { accepted, jsonReply, takesStream } from './replies.js';
+import { accepted, takesStream } from './replies.js';
 import type { RunningCall } from './running-call.js';
 
 /** Begins the upstream id of each session that the bridge has opened; what has it is the bridge's, also after a restart. */
 export const BRIDGED_PREFIX = 'shadowcat-bridge-';
-
-const HOLD_MS = 300_000;
-const MAX_HELD = 1000;
 
 /**
  * Legacy clients in front of a server that speaks 2026-07-28 only. Takes classified legacy exchanges whose session is in
@@ -30,7 +29,7 @@ const MAX_HELD = 1000;
  */
 export function legacyOverModern(
   options: BridgeOptions,
-  components: BridgeComponents,
+  components: BridgeComponents & { readonly room: QuestionRoom },
 ): Handler & { close(): Promise<void> } {
   const bridge = new Bridge(options, components);
   return Object.assign((exchange: Exchange) => bridge.handle(exchange), { close: () => bridge.close() });
@@ -46,12 +45,11 @@ class Bridge {
   readonly #closing = new AbortController();
   #lastId = 0;
 
-  constructor(options: BridgeOptions, components: BridgeComponents) {
-    const { upstream, clock, log, newId, random = Math.random } = components;
+  constructor(options: BridgeOptions, components: BridgeComponents & { readonly room: QuestionRoom }) {
+    const { upstream, clock, log, newId, room, random = Math.random } = components;
     this.#target = options.target;
     this.#components = components;
-    const limits = { holdMs: options.holdMs ?? HOLD_MS, max: options.maxHeld ?? MAX_HELD };
-    const questions = new Questions(limits, { clock, newId });
+    const questions = new Questions({ room, newId });
     const nextId = (): string => this.#nextId();
     this.#parts = { upstream, questions, clock, log, newId, nextId, random };
   }
@@ -93,7 +91,8 @@ class Bridge {
       target: this.#target,
       sessionId: `${BRIDGED_PREFIX}${this.#components.newId()}`,
       idText: this.#nextId(),
-      signal: this.#closing.signal,
+      // Without its client the session would be nobody's.
+      signal: AbortSignal.any([this.#closing.signal, exchange.signal]),
     });
   }
 

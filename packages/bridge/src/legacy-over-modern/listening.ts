@@ -1,6 +1,5 @@
 import { type Clock, type Log, ProxyError, type Reply, type Timer } from '@shadowcat/kernel';
-import { type JsonObject, META_SUBSCRIPTION, type Message, readMessage } from '@shadowcat/wire';
-import { objectAt } from './client-facts.js';
+import { type JsonObject, META_SUBSCRIPTION, type Message, objectAt, readMessage } from '@shadowcat/wire';
 import { untagged } from './legacy-answer.js';
 
 export interface ListeningParts {

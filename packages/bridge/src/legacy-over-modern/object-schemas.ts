@@ -1,5 +1,4 @@
-import { type Edit, type Json, type JsonObject, spliceMessage, withMembers } from '@shadowcat/wire';
-import { asObject, cut } from './client-facts.js';
+import { asObject, type Edit, type Json, type JsonObject, spliceMessage, textAt, withMembers } from '@shadowcat/wire';
 
 /*
  * Modern tools may return any JSON as structured content, and their output schemas may say so. Legacy clients refuse the whole
@@ -28,7 +27,7 @@ export function wrapSchemas(text: string, result: JsonObject | undefined): strin
   toolsOf(result).forEach((tool, index) => {
     if (!needsWrap(tool)) return;
     const path = ['result', 'tools', String(index)];
-    const schema = cut(text, [...path, 'outputSchema']) ?? '{}';
+    const schema = textAt(text, [...path, 'outputSchema']) ?? '{}';
     const json = wrappedSchema(schema, asObject(tool?.['outputSchema']));
     if (json === undefined) without.push(String(index));
     else edits.push({ path: [...path, 'outputSchema'], json });
@@ -44,7 +43,7 @@ export function wrapSchemas(text: string, result: JsonObject | undefined): strin
 export function wrapStructured(text: string, result: JsonObject | undefined): string {
   if (result?.['structuredContent'] === undefined) return text;
   const path = ['result', 'structuredContent'];
-  return spliceMessage(text, [{ path, json: `{"result":${cut(text, path) ?? 'null'}}` }]);
+  return spliceMessage(text, [{ path, json: `{"result":${textAt(text, path) ?? 'null'}}` }]);
 }
 
 function toolsOf(result: JsonObject | undefined): (JsonObject | undefined)[] {
@@ -64,6 +63,6 @@ function wrappedSchema(schemaText: string, schema: JsonObject | undefined): stri
   const inner = withMembers(schemaText, [], { $defs: undefined, definitions: undefined, $schema: undefined });
   const moved = ['$schema', '$defs', 'definitions']
     .filter((key) => schema?.[key] !== undefined)
-    .map((key) => `,${JSON.stringify(key)}:${cut(schemaText, [key]) ?? '{}'}`);
+    .map((key) => `,${JSON.stringify(key)}:${textAt(schemaText, [key]) ?? '{}'}`);
   return `{"type":"object","properties":{"result":${inner}},"required":["result"]${moved.join('')}}`;
 }

@@ -1,8 +1,7 @@
 import { ProxyError } from '@shadowcat/kernel';
-import { errorText, type Message, responseText } from '@shadowcat/wire';
+import { errorText, failureText, type Message, objectAt, responseText } from '@shadowcat/wire';
+import { LEVELS } from '../log-levels.js';
 import type { BridgedSession } from './bridged-session.js';
-import { objectAt } from './client-facts.js';
-import { plainError } from './legacy-answer.js';
 
 /** Methods that a modern server does not have, each with its answer; the others go on to it. Never rejects. */
 export async function ownAnswer(session: BridgedSession, request: Message): Promise<string | undefined> {
@@ -26,7 +25,7 @@ const OWN: ReadonlyMap<string, Answer> = new Map<string, Answer>([
     async (session, request) => {
       const level = paramOf(request, 'level');
       if (session.offers !== undefined && session.offers['logging'] === undefined) return unknownMethod(request);
-      if (level === undefined || !LEVELS.has(level)) return invalid(request, 'level');
+      if (level === undefined || !LEVELS.includes(level)) return invalid(request, 'level');
       session.logLevel = level;
       return undefined;
     },
@@ -56,18 +55,6 @@ const OWN: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ['subscriptions/listen', async (_session, request) => unknownMethod(request)],
 ]);
 
-/** RFC 5424's, as MCP uses them. */
-const LEVELS: ReadonlySet<string> = new Set([
-  'debug',
-  'info',
-  'notice',
-  'warning',
-  'error',
-  'critical',
-  'alert',
-  'emergency',
-]);
-
 function takesSubscriptions({ offers }: BridgedSession): boolean {
   return offers === undefined || objectAt(offers, 'resources')?.['subscribe'] === true;
 }
@@ -78,9 +65,10 @@ function paramOf(request: Message, name: string): string | undefined {
 }
 
 function unknownMethod(request: Message): string {
-  return plainError(request.idText ?? 'null', 'Method not found', -32601);
+  return failureText(request.idText ?? 'null', { code: -32601, message: 'Method not found' });
 }
 
 function invalid(request: Message, param: string): string {
-  return plainError(request.idText ?? 'null', `Invalid params: ${param} is missing or unknown`, -32602);
+  const message = `Invalid params: ${param} is missing or unknown`;
+  return failureText(request.idText ?? 'null', { code: -32602, message });
 }

@@ -1,5 +1,6 @@
-import { type Clock, ProxyError } from '@shadowcat/kernel';
+import { ProxyError } from '@shadowcat/kernel';
 import { type Message, notificationText, requestText } from '@shadowcat/wire';
+import type { QuestionRoom } from '../question-room.js';
 
 /** How a question ended: with the client's answer, because nobody answered in time, or because it was taken back. */
 export type Outcome =
@@ -18,47 +19,37 @@ export interface Question {
   withdraw(): void;
 }
 
-export interface QuestionsOptions {
-  readonly holdMs: number;
-  readonly max: number;
-}
-
 interface Held {
   readonly session: string;
   readonly settle: (outcome: Outcome) => void;
 }
 
-/** The questions that wait for an answer, of all sessions: bounded in number, and each in time. */
+/** The questions to legacy clients that wait for an answer, of all sessions. */
 export class Questions {
-  readonly #options: QuestionsOptions;
-  readonly #clock: Clock;
+  /** Where they wait. */
+  readonly room: QuestionRoom;
   readonly #newId: () => string;
   readonly #held = new Map<string, Held>();
 
-  constructor(options: QuestionsOptions, components: { readonly clock: Clock; readonly newId: () => string }) {
-    this.#options = options;
-    this.#clock = components.clock;
+  constructor(components: { readonly room: QuestionRoom; readonly newId: () => string }) {
+    this.room = components.room;
     this.#newId = components.newId;
-  }
-
-  get held(): number {
-    return this.#held.size;
   }
 
   /** Asks the client of `session`. Throws `pool_exhausted` when too many wait already. */
   ask(session: string, method: string, paramsText: string | undefined): Question {
-    const { max, holdMs } = this.#options;
-    if (this.#held.size >= max) {
-      throw new ProxyError('pool_exhausted', `${max} questions of servers wait for answers of clients already`);
-    }
     const id = this.#newId();
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const settle = (outcome: Outcome): void => {
-      timer.cancel();
+      place?.leave();
       this.#held.delete(id);
       resolve(outcome);
     };
-    const timer = this.#clock.timer(holdMs, () => settle({ kind: 'expired' }));
+    const place = this.room.enter(() => settle({ kind: 'expired' }));
+    if (place === undefined) {
+      const { max } = this.room;
+      throw new ProxyError('pool_exhausted', `${max} questions of servers wait for answers of clients already`);
+    }
     this.#held.set(id, { session, settle });
     const idText = JSON.stringify(id);
     return {

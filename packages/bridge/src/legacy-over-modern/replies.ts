@@ -1,12 +1,4 @@
-import { Body, type Exchange, type HeaderMap, headerOf, type Reply, reply } from '@shadowcat/kernel';
-import { jsonFraming } from '@shadowcat/wire';
-
-const encoder = new TextEncoder();
-
-export function jsonReply(text: string, headers: HeaderMap = {}): Reply {
-  const head = { status: 200, headers: { 'content-type': 'application/json', ...headers } };
-  return reply(head, Body.whole(encoder.encode(text), jsonFraming));
-}
+import { type Exchange, headerOf, type Reply, reply } from '@shadowcat/kernel';
 
 export function accepted(): Reply {
   return reply({ status: 202, headers: {} });

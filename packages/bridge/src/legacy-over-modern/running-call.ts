@@ -1,13 +1,24 @@
 import { type Clock, type Exchange, type Handler, type HeaderMap, ProxyError, type Reply } from '@shadowcat/kernel';
-import { errorText, type Message, type RpcId, readMessage, withMembers } from '@shadowcat/wire';
+import {
+  errorText,
+  failureText,
+  type Message,
+  modernExchange,
+  noAnswer,
+  objectAt,
+  type Posted,
+  post,
+  type RpcId,
+  readMessage,
+  withMembers,
+} from '@shadowcat/wire';
+import { cannotAsk } from '../askable.js';
 import type { ClientFacts } from './client-facts.js';
-import { objectAt } from './client-facts.js';
-import { cannotAsk, collect, type InputRequired, inputRequired, legacyParams } from './input-round.js';
-import { legacyAnswer, plainError } from './legacy-answer.js';
-import { modernExchange, withId } from './modern-request.js';
+import { collect, type InputRequired, inputRequired, legacyParams, MAX_QUESTIONS } from './input-round.js';
+import { legacyAnswer } from './legacy-answer.js';
+import { withId } from './modern-request.js';
 import type { Question, Questions } from './questions.js';
 import { takesStream } from './replies.js';
-import { noAnswer, type Posted, post } from './upstream-post.js';
 
 export interface CallParts {
   /** The client's request. */
@@ -123,12 +134,12 @@ export class RunningCall {
         return;
       }
       if (round >= MAX_ROUNDS) {
-        yield plainError(this.idText, `the server asked for input ${MAX_ROUNDS} times and still did not answer`);
+        yield this.#failure(`the server asked for input ${MAX_ROUNDS} times and still did not answer`);
         return;
       }
       const input = yield* this.#input(needed);
       if ('failure' in input) {
-        yield plainError(this.idText, input.failure);
+        yield this.#failure(input.failure);
         return;
       }
       posted = await this.#post({ inputResponses: input.responsesText, requestState: needed.stateText });
@@ -148,7 +159,10 @@ export class RunningCall {
     throw noAnswer();
   }
 
-  async *#input({ requests }: InputRequired): AsyncGenerator<string, { responsesText?: string } | { failure: string }> {
+  async *#input({
+    count,
+    requests,
+  }: InputRequired): AsyncGenerator<string, { responsesText?: string } | { failure: string }> {
     const { client, questions, session, newId } = this.#parts;
     if (requests.length === 0) {
       await this.#patience();
@@ -157,9 +171,15 @@ export class RunningCall {
     if (!takesStream(this.#parts.exchange)) {
       return { failure: 'the server asks the client something, but the client accepts no text/event-stream' };
     }
+    if (count > requests.length) {
+      return { failure: `the server asks ${count} questions at once; no more than ${MAX_QUESTIONS} are passed on` };
+    }
     for (const request of requests) {
-      const failure = cannotAsk(request, client);
-      if (failure !== undefined) return { failure };
+      const failure = cannotAsk(request, client.capabilities);
+      if (failure !== undefined) {
+        questions.room.lose('incapable');
+        return { failure };
+      }
     }
     const asked: { request: (typeof requests)[number]; question: Question }[] = [];
     const withdraw = (): void => {
@@ -188,6 +208,10 @@ export class RunningCall {
       question.withdraw();
       if ((await question.outcome).kind !== 'answered') yield question.withdrawal;
     }
+  }
+
+  #failure(message: string): string {
+    return failureText(this.idText, { code: -32603, message });
   }
 
   #patience(): Promise<void> {

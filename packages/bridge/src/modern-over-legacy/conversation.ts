@@ -1,6 +1,7 @@
 import { ProxyError, type Reply } from '@shadowcat/kernel';
-import { type Message, notificationText, readLine, requestText } from '@shadowcat/wire';
-import { type Answer, answers, failureText, readAnswer } from '../answers.js';
+import { failureText, type Message, notificationText, type RpcId, readLine, requestText } from '@shadowcat/wire';
+import { type Answer, answers, readAnswer } from '../answers.js';
+import { sameJson } from '../same-json.js';
 import { legacyParams } from './envelope.js';
 import { type InFlight, QUESTIONS } from './legacy-session.js';
 import type { Lease } from './sessions.js';
@@ -11,6 +12,9 @@ export type Turn =
   | { readonly kind: 'question'; readonly message: Message }
   | { readonly kind: 'answer'; readonly message: Message }
   | { readonly kind: 'refused'; readonly answer: Answer };
+
+/** Messages from outside of its own stream that wait for a conversation's client. */
+const MAX_INJECTED = 100;
 
 /** Methods whose result may be a question (2026-07-28, "Multi Round-Trip Requests"). */
 const ASKING: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
@@ -45,9 +49,16 @@ export class Conversation implements InFlight {
     if (this.asks) this.#injected.push(...session.strays.splice(0));
   }
 
-  inject(message: Message): void {
+  inject(message: Message): boolean {
+    if (this.#injected.length >= MAX_INJECTED) return false;
     this.#injected.push(message);
     this.#wake?.();
+    return true;
+  }
+
+  retract(id: RpcId): void {
+    const at = this.#injected.findIndex((message) => message.kind === 'request' && message.id === id);
+    if (at >= 0) this.#injected.splice(at, 1);
   }
 
   /** Rejects with a `ProxyError` when the upstream fails, or the conversation was cancelled. */
@@ -66,6 +77,12 @@ export class Conversation implements InFlight {
   /** Sends the client's answer to a question. */
   answer(text: string): Promise<void> {
     return this.lease.session.tell(text);
+  }
+
+  /** Whether a retry repeats the request that waits: the same but for what one round-trip brings. */
+  isRepeatedBy(retry: Message): boolean {
+    if (retry.method !== this.method) return false;
+    return sameJson(JSON.parse(legacyParams(retry, undefined)), JSON.parse(legacyParams(this.#request, undefined)));
   }
 
   /** The server gets an error for its question, and the call is cancelled, for nobody comes back for it. */
@@ -100,6 +117,8 @@ export class Conversation implements InFlight {
     for (const message of this.#injected.splice(0)) if (message.kind === 'request') session.take(message);
     try {
       await this.#reply?.[Symbol.asyncDispose]();
+    } catch {
+      // It is over either way, and nobody reads it any more.
     } finally {
       this.lease.release();
     }

@@ -1,5 +1,15 @@
-import { claimedVersion, type JsonObject, type Message, MODERN } from '@shadowcat/wire';
-import { memberText, objectOf, rebuilt } from '../object-text.js';
+import {
+  asObject,
+  claimedVersion,
+  type JsonObject,
+  keepMembers,
+  type Message,
+  MODERN,
+  objectAt,
+  textAt,
+  withMembers,
+} from '@shadowcat/wire';
+import { LEVELS } from '../log-levels.js';
 
 const CLIENT_INFO = 'io.modelcontextprotocol/clientInfo';
 const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
@@ -14,6 +24,8 @@ export interface Envelope {
   readonly clientInfo: string;
   /** Only what legacy revisions know. */
   readonly capabilities: string;
+  /** All that the client declared. */
+  readonly declared: JsonObject;
   readonly logLevel: string | undefined;
   /** The JSON text of the progress token. */
   readonly progressToken: string | undefined;
@@ -25,8 +37,12 @@ export function envelopeProblem(
 ): { readonly code: number; readonly message: string; readonly data?: object } | undefined {
   const version = claimedVersion(message);
   const meta = metaOf(message);
-  if (version === undefined || objectOf(meta?.[CAPABILITIES]) === undefined) {
+  if (version === undefined || asObject(meta?.[CAPABILITIES]) === undefined) {
     return { code: -32602, message: `params._meta needs io.modelcontextprotocol/protocolVersion and ${CAPABILITIES}` };
+  }
+  const level = meta?.[LOG_LEVEL];
+  if (level !== undefined && !LEVELS.includes(level as string)) {
+    return { code: -32602, message: `params._meta["${LOG_LEVEL}"] is no log level` };
   }
   if (version === MODERN) return undefined;
   const data = { supported: [MODERN], requested: version };
@@ -35,18 +51,21 @@ export function envelopeProblem(
 
 export function envelopeOf(message: Message): Envelope {
   const meta = metaOf(message) ?? {};
-  const text = memberText(message.text, ['params', '_meta']) ?? '{}';
-  const capabilities = objectOf(meta[CAPABILITIES]) ?? {};
+  const text = textAt(message.text, ['params', '_meta']) ?? '{}';
   const level = meta[LOG_LEVEL];
   const token = meta['progressToken'];
   return {
-    clientInfo: memberText(text, [CLIENT_INFO]) ?? '{"name":"unknown","version":"0"}',
-    capabilities: rebuilt(memberText(text, [CAPABILITIES]) ?? '{}', capabilities, {
-      keep: (name) => LEGACY_CAPABILITIES.has(name),
-    }),
+    clientInfo: textAt(text, [CLIENT_INFO]) ?? '{"name":"unknown","version":"0"}',
+    capabilities: keepMembers(textAt(text, [CAPABILITIES]) ?? '{}', (name) => LEGACY_CAPABILITIES.has(name)),
+    declared: objectAt(meta, CAPABILITIES) ?? {},
     logLevel: typeof level === 'string' ? level : undefined,
-    progressToken: token === undefined || token === null ? undefined : memberText(text, ['progressToken']),
+    progressToken: token === undefined || token === null ? undefined : textAt(text, ['progressToken']),
   };
+}
+
+/** What a retry has from the answer that it is a retry of. */
+export function requestStateOf(message: Message | undefined): unknown {
+  return objectAt(message?.value, 'params')?.['requestState'];
 }
 
 /**
@@ -54,19 +73,18 @@ export function envelopeOf(message: Message): Envelope {
  * takes the place of the client's own, which is unique among that client's requests only.
  */
 export function legacyParams(message: Message, progressToken: string | undefined): string {
-  const params = objectOf(message.value['params']) ?? {};
-  const text = memberText(message.text, ['params']) ?? '{}';
-  const meta = objectOf(params['_meta']) ?? {};
-  const kept = rebuilt(memberText(text, ['_meta']) ?? '{}', meta, {
-    keep: (name) => !name.startsWith(RESERVED) && name !== 'progressToken',
-    ...(progressToken === undefined ? {} : { more: { progressToken } }),
-  });
-  return rebuilt(text, params, {
-    keep: (name) => name !== '_meta' && name !== 'inputResponses' && name !== 'requestState',
-    ...(kept === '{}' ? {} : { more: { _meta: kept } }),
-  });
+  const text = textAt(message.text, ['params']) ?? '{}';
+  const meta = keepMembers(
+    textAt(text, ['_meta']) ?? '{}',
+    (name) => !name.startsWith(RESERVED) && name !== 'progressToken',
+  );
+  const kept = progressToken === undefined ? meta : withMembers(meta, [], { progressToken });
+  const own = keepMembers(text, (name) => !OF_ROUND_TRIPS.has(name));
+  return kept === '{}' ? own : withMembers(own, [], { _meta: kept });
 }
 
+const OF_ROUND_TRIPS: ReadonlySet<string> = new Set(['_meta', 'inputResponses', 'requestState']);
+
 function metaOf(message: Message): JsonObject | undefined {
-  return objectOf(objectOf(message.value['params'])?.['_meta']);
+  return asObject(asObject(message.value['params'])?.['_meta']);
 }

@@ -1,5 +1,5 @@
-import type { Clock, Timer } from '@shadowcat/kernel';
 import type { Message } from '@shadowcat/wire';
+import type { QuestionRoom } from '../question-room.js';
 import type { Conversation } from './conversation.js';
 
 /** A server's question that waits for the answer of its client. */
@@ -14,31 +14,33 @@ export interface Held {
  * credential that it was given to. The targets of one proxy share them, since a retry may be sent to any of them.
  */
 export class HeldQuestions {
-  readonly #entries = new Map<string, Held & { readonly timer: Timer }>();
-  readonly #options: { readonly holdMs: number; readonly max: number };
-  readonly #components: { readonly clock: Clock; readonly newId: () => string };
+  /** Where they wait. */
+  readonly room: QuestionRoom;
+  readonly #entries = new Map<string, Held & { leave(): void }>();
+  readonly #newId: () => string;
 
-  constructor(
-    options: { readonly holdMs?: number | undefined; readonly max?: number | undefined },
-    components: { readonly clock: Clock; readonly newId: () => string },
-  ) {
-    this.#options = { holdMs: options.holdMs ?? 300_000, max: options.max ?? 1000 };
-    this.#components = components;
+  constructor(components: { readonly room: QuestionRoom; readonly newId: () => string }) {
+    this.room = components.room;
+    this.#newId = components.newId;
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
+  has(state: unknown): boolean {
+    return typeof state === 'string' && this.#entries.has(state);
+  }
+
   /** The `requestState` to give to the client, or `undefined` when too many questions wait. */
   hold(held: Held): string | undefined {
-    if (this.#entries.size >= this.#options.max) return undefined;
-    const state = this.#components.newId();
-    const timer = this.#components.clock.timer(this.#options.holdMs, () => {
+    const state = this.#newId();
+    const place = this.room.enter(() => {
       this.#entries.delete(state);
       void held.conversation.giveUp(held.question, 'the client did not answer in time');
     });
-    this.#entries.set(state, { ...held, timer });
+    if (place === undefined) return undefined;
+    this.#entries.set(state, { ...held, leave: () => place.leave() });
     return state;
   }
 
@@ -46,17 +48,19 @@ export class HeldQuestions {
     const held = this.#entries.get(state);
     if (held === undefined || held.credential !== credential) return undefined;
     this.#entries.delete(state);
-    held.timer.cancel();
+    held.leave();
     return held;
   }
 
-  /** Gives up all questions of one session, or all there are. */
+  /** Gives up all questions of some conversations. */
   async clear(which: (held: Held) => boolean): Promise<void> {
+    const given: Promise<void>[] = [];
     for (const [state, held] of [...this.#entries]) {
       if (!which(held)) continue;
       this.#entries.delete(state);
-      held.timer.cancel();
-      await held.conversation.giveUp(held.question, 'the proxy is ending');
+      held.leave();
+      given.push(held.conversation.giveUp(held.question, 'the proxy is ending'));
     }
+    await Promise.all(given);
   }
 }

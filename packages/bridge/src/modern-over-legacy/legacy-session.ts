@@ -1,21 +1,26 @@
 import { type Clock, type Exchange, type Handler, headerOf, type Log, ProxyError, type Reply } from '@shadowcat/kernel';
 import {
+  asObject,
+  failureText,
   type Json,
   LEGACY_VERSIONS,
   type Message,
   notificationText,
+  type RpcId,
   readMessage,
   requestText,
   responseText,
   SESSION_HEADER,
   type SessionHandle,
   targetSlot,
+  textAt,
   type UpstreamBinding,
   VERSION_HEADER,
 } from '@shadowcat/wire';
-import { type Answer, errorOf, failureText, readAnswer } from '../answers.js';
-import { memberText, objectOf } from '../object-text.js';
-import { ownExchange } from '../own-exchange.js';
+import { type Answer, errorOf, readAnswer } from '../answers.js';
+import { LEVELS } from '../log-levels.js';
+import { ownExchange, standIn } from '../own-exchange.js';
+import type { QuestionRoom } from '../question-room.js';
 import type { Envelope } from './envelope.js';
 
 export interface LegacySessionComponents {
@@ -23,6 +28,10 @@ export interface LegacySessionComponents {
   readonly clock: Clock;
   readonly log: Log;
   readonly newId: () => string;
+  /** Milliseconds that the server may take for what the bridge itself asks; 0: as long as it likes. */
+  readonly answerMs: number;
+  /** Where questions wait that were put to a client. */
+  readonly room: QuestionRoom;
 }
 
 /** What the server asks that a modern client can be asked: embedded in the result of a call. */
@@ -34,11 +43,27 @@ export interface InFlight {
   readonly id: string;
   /** Whether its answer may be a question (tools/call, prompts/get, resources/read). */
   readonly asks: boolean;
-  inject(message: Message): void;
+  /** False: too much waits already. */
+  inject(message: Message): boolean;
+  /** Forgets a question of the server's that has not been put yet. */
+  retract(id: RpcId): void;
 }
 
 /** Questions that wait for a call to be put with; more are refused. */
 const MAX_STRAYS = 20;
+/** How long a server may take to begin its standing stream; some say nothing before the first event. */
+const HEAD_MS = 2000;
+/** How long a server may take to set its log level, which no call depends on. */
+const LEVEL_MS = 5000;
+/** How long the end of a session may take upstream. */
+const FAREWELL_MS = 5000;
+
+/** The standing stream of a session. */
+interface Listening {
+  readonly begun: Promise<void>;
+  readonly over: Promise<void>;
+  readonly stop: AbortController;
+}
 
 /** One legacy session that the bridge opened at the upstream for modern clients. Ended once, by {@link LegacySession.end}. */
 export class LegacySession implements SessionHandle {
@@ -57,6 +82,8 @@ export class LegacySession implements SessionHandle {
   readonly #controller = new AbortController();
   readonly #ends = new Set<() => void>();
   readonly #subscriptions = new Map<string, number>();
+  readonly #deaf = new Set<() => void>();
+  #listening: Listening | undefined;
   #upstream: UpstreamBinding | undefined;
   #version: string | undefined;
   #logLevel: string | undefined;
@@ -72,7 +99,7 @@ export class LegacySession implements SessionHandle {
     const params = `{"protocolVersion":${version},"capabilities":${capabilities},"clientInfo":${clientInfo}}`;
     this.id = components.newId();
     this.initializeText = requestText('"initialize"', 'initialize', params);
-    this.#client = parts.client;
+    this.#client = standIn(parts.client);
     this.#target = parts.client.context.get(targetSlot) ?? parts.target;
     this.#components = components;
   }
@@ -94,7 +121,7 @@ export class LegacySession implements SessionHandle {
   }
   /** The server's capabilities. */
   get capabilities(): { readonly [name: string]: Json } {
-    return objectOf(objectOf(this.initializeResult)?.['capabilities']) ?? {};
+    return asObject(asObject(this.initializeResult)?.['capabilities']) ?? {};
   }
 
   bind(upstream: UpstreamBinding): void {
@@ -111,19 +138,29 @@ export class LegacySession implements SessionHandle {
     return () => void this.#ends.delete(entry);
   }
 
+  /** Calls back when the standing stream broke. Returns how to forget that. */
+  onDeaf(done: () => void): () => void {
+    const entry = () => done();
+    this.#deaf.add(entry);
+    return () => void this.#deaf.delete(entry);
+  }
+
   /** Opens it upstream. Resolves with the refusal if there is one; rejects with what kept the server from answering. */
   async open(): Promise<Answer | undefined> {
-    const reply = await this.#send('POST', readMessage(this.initializeText));
-    const sessionId = headerOf(reply.head.headers, SESSION_HEADER);
-    const answer = await readAnswer(reply, 'initialize');
+    const answer = await this.#answer(this.initializeText, { id: 'initialize', ms: this.#components.answerMs });
     const { message } = answer;
     if (message === undefined || errorOf(message) !== undefined || answer.status >= 300) return answer;
+    const sessionId = headerOf(answer.headers, SESSION_HEADER);
     this.bind(sessionId === undefined ? { target: this.#target } : { target: this.#target, sessionId });
     this.initialize = message;
-    const version = objectOf(message.value['result'])?.['protocolVersion'];
-    this.#version = typeof version === 'string' ? version : LEGACY_VERSIONS[0];
+    const version = asObject(message.value['result'])?.['protocolVersion'];
+    if (typeof version !== 'string' || !LEGACY_VERSIONS.includes(version)) {
+      const said = JSON.stringify(version ?? null).slice(0, 100);
+      throw new ProxyError('upstream_protocol', `${this.#target} opened a session of an unknown revision: ${said}`);
+    }
+    this.#version = version;
     await this.tell(notificationText('notifications/initialized'));
-    void this.#listen();
+    void this.listen();
     return undefined;
   }
 
@@ -140,7 +177,7 @@ export class LegacySession implements SessionHandle {
 
   /** Later exchanges are made with this client's header fields. */
   usedBy(client: Exchange): void {
-    this.#client = client;
+    this.#client = standIn(client);
   }
 
   /** Sends what expects no answer. */
@@ -149,16 +186,27 @@ export class LegacySession implements SessionHandle {
     await reply[Symbol.asyncDispose]();
   }
 
-  async ask(method: string, params: string): Promise<Answer> {
+  /** Asks something of the bridge's own; `ms`: how long the server may take. */
+  async ask(method: string, params: string, ms = this.#components.answerMs): Promise<Answer> {
     const id = this.nextId();
-    return readAnswer(await this.post(requestText(JSON.stringify(id), method, params)), id);
+    return this.#answer(requestText(JSON.stringify(id), method, params), { id, ms });
   }
 
-  /** Makes the server log from this level on, if it logs at all. */
+  /**
+   * Makes the server log from this level on, if it logs at all. While others use the session it is never made to say less.
+   * Without effect where the server fails at it: no call depends on it.
+   */
   async logFrom(level: string): Promise<void> {
-    if (level === this.#logLevel || this.capabilities['logging'] === undefined) return;
+    const current = this.#logLevel === undefined ? LEVELS.length : LEVELS.indexOf(this.#logLevel);
+    const wanted = LEVELS.indexOf(level);
+    if (wanted === current || (wanted > current && this.calls.size > 0)) return;
+    if (this.capabilities['logging'] === undefined) return;
     this.#logLevel = level;
-    await this.ask('logging/setLevel', JSON.stringify({ level }));
+    try {
+      await this.ask('logging/setLevel', JSON.stringify({ level }), LEVEL_MS);
+    } catch (error) {
+      this.#components.log.debug({ err: error, target: this.#target }, 'a log level could not be set');
+    }
   }
 
   /** Subscribes to a resource, once for all who want it. False: the server refused. */
@@ -204,8 +252,10 @@ export class LegacySession implements SessionHandle {
     this.#ended = true;
     try {
       if (!lost && this.initialize !== undefined) {
-        const reply = await this.#send('DELETE', undefined, new AbortController().signal);
-        await reply[Symbol.asyncDispose]();
+        await this.#inTime(FAREWELL_MS, async (signal) => {
+          const reply = await this.#send('DELETE', undefined, signal);
+          await reply[Symbol.asyncDispose]();
+        });
       }
     } catch (error) {
       this.#components.log.debug({ err: error, target: this.#target }, 'a bridged session could not be ended upstream');
@@ -229,16 +279,18 @@ export class LegacySession implements SessionHandle {
       return;
     }
     const call = [...this.calls].find(({ asks }) => asks);
-    if (call !== undefined) call.inject(message);
-    else if (this.strays.length < MAX_STRAYS) this.strays.push(message);
-    else
+    if (call?.inject(message) === true) return;
+    if (call === undefined && this.strays.length < MAX_STRAYS) this.strays.push(message);
+    else {
+      this.#components.room.lose('full');
       void this.respond(
         failureText(idText, { code: -32603, message: 'too many questions wait for the client already' }),
       );
+    }
   }
 
   #notification(message: Message): void {
-    const params = objectOf(message.value['params']);
+    const params = asObject(message.value['params']);
     if (message.method === 'notifications/progress') {
       const token = params?.['progressToken'];
       for (const call of this.calls) if (call.id === token) call.inject(message);
@@ -250,22 +302,54 @@ export class LegacySession implements SessionHandle {
       return;
     }
     if (message.method === 'notifications/cancelled') {
-      const at = this.strays.findIndex(({ id }) => id === params?.['requestId']);
+      const id = params?.['requestId'];
+      const at = this.strays.findIndex((stray) => stray.id === id);
       if (at >= 0) this.strays.splice(at, 1);
+      for (const call of this.calls) call.retract(id as RpcId);
       return;
     }
     for (const listener of this.listeners) listener(message);
   }
 
-  /** The standing stream, where the server has one. */
-  async #listen(): Promise<void> {
-    const { signal } = this.#controller;
+  /** Opens the standing stream, where the server has one, unless it is open. Resolves when it has begun, or will not. */
+  listen(): Promise<void> {
+    const before = this.#listening;
+    if (before?.stop.signal.aborted === false) return before.begun;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#components.clock.timer(HEAD_MS, resolve);
+    const begun = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    const stop = new AbortController();
+    const over = (before?.over ?? Promise.resolve())
+      .then(() => this.#readStanding(AbortSignal.any([stop.signal, this.#controller.signal]), begun))
+      .then(() => {
+        begun();
+        if (this.#listening === listening) this.#listening = undefined;
+      });
+    const listening: Listening = { begun: promise, over, stop };
+    this.#listening = listening;
+    return promise;
+  }
+
+  /** Closes the standing stream, until the next {@link LegacySession.listen}. */
+  rest(): void {
+    this.#listening?.stop.abort(new ProxyError('cancelled', 'nobody uses the session'));
+  }
+
+  /** Never rejects. */
+  async #readStanding(signal: AbortSignal, begun: () => void): Promise<void> {
+    let opened = false;
     try {
-      const reply = await this.#send('GET', undefined);
+      if (signal.aborted) return;
+      const reply = await this.#send('GET', undefined, signal);
       const stop = (): void => void Promise.resolve(reply[Symbol.asyncDispose]()).catch(() => undefined);
       signal.addEventListener('abort', stop, { once: true });
       try {
         if (signal.aborted || reply.head.status !== 200) return;
+        opened = true;
+        begun();
         for await (const frame of reply.body.frames()) {
           const message = frame.text === undefined || frame.text === '' ? undefined : readMessage(frame.text);
           if (message !== undefined) this.take(message);
@@ -275,8 +359,29 @@ export class LegacySession implements SessionHandle {
         await reply[Symbol.asyncDispose]();
       }
     } catch (error) {
-      if (!signal.aborted)
-        this.#components.log.debug({ err: error, target: this.#target }, 'a bridged session has no standing stream');
+      if (signal.aborted) return;
+      this.#components.log.debug({ err: error, target: this.#target }, 'a bridged session has no standing stream');
+    }
+    if (signal.aborted) return;
+    // It broke for good: who listens is told, and may ask again.
+    if (opened) for (const done of [...this.#deaf]) done();
+  }
+
+  /** Sends a request of the bridge's own and reads its answer. */
+  #answer(text: string, { id, ms }: { readonly id: string; readonly ms: number }): Promise<Answer> {
+    return this.#inTime(ms, async (signal) => readAnswer(await this.post(text, signal), id, signal));
+  }
+
+  async #inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new AbortController();
+    const reason = new ProxyError('upstream_timeout', `${this.#target} did not answer the bridge in time`);
+    const timer = ms === 0 ? undefined : this.#components.clock.timer(ms, () => late.abort(reason));
+    try {
+      return await work(AbortSignal.any([late.signal, this.#controller.signal]));
+    } catch (error) {
+      throw late.signal.aborted ? reason : error;
+    } finally {
+      timer?.cancel();
     }
   }
 
@@ -302,5 +407,5 @@ export function answerTo(question: Message, resultJson: string): string {
 
 /** The text of the params of a notification. */
 export function paramsText(message: Message): string {
-  return memberText(message.text, ['params']) ?? '{}';
+  return textAt(message.text, ['params']) ?? '{}';
 }

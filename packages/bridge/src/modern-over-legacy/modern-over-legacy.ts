@@ -1,18 +1,28 @@
 import { type Exchange, ProxyError, type Reply, reply } from '@shadowcat/kernel';
-import { type Call, callSlot, credentialSlot, type Message, responseText } from '@shadowcat/wire';
-import { failureText, handedOn, jsonReply, statusOf } from '../answers.js';
+import {
+  type Call,
+  callSlot,
+  credentialSlot,
+  failureText,
+  jsonReply,
+  type Message,
+  responseText,
+  textAt,
+  toolParamHeaders,
+} from '@shadowcat/wire';
+import { handedOn, statusOf } from '../answers.js';
 import type { BridgeComponents, BridgeOptions } from '../contract.js';
-import { memberText, objectOf } from '../object-text.js';
 import { Conversation } from './conversation.js';
-import { type Envelope, envelopeOf, envelopeProblem } from './envelope.js';
-import { HeldQuestions } from './held.js';
+import { type Envelope, envelopeOf, envelopeProblem, requestStateOf } from './envelope.js';
+import type { HeldQuestions } from './held.js';
 import { answerTo } from './legacy-session.js';
 import { discoverResult } from './results.js';
-import { answerRound, questionKey } from './round.js';
+import { answerRound, askingText, questionKey } from './round.js';
 import { type Lease, LegacySessions } from './sessions.js';
 import { listen } from './subscription.js';
 
 const IDLE_MS = 300_000;
+const ANSWER_MS = 60_000;
 const MAX_SESSIONS = 10_000;
 
 /** What the modern revision does not have; a legacy server would take some of these for its own. */
@@ -26,7 +36,7 @@ const GONE: ReadonlySet<string> = new Set([
 
 export interface ModernOverLegacy {
   handle(exchange: Exchange): Promise<Reply>;
-  stats(): { readonly sessions: number; readonly held: number };
+  stats(): { readonly sessions: number; readonly refused: number };
   close(): Promise<void>;
 }
 
@@ -36,9 +46,12 @@ export interface ModernOverLegacy {
  */
 export function modernOverLegacy(
   options: BridgeOptions,
-  components: BridgeComponents & { readonly held?: HeldQuestions },
+  components: BridgeComponents & { readonly held: HeldQuestions },
 ): ModernOverLegacy {
-  return new Serving(options, components);
+  const serving = new Serving(options, components);
+  // The server cannot see what its client's headers say about the arguments.
+  const handle = toolParamHeaders({ validate: true })((exchange) => serving.handle(exchange));
+  return { handle, stats: () => serving.stats(), close: () => serving.close() };
 }
 
 class Serving implements ModernOverLegacy {
@@ -47,20 +60,24 @@ class Serving implements ModernOverLegacy {
   readonly #sessions: LegacySessions;
   readonly #held: HeldQuestions;
 
-  constructor(options: BridgeOptions, components: BridgeComponents & { readonly held?: HeldQuestions }) {
+  constructor(options: BridgeOptions, components: BridgeComponents & { readonly held: HeldQuestions }) {
     this.#options = options;
     this.#components = components;
-    this.#held = components.held ?? new HeldQuestions({ holdMs: options.holdMs, max: options.maxHeld }, components);
-    const { target, idleMs = IDLE_MS } = options;
-    this.#sessions = new LegacySessions({ target, idleMs, max: MAX_SESSIONS }, components);
+    this.#held = components.held;
+    const { target, idleMs = IDLE_MS, maxSessions = MAX_SESSIONS, answerMs = ANSWER_MS, standing = 'always' } = options;
+    const { room } = components.held;
+    this.#sessions = new LegacySessions(
+      { target, idleMs, max: maxSessions, standing },
+      { ...components, room, answerMs },
+    );
   }
 
-  stats(): { readonly sessions: number; readonly held: number } {
-    return { sessions: this.#sessions.open, held: this.#held.size };
+  stats(): { readonly sessions: number; readonly refused: number } {
+    return { sessions: this.#sessions.open, refused: this.#sessions.refused };
   }
 
   async close(): Promise<void> {
-    await this.#held.clear(() => true);
+    await this.#held.clear(({ conversation }) => this.#sessions.owns(conversation.lease.session));
     await this.#sessions.close();
   }
 
@@ -72,9 +89,9 @@ class Serving implements ModernOverLegacy {
     if (message.kind !== 'request') return reply({ status: 202, headers: {} });
     const idText = message.idText ?? 'null';
     const problem = envelopeProblem(message) ?? this.#unserved(message);
-    if (problem !== undefined) return jsonReply(failureText(idText, problem), statusOf(problem.code));
+    if (problem !== undefined) return jsonReply(failureText(idText, problem), { status: statusOf(problem.code) });
     const envelope = envelopeOf(message);
-    const state = objectOf(message.value['params'])?.['requestState'];
+    const state = requestStateOf(message);
     if (state !== undefined) return this.#retry(exchange, message, { envelope, state });
     const lease = await this.#sessions.borrow(exchange, envelope);
     if (!('session' in lease)) return handedOn(lease, idText);
@@ -114,16 +131,25 @@ class Serving implements ModernOverLegacy {
     const credential = exchange.context.get(credentialSlot) ?? '';
     const held = typeof state === 'string' ? this.#held.take(state, credential) : undefined;
     if (held === undefined) {
+      // A legacy server hands out no state: where it is not ours, it is that of a server which does.
+      const sibling = this.#components.modernSibling?.();
+      if (sibling !== undefined) return sibling(exchange);
       const text = 'the requestState is unknown or has expired; send the request again without it';
-      return jsonReply(failureText(idText, { code: -32602, message: text }), 400);
+      return jsonReply(failureText(idText, { code: -32602, message: text }), { status: 400 });
     }
     const { conversation, question } = held;
     const key = questionKey(question);
-    const answer = memberText(message.text, ['params', 'inputResponses', key]);
-    if (message.method !== conversation.method || answer === undefined) {
-      const reason = `the retry of ${conversation.method} does not answer ${key}`;
+    if (!conversation.isRepeatedBy(message)) {
+      const reason = `the retry is not the ${conversation.method} request that was asked ${key}`;
       await conversation.giveUp(question, reason);
-      return jsonReply(failureText(idText, { code: -32602, message: reason }), 400);
+      return jsonReply(failureText(idText, { code: -32602, message: reason }), { status: 400 });
+    }
+    const answer = textAt(message.text, ['params', 'inputResponses', key]);
+    if (answer === undefined) {
+      const again = this.#held.hold(held);
+      if (again !== undefined) return jsonReply(askingText(idText, question, again));
+      await conversation.giveUp(question, 'too many questions wait for their clients already');
+      throw new ProxyError('pool_exhausted', 'too many questions wait for their clients already');
     }
     conversation.lease.session.usedBy(exchange);
     try {

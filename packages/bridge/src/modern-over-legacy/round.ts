@@ -1,7 +1,19 @@
 import { Body, type Clock, type Exchange, Frame, ProxyError, type Reply, reply } from '@shadowcat/kernel';
-import { credentialSlot, errorText, type Message, responseText, spliceMessage, sseFraming } from '@shadowcat/wire';
-import { errorOf, failureText, handedOn, jsonReply, statusOf } from '../answers.js';
-import { objectOf } from '../object-text.js';
+import {
+  asObject,
+  credentialSlot,
+  errorText,
+  failureText,
+  jsonReply,
+  type Message,
+  responseText,
+  spliceMessage,
+  sseFraming,
+  textAt,
+} from '@shadowcat/wire';
+import { errorOf, handedOn, statusOf } from '../answers.js';
+import { cannotAsk } from '../askable.js';
+import { LEVELS } from '../log-levels.js';
 import type { Conversation, Turn } from './conversation.js';
 import type { Envelope } from './envelope.js';
 import type { HeldQuestions } from './held.js';
@@ -9,8 +21,6 @@ import { inputRequest, modernAnswer } from './results.js';
 
 /** An answer that has not begun after this long becomes a stream, so that its client sees that it is waited for. */
 const PATIENCE_MS = 15_000;
-
-const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 
 export interface RoundParts {
   readonly conversation: Conversation;
@@ -44,7 +54,7 @@ export async function answerRound(parts: RoundParts): Promise<Reply> {
   const first = round.next();
   const begun = await beforeLong(first, parts.clock);
   if (begun !== undefined && 'refused' in begun) return begun.refused;
-  if (begun?.last === true) return jsonReply(begun.text, begun.status);
+  if (begun?.last === true) return jsonReply(begun.text, { status: begun.status });
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' };
   const body = Body.fromFrames(framesOf(round, first, parts.request.idText ?? 'null'), sseFraming);
   return reply({ status: 200, headers }, body, () => round.leave());
@@ -141,7 +151,7 @@ class Round {
 
   #notification(message: Message): Out | undefined {
     const { progressToken, logLevel } = this.#parts.envelope;
-    const params = objectOf(message.value['params']);
+    const params = asObject(message.value['params']);
     if (message.method === 'notifications/progress') {
       if (progressToken === undefined || params?.['progressToken'] !== this.#parts.conversation.id) return undefined;
       const text = spliceMessage(message.text, [{ path: ['params', 'progressToken'], json: progressToken }]);
@@ -153,8 +163,19 @@ class Round {
   }
 
   async #question(question: Message, idText: string): Promise<Out | undefined> {
-    const { conversation, exchange, held } = this.#parts;
+    const { conversation, envelope, exchange, held } = this.#parts;
     const credential = exchange.context.get(credentialSlot) ?? '';
+    const refusal = cannotAsk(
+      { method: question.method ?? '', paramsText: textAt(question.text, ['params']) },
+      envelope.declared,
+    );
+    if (refusal !== undefined) {
+      held.room.lose('incapable');
+      await conversation.lease.session.respond(
+        failureText(question.idText ?? 'null', { code: -32601, message: refusal }),
+      );
+      return undefined;
+    }
     // A client that left is not coming back for it.
     const state = this.#over ? undefined : held.hold({ conversation, question, credential });
     if (state === undefined) {
@@ -163,11 +184,15 @@ class Round {
       return undefined;
     }
     this.#settle();
-    const key = JSON.stringify(questionKey(question));
-    const requests = `{${key}:${inputRequest(question)}}`;
-    const result = `{"resultType":"input_required","inputRequests":${requests},"requestState":${JSON.stringify(state)}}`;
-    return { text: responseText(idText, result), last: true };
+    return { text: askingText(idText, question, state), last: true };
   }
+}
+
+/** The answer that asks the client a question (2026-07-28, "Multi Round-Trip Requests"). */
+export function askingText(idText: string, question: Message, state: string): string {
+  const requests = `{${JSON.stringify(questionKey(question))}:${inputRequest(question)}}`;
+  const result = `{"resultType":"input_required","inputRequests":${requests},"requestState":${JSON.stringify(state)}}`;
+  return responseText(idText, result);
 }
 
 /** What the client calls a question in its answer. */

@@ -1,13 +1,22 @@
 import { Body, type Exchange, Frame, type Reply, reply } from '@shadowcat/kernel';
-import { META_SUBSCRIPTION, type Message, responseText, sseFraming } from '@shadowcat/wire';
-import { failureText, jsonReply } from '../answers.js';
-import { objectOf } from '../object-text.js';
+import {
+  asObject,
+  failureText,
+  jsonReply,
+  META_SUBSCRIPTION,
+  type Message,
+  responseText,
+  sseFraming,
+} from '@shadowcat/wire';
 import { paramsText } from './legacy-session.js';
 import { tagged } from './results.js';
 import type { Lease } from './sessions.js';
 
 /** Notifications that wait for a client that reads slowly; they say "look again", so equal ones are one. */
 const MAX_WAITING = 1000;
+
+/** Resources of one subscription; what is beyond them is not acknowledged. */
+const MAX_URIS = 1000;
 
 const LIST_CHANGES = [
   { member: 'toolsListChanged', capability: 'tools', method: 'notifications/tools/list_changed' },
@@ -21,11 +30,11 @@ const LIST_CHANGES = [
  */
 export async function listen(exchange: Exchange, request: Message, lease: Lease): Promise<Reply> {
   const idText = request.idText ?? 'null';
-  const asked = objectOf(objectOf(request.value['params'])?.['notifications']);
+  const asked = asObject(asObject(request.value['params'])?.['notifications']);
   if (asked === undefined) {
     lease.release();
     const message = "Invalid params: 'notifications' has to say what to listen for";
-    return jsonReply(failureText(idText, { code: -32602, message }), 400);
+    return jsonReply(failureText(idText, { code: -32602, message }), { status: 400 });
   }
   const subscription = new Subscription(lease, idText);
   try {
@@ -53,7 +62,10 @@ class Subscription {
   readonly #waiting: string[] = [];
   #honoured: Record<string, unknown> = {};
   #wake: (() => void) | undefined;
+  /** The client is gone. */
   #stopped = false;
+  /** Nothing more will come: the session has ended, or its stream broke. */
+  #over = false;
   #closed = false;
   #forget: () => void = () => {};
 
@@ -66,27 +78,32 @@ class Subscription {
     const { session } = this.#lease;
     const { capabilities } = session;
     for (const { member, capability, method } of LIST_CHANGES) {
-      if (asked[member] !== true || objectOf(capabilities[capability])?.['listChanged'] !== true) continue;
+      if (asked[member] !== true || asObject(capabilities[capability])?.['listChanged'] !== true) continue;
       this.#honoured[member] = true;
       this.#methods.add(method);
     }
+    // Changes that are made as soon as it is acknowledged must find the stream open.
+    await session.listen();
     session.listeners.add(this.#take);
-    const forget = session.onEnd(() => this.#end());
+    const forgets = [
+      session.onEnd(() => this.#end()),
+      session.onDeaf(() => this.#end()),
+      this.#lease.onSiblingChange(this.#take),
+    ];
     this.#forget = () => {
-      forget();
+      for (const forget of forgets) forget();
       session.listeners.delete(this.#take);
     };
-    if (objectOf(capabilities['resources'])?.['subscribe'] !== true) return;
+    if (asObject(capabilities['resources'])?.['subscribe'] !== true) return;
     const wanted = Array.isArray(asked['resourceSubscriptions']) ? asked['resourceSubscriptions'] : [];
-    for (const uri of new Set(wanted)) {
+    for (const uri of [...new Set(wanted)].slice(0, MAX_URIS)) {
       if (typeof uri === 'string' && (await session.subscribe(uri))) this.#uris.push(uri);
     }
     if (this.#uris.length > 0) this.#honoured = { ...this.#honoured, resourceSubscriptions: this.#uris };
   }
 
   async *frames(): AsyncGenerator<Frame, void, undefined> {
-    const value = { notifications: this.#honoured as never };
-    const acknowledged = { value, text: JSON.stringify(value) };
+    const acknowledged = JSON.stringify({ notifications: this.#honoured });
     yield new Frame({ text: tagged('notifications/subscriptions/acknowledged', acknowledged, this.#idText) });
     const idle = Object.keys(this.#honoured).length === 0;
     while (!this.#stopped && !idle) {
@@ -95,7 +112,7 @@ class Subscription {
         yield new Frame({ text });
         continue;
       }
-      if (this.#lease.session.ended) break;
+      if (this.#over) break;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       await promise;
@@ -126,11 +143,11 @@ class Subscription {
 
   readonly #take = (message: Message): void => {
     const { method = '' } = message;
-    const params = objectOf(message.value['params']) ?? {};
+    const params = asObject(message.value['params']) ?? {};
     const wanted =
       method === 'notifications/resources/updated' ? this.#wants(params['uri']) : this.#methods.has(method);
     if (!wanted || this.#stopped) return;
-    const text = tagged(method, { text: paramsText(message), value: params }, this.#idText);
+    const text = tagged(method, paramsText(message), this.#idText);
     if (this.#waiting.includes(text)) return;
     if (this.#waiting.length >= MAX_WAITING) this.#waiting.shift();
     this.#waiting.push(text);
@@ -143,6 +160,7 @@ class Subscription {
   }
 
   #end(): void {
+    this.#over = true;
     this.#wake?.();
   }
 }

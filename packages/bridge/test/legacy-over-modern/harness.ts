@@ -1,8 +1,8 @@
 import { Body, type Exchange, Frame, type Handler, type Reply, reply, silentLog } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, readReply, settled } from '@shadowcat/testkit';
 import { callSlot, type Json, type JsonObject, type SessionHandle, sessionSlot, sseFraming } from '@shadowcat/wire';
-import type { BridgeOptions } from '../../src/contract.js';
 import { legacyOverModern } from '../../src/legacy-over-modern/legacy-over-modern.js';
+import { QuestionRoom, type QuestionRoomOptions } from '../../src/question-room.js';
 
 /** A server's stream that a test writes to. */
 export class ServerStream {
@@ -93,7 +93,7 @@ export function sessionHandle(parts: Partial<SessionHandle> & { capabilities?: o
 /** A bridge in front of a server that is a function. */
 export function bridgeTo(
   server: (received: Received, stream: () => ServerStream) => Reply | object | Promise<Reply | object>,
-  options: Partial<BridgeOptions> = {},
+  options: QuestionRoomOptions = {},
 ) {
   const received: Received[] = [];
   const streams: ServerStream[] = [];
@@ -119,10 +119,11 @@ export function bridgeTo(
     return jsonReply({ jsonrpc: '2.0', id: message.id, ...answer });
   };
   const clock = new ManualClock();
+  const room = new QuestionRoom(options, { clock });
   let ids = 0;
   const bridge = legacyOverModern(
-    { target: 't', ...options },
-    { upstream, clock, log: silentLog, newId: () => `id-${++ids}`, random: () => 0.5 },
+    { target: 't' },
+    { upstream, clock, log: silentLog, newId: () => `id-${++ids}`, random: () => 0.5, room },
   );
   const session = sessionHandle();
   const send = (body: object | string, parts: { session?: SessionHandle; headers?: Record<string, string> } = {}) => {

@@ -13,7 +13,7 @@ const done = { result: { resultType: 'complete', content: [] } };
 const asking = (inputRequests: object) =>
   bridgeTo(({ params }) => (params['inputResponses'] === undefined ? needs(inputRequests, 'st"ate') : done), {
     holdMs: 1000,
-    maxHeld: 2,
+    max: 2,
   });
 
 const call = request('tools/call', { name: 't', arguments: { big: 1 } });

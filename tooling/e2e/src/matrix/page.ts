@@ -1,3 +1,4 @@
+import { markdownTable } from '../markdown-table.js';
 import { knownFailures } from './known.js';
 import { MATRIX_CLIENTS, type MatrixClient } from './matrix-clients.js';
 import { MATRIX_SERVERS, type MatrixServer } from './matrix-servers.js';
@@ -81,9 +82,4 @@ function versions(): string {
       .join('; '),
   ]);
   return `## Versions\n\n${markdownTable([['package', 'as client', 'as server'], ...rows])}\n`;
-}
-
-function markdownTable([head = [], ...rows]: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
 }

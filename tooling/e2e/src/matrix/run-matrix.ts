@@ -1,5 +1,6 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inTurns } from '../in-turns.js';
 import { startShadowcat, workFolder } from '../shadowcat.js';
 import { MATRIX_CLIENTS, type MatrixClient, type Place } from './matrix-clients.js';
 import { MATRIX_SERVERS, type MatrixServer } from './matrix-servers.js';
@@ -49,15 +50,4 @@ async function rowOf(server: MatrixServer, { clients, onCell }: RowOptions): Pro
     onCell(cell);
     return cell;
   });
-}
-
-/** The results in the order of the items; the last are begun first, at most `width` are under way. */
-async function inTurns<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const rest = [...items.entries()];
-  const worker = async (): Promise<void> => {
-    for (let next = rest.pop(); next !== undefined; next = rest.pop()) results[next[0]] = await work(next[1]);
-  };
-  await Promise.all(Array.from({ length: width }, worker));
-  return results;
 }

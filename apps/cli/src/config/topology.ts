@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import type { CredentialMark, GroupEntry, MatchEntry, Sections } from '../sections/sections.js';
+import type { Sited } from '../sections/shape.js';
+import type { GroupConfig, RouteConfig, Target, Targets } from '../stack/contract.js';
+import type { Build } from './build.js';
+import { didYouMean } from './nearest.js';
+import { commandOf, namedTarget, nameOfCommand } from './targets.js';
+
+/** The servers, which of them stand in for each other, and what goes where. */
+export interface Topology {
+  readonly targets: Targets;
+  readonly groups: readonly [GroupConfig, ...GroupConfig[]];
+  readonly routes: readonly RouteConfig[];
+}
+
+/** The group of all servers where none is named. */
+const DEFAULT_GROUP = 'default';
+
+/** `undefined` when no server is configured. What does not fit together is among the build's problems. */
+export function topologyOf(build: Build): Topology | undefined {
+  const targets = targetsOf(build);
+  const [first, ...rest] = targets;
+  if (first === undefined) return undefined;
+  const { settings } = build;
+  const known = new Set<string>();
+  for (const { name } of targets) {
+    if (known.has(name))
+      build.problem(`${settings.where('upstream')}: ${name} is there twice: give each upstream once`);
+    known.add(name);
+  }
+  const names: Names = { build, targets: known, used: new Set() };
+  const groups = groupsOf(names, settings.section('groups'));
+  const routes = routesOf(names, settings.section('routes'), groups);
+  const fallback = groups.find(({ name }) => name === DEFAULT_GROUP) ?? groups[0];
+  if (fallback === undefined) return undefined;
+  const unused = targets.filter(({ name }) => !names.used.has(name));
+  for (const { name } of unused) {
+    build.problem(`${settings.whereSection('groups')}: ${name} is in no group, and no route leads to it`);
+  }
+  return { targets: [first, ...rest], groups: [fallback, ...groups.filter((group) => group !== fallback)], routes };
+}
+
+interface Names {
+  readonly build: Build;
+  readonly targets: ReadonlySet<string>;
+  /** Targets that something leads to. */
+  readonly used: Set<string>;
+}
+
+function targetsOf(build: Build): Target[] {
+  const { settings } = build;
+  const named = settings.section('upstreams');
+  const [command, ...args] = settings.get('command');
+  const listed = settings.get('upstream');
+  if (named !== undefined && (command !== undefined || listed.length > 0)) {
+    const other = command === undefined ? 'upstream' : 'command';
+    build.problem(`${settings.whereSection('upstreams')} and ${other} exclude each other: move it to upstreams`);
+  }
+  if (command !== undefined) {
+    const words = { command, args, name: nameOfCommand(command) };
+    return [commandOf(build, { ...words, cwd: settings.get('cwd'), env: settings.get('env') })];
+  }
+  if (named === undefined) return [...listed];
+  return [...named].flatMap(([name, entry]) => namedTarget(build, name, entry) ?? []);
+}
+
+function groupsOf(names: Names, section: Sections['groups']): GroupConfig[] {
+  const { build, targets, used } = names;
+  if (section === undefined) {
+    for (const name of targets) used.add(name);
+    return [{ name: DEFAULT_GROUP, members: [...targets], ...sharing(build) }];
+  }
+  return [...section].map(([name, { value, where }]) => {
+    if (targets.has(name)) build.problem(`${where}: an upstream has this name already: give the group another one`);
+    const members = (value.members ?? []).flatMap((member) => (isKnown(names, member) ? [member.value] : []));
+    const twice = members.find((member, at) => members.indexOf(member) !== at);
+    if (twice !== undefined) build.problem(`${where}: ${twice} is there twice`);
+    return { name, members, ...sharing(build, value) };
+  });
+}
+
+function isKnown({ build, targets, used }: Names, { value, where }: Sited<string>): boolean {
+  used.add(value);
+  if (targets.has(value)) return true;
+  build.problem(`${where}: there is no upstream ${value}${didYouMean(value, [...targets])}`);
+  return false;
+}
+
+/** How a group shares: its own words, else those for all. */
+function sharing(build: Build, group?: GroupEntry): Pick<GroupConfig, 'balance' | 'hashOn' | 'slowStartMs'> {
+  const { settings } = build;
+  const balance = group?.balance?.value ?? settings.get('balance');
+  const hashOn = group?.['hash-on'];
+  if (hashOn !== undefined && balance !== 'hash') {
+    build.problem(`${hashOn.where}: nothing is hashed here: write balance: hash as well`);
+  }
+  return {
+    balance,
+    hashOn: hashOn?.value ?? settings.get('hash-on'),
+    slowStartMs: group?.['slow-start'] ?? settings.get('slow-start'),
+  };
+}
+
+/** Adds to `groups` a group for each upstream that a route names by itself. */
+function routesOf(names: Names, section: Sections['routes'], groups: GroupConfig[]): RouteConfig[] {
+  const { build, targets, used } = names;
+  return (section ?? []).flatMap(({ value: { match, to } }) => {
+    if (match === undefined || to === undefined) return [];
+    if (!groups.some(({ name }) => name === to.value)) {
+      if (!targets.has(to.value)) {
+        const known = [...groups.map(({ name }) => name), ...targets];
+        build.problem(`${to.where}: there is no group and no upstream ${to.value}${didYouMean(to.value, known)}`);
+        return [];
+      }
+      used.add(to.value);
+      groups.push({ name: to.value, members: [to.value], ...sharing(build) });
+    }
+    return [{ match: matchOf(build, match), to: to.value }];
+  });
+}
+
+function matchOf(build: Build, { path, header, method, tool, credential }: MatchEntry): RouteConfig['match'] {
+  if (path !== undefined) build.checkPath(path.value, path.where);
+  const headers = [...(header ?? [])].map(([name, { value }]) => [name.toLowerCase(), value] as const);
+  return {
+    ...(path === undefined ? {} : { path: path.value.replace(/(?<=.)\/$/, '') }),
+    ...(header === undefined ? {} : { headers: Object.fromEntries(headers) }),
+    ...(method === undefined ? {} : { methods: method }),
+    ...(tool === undefined ? {} : { tools: tool }),
+    ...(credential === undefined ? {} : { credentials: credential.map((mark) => fingerprintOf(build, mark)) }),
+  };
+}
+
+/** As the edge marks a client's credential: the digest of what its `Authorization` says; nothing for none. */
+function fingerprintOf(build: Build, { value, where }: Sited<CredentialMark>): string {
+  if (value.kind === 'none') return '';
+  if (value.kind === 'sha256') return Buffer.from(value.hex, 'hex').toString('base64url');
+  const token = build.place.env[value.variable];
+  if (token === undefined || token === '') {
+    build.problem(`${where}: ${value.variable} is not set here`);
+    return '';
+  }
+  return createHash('sha256').update(`Bearer ${token}`).digest('base64url');
+}

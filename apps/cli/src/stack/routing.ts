@@ -1,0 +1,82 @@
+import type { Clock, Handler, Log } from '@shadowcat/kernel';
+import { type Gate, type GateState, Group, router, UpstreamMember } from '@shadowcat/upstream';
+import type { ProxyConfig } from './contract.js';
+
+/** A target as health and metrics see it. */
+export interface TargetState extends GateState {
+  readonly name: string;
+  /** Its share of what is new, as it is now. */
+  readonly weight: number;
+  /** Exchanges whose answers have not ended; standing streams not counted. */
+  readonly inFlight: number;
+}
+
+/** New weights by the names of targets. */
+export type Weights = Readonly<Record<string, number>>;
+
+export interface Routing {
+  readonly handler: Handler;
+  states(): readonly TargetState[];
+  /** From now on; names that are not there are passed over. */
+  setWeights(weights: Weights): void;
+}
+
+export interface RoutingComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Judges a target. */
+  readonly gateOf: (name: string) => Gate;
+}
+
+/** Puts the targets into their groups and the groups behind the routes. */
+export function openRouting(
+  config: Pick<ProxyConfig, 'targets' | 'groups' | 'routes' | 'upstream'>,
+  handlers: readonly { readonly name: string; readonly handler: Handler }[],
+  components: RoutingComponents,
+): Routing {
+  const { clock, log, gateOf } = components;
+  const parts = { clock, log, random: Math.random };
+  const members = new Map<string, UpstreamMember>();
+  for (const { name, weight, priority } of config.targets) {
+    const handler = handlers.find((one) => one.name === name)?.handler;
+    if (handler === undefined) throw new TypeError(`there is no handler for ${name}`);
+    members.set(name, new UpstreamMember({ name, handler, weight, priority }, gateOf(name)));
+  }
+  const groups = new Map(
+    config.groups.map(({ name, members: names, balance, hashOn, slowStartMs }) => {
+      const group = new Group(
+        names.map((member) => known(members, member)),
+        { name, balance, hashOn, slowStartMs, onLoss: config.upstream.onLoss },
+        parts,
+      );
+      return [name, group];
+    }),
+  );
+  const [{ name: fallback }] = config.groups;
+  const routes = config.routes.map(({ match, to }) => ({ match, to: known(groups, to) }));
+  return {
+    handler: router({ routes, otherwise: known(groups, fallback) }),
+    states: () => [...members.values()].map(stateOf),
+    setWeights: (weights) => setWeights(members, weights, log),
+  };
+}
+
+function stateOf(member: UpstreamMember): TargetState {
+  return { name: member.name, weight: member.weight(), inFlight: member.inFlight(), ...member.gate.state() };
+}
+
+function setWeights(members: ReadonlyMap<string, UpstreamMember>, weights: Weights, log: Log): void {
+  for (const [name, member] of members) {
+    const weight = weights[name];
+    if (weight === undefined || weight === member.weight()) continue;
+    log.info({ target: name, weight, before: member.weight() }, `${name} has another weight`);
+    member.setWeight(weight);
+  }
+}
+
+/** The configuration names nothing that is not there. */
+function known<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const value = map.get(name);
+  if (value === undefined) throw new TypeError(`there is no ${name}`);
+  return value;
+}

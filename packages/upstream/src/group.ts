@@ -1,0 +1,180 @@
+import {
+  type Clock,
+  type ErrorCode,
+  type Exchange,
+  headerOf,
+  type Log,
+  ProxyError,
+  type Reply,
+} from '@shadowcat/kernel';
+import { callSlot, credentialSlot, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { Candidates } from './choosing/candidates.js';
+import { type BalancePolicy, type Pick, policy } from './choosing/policy.js';
+import { avoidSlot } from './member.js';
+import { secondsOf, type UpstreamMember } from './upstream-member.js';
+
+/** What a `hash` group looks at: the session's id, the client's credential, or a header field (lower case). */
+export type HashOn = 'session' | 'credential' | { readonly header: string };
+
+export interface GroupOptions {
+  readonly name: string;
+  /** Default `round-robin`. */
+  readonly balance?: BalancePolicy | undefined;
+  /** Default `credential`. Exchanges that have none of it take turns. */
+  readonly hashOn?: HashOn | undefined;
+  /** Milliseconds that a member which comes back takes to its whole share. Default 0. */
+  readonly slowStartMs?: number | undefined;
+  /**
+   * What becomes of a session whose member is gone: opened again on another one (default), or the client hears of it. Members
+   * open a session that lives elsewhere when they are asked for it.
+   */
+  readonly onLoss?: 'recover' | 'fail' | undefined;
+}
+
+export interface GroupComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** 0 to 1, without 1. */
+  readonly random: () => number;
+}
+
+/** All of these say that nothing was sent: another member can be asked. */
+const UNSENT: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_unavailable', 'spawn_failed']);
+
+/**
+ * Members that can stand in for each other. Exchanges of a session go to the member where it lives; others are shared out by
+ * the policy, within the first priority that has anybody available. Another member is tried only when nothing was sent, and
+ * only for a body that can be sent twice.
+ */
+export class Group {
+  readonly name: string;
+  readonly members: readonly UpstreamMember[];
+  readonly #options: GroupOptions;
+  readonly #log: Log;
+  readonly #byName: ReadonlyMap<string, UpstreamMember>;
+  readonly #candidates: Candidates<UpstreamMember>;
+  readonly #pick: Pick;
+  /** Where sessions are being opened again, so that all their exchanges go there. */
+  readonly #moves = new WeakMap<SessionHandle, UpstreamMember>();
+
+  constructor(members: readonly UpstreamMember[], options: GroupOptions, components: GroupComponents) {
+    const { clock, log, random } = components;
+    if (members.length === 0) throw new ProxyError('internal', `the group ${options.name} has no members`);
+    this.name = options.name;
+    this.members = members;
+    this.#options = options;
+    this.#log = log;
+    this.#byName = new Map(members.map((member) => [member.name, member]));
+    this.#candidates = new Candidates(members, options.slowStartMs ?? 0, clock);
+    this.#pick = policy(options.balance ?? 'round-robin', random);
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  /** The innermost handler of what is for this group. */
+  readonly handle = (exchange: Exchange): Promise<Reply> => {
+    const session = exchange.context.get(sessionSlot);
+    if (session === undefined) return this.#spread(exchange);
+    const bound = session.upstream?.target;
+    if (bound === undefined) {
+      const opens = exchange.context.get(callSlot)?.method === 'initialize';
+      return opens ? this.#spread(exchange) : this.#spread(exchange, { session });
+    }
+    return this.#ofSession(exchange, session, bound);
+  };
+
+  /** An exchange of a session goes to its member, or, when that is gone and the session may be moved, takes it elsewhere. */
+  async #ofSession(exchange: Exchange, session: SessionHandle, bound: string): Promise<Reply> {
+    const home = this.#byName.get(bound);
+    if (this.#options.onLoss === 'fail') {
+      if (home !== undefined) return home.ask(exchange);
+      const message = `the session lives on ${bound}, which is no upstream any more; open a new session`;
+      throw new ProxyError('session_not_found', message);
+    }
+    if (home === undefined) return this.#spread(exchange, { session });
+    const movable = takesItsSessionAlong(exchange) && this.members.length > 1;
+    if (movable && !home.gate.available() && this.#somebodyElse(home)) {
+      return this.#spread(exchange, { session, tried: new Set([bound]) });
+    }
+    try {
+      return await home.ask(exchange);
+    } catch (error) {
+      if (!movable || !mayGoElsewhere(error, exchange) || !this.#somebodyElse(home)) throw error;
+      return this.#spread(exchange, { session, tried: new Set([bound]) });
+    }
+  }
+
+  #somebodyElse(home: UpstreamMember): boolean {
+    return this.members.some((member) => member !== home && member.weight() > 0 && member.gate.available());
+  }
+
+  /** With a `session`: that lives on the member from then on. */
+  async #spread(
+    exchange: Exchange,
+    { session, tried = new Set<string>() }: { session?: SessionHandle; tried?: Set<string> } = {},
+  ): Promise<Reply> {
+    for (;;) {
+      const member = this.#next(exchange, session, tried);
+      tried.add(member.name);
+      try {
+        if (session === undefined) return await member.ask(exchange);
+        return await this.#move(exchange, session, member);
+      } catch (error) {
+        if (!mayGoElsewhere(error, exchange)) throw error;
+        if (this.#candidates.choose(tried).length === 0) throw this.#noneLeft(error);
+        this.#log.warn({ exchange: exchange.id, target: member.name }, `${error.message}; trying the next upstream`);
+      }
+    }
+  }
+
+  #next(exchange: Exchange, session: SessionHandle | undefined, tried: ReadonlySet<string>): UpstreamMember {
+    const moving = session === undefined ? undefined : this.#moves.get(session);
+    if (moving !== undefined && !tried.has(moving.name)) return moving;
+    const members = this.#candidates.choose(tried, exchange.context.get(avoidSlot));
+    const [first] = members;
+    if (first === undefined) {
+      const message = `no upstream of ${this.name} takes anything: all have the weight 0`;
+      throw new ProxyError('upstream_unavailable', message);
+    }
+    const key = this.#options.balance === 'hash' ? this.#keyOf(exchange) : undefined;
+    return members.length === 1 ? first : this.#pick({ members, weightOf: this.#candidates.weightOf, key });
+  }
+
+  async #move(exchange: Exchange, session: SessionHandle, member: UpstreamMember): Promise<Reply> {
+    this.#moves.set(session, member);
+    try {
+      const answer = await member.ask(exchange);
+      if (session.upstream?.target !== member.name) session.bind({ ...session.upstream, target: member.name });
+      return answer;
+    } finally {
+      this.#moves.delete(session);
+    }
+  }
+
+  #noneLeft(last: ProxyError): ProxyError {
+    if (last.code !== 'upstream_unavailable' || this.members.length === 1) return last;
+    const waits = this.members.map(({ gate }) => gate.state().reopensInMs ?? 0);
+    const message = `no upstream of ${this.name} takes anything at the moment; the last said: ${last.message}`;
+    return new ProxyError('upstream_unavailable', message, { retryAfter: secondsOf(Math.min(...waits)) });
+  }
+
+  #keyOf({ context, head }: Exchange): string | undefined {
+    const on = this.#options.hashOn ?? 'credential';
+    if (on === 'credential') return context.get(credentialSlot);
+    return on === 'session' ? context.get(sessionSlot)?.id : headerOf(head.headers, on.header);
+  }
+}
+
+/** A request and a standing stream want a live session; what ends one, or was said to the server that is gone, does not. */
+function takesItsSessionAlong({ context }: Exchange): boolean {
+  const call = context.get(callSlot);
+  if (call === undefined) return false;
+  return call.verb === 'stream' || (call.verb === 'post' && call.expectsAnswer);
+}
+
+function mayGoElsewhere(error: unknown, exchange: Exchange): error is ProxyError {
+  const unsent = error instanceof ProxyError && UNSENT.has(error.code);
+  return unsent && exchange.body.ready !== undefined && !exchange.signal.aborted;
+}

@@ -1,0 +1,51 @@
+import { type Frame, type Reply, withReply } from '@shadowcat/kernel';
+import { asObject, type Call, objectAt } from '@shadowcat/wire';
+
+/** Tools that are remembered of one server. */
+const MAX_TOOLS = 10_000;
+/** Lists of more bytes than this are not looked into. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Which tools of which server may be called twice, by the `annotations` of the last `tools/list` that was seen:
+ * `readOnlyHint`, or `idempotentHint` (2025-11-25 and 2026-07-28, Tools, "ToolAnnotations").
+ */
+export class ToolHints {
+  readonly #targets = new Map<string, Set<string>>();
+
+  mayRepeat(target: string, tool: string): boolean {
+    return this.#targets.get(target)?.has(tool) === true;
+  }
+
+  /** Looks into the answer to `tools/list` as it passes; every other answer is returned as it is. */
+  watch(call: Call | undefined, target: string | undefined, answer: Reply): Reply {
+    if (call?.method !== 'tools/list' || call.batch || target === undefined || answer.head.status !== 200)
+      return answer;
+    let fresh = objectAt(call.message?.value, 'params')?.['cursor'] === undefined;
+    const frame = ({ message }: Frame): void => {
+      const tools = objectAt(message, 'result')?.['tools'];
+      if (!Array.isArray(tools)) return;
+      this.#learn(target, tools, fresh);
+      fresh = false;
+    };
+    const { ready, framing } = answer.body;
+    if (ready === undefined) return withReply(answer, { body: answer.body.with({ transforms: false, frame }) });
+    if (ready.length > MAX_BYTES) return answer;
+    const decoder = framing.decoder();
+    for (const one of [...decoder.push(ready), ...decoder.end()]) frame(one);
+    return answer;
+  }
+
+  #learn(target: string, tools: readonly unknown[], fresh: boolean): void {
+    const known = fresh ? new Set<string>() : (this.#targets.get(target) ?? new Set<string>());
+    for (const tool of tools) {
+      const name = asObject(tool)?.['name'];
+      const hints = objectAt(tool, 'annotations');
+      if (typeof name !== 'string') continue;
+      known.delete(name);
+      const repeatable = hints?.['readOnlyHint'] === true || hints?.['idempotentHint'] === true;
+      if (repeatable && known.size < MAX_TOOLS) known.add(name);
+    }
+    this.#targets.set(target, known);
+  }
+}

@@ -1,0 +1,65 @@
+import { Context, type Slot } from '@shadowcat/kernel';
+import { type Json, type SessionHandle, sessionSlot, type UpstreamBinding } from '@shadowcat/wire';
+
+/**
+ * A client's session at another group than its own. Opened by the group's member with the client's `initialize` when it is first
+ * needed, ended with the client's session; not stored: after a restart it is opened again.
+ */
+export class SideSession implements SessionHandle {
+  readonly id: string;
+  readonly #main: SessionHandle;
+  #upstream: UpstreamBinding | undefined;
+
+  constructor(main: SessionHandle, group: string) {
+    this.id = `${main.id}/${group}`;
+    this.#main = main;
+  }
+
+  get initializeText(): string {
+    return this.#main.initializeText;
+  }
+  get initializeResult(): Json | undefined {
+    return this.#main.initializeResult;
+  }
+  get protocolVersion(): string | undefined {
+    return this.#main.protocolVersion;
+  }
+  get upstream(): UpstreamBinding | undefined {
+    return this.#upstream;
+  }
+  /** Subscriptions are the main session's: nothing listens to what a server says here of its own accord. */
+  get restore(): SessionHandle['restore'] {
+    return { logLevel: this.#main.restore.logLevel, subscriptions: [] };
+  }
+  get ended(): boolean {
+    return this.#main.ended;
+  }
+
+  bind(upstream: UpstreamBinding): void {
+    this.#upstream = upstream;
+  }
+
+  onEnd(done: () => void): () => void {
+    return this.#main.onEnd(done);
+  }
+}
+
+/** The context of an exchange, except for whose session it is. */
+export class SideContext extends Context {
+  readonly #outer: Context;
+  readonly #session: SessionHandle;
+
+  constructor(outer: Context, session: SessionHandle) {
+    super();
+    this.#outer = outer;
+    this.#session = session;
+  }
+
+  override get<T>(key: Slot<T>): T | undefined {
+    return key === (sessionSlot as Slot<unknown>) ? (this.#session as T) : this.#outer.get(key);
+  }
+
+  override set<T>(key: Slot<T>, value: T): void {
+    this.#outer.set(key, value);
+  }
+}

@@ -1,0 +1,96 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { toolCall, toolText } from './calls.js';
+import type { Holding } from './probe.js';
+import { startWithUrl } from './processes.js';
+import { openSession, type RawSession } from './raw-mcp.js';
+import { shadowcat, workFolder } from './shadowcat.js';
+import { tinyServer } from './tiny-server.js';
+
+export interface LeakOptions {
+  readonly calls: number;
+  readonly sessions: number;
+}
+
+/** What the proxy held before and after the load, and what was asked of it. */
+export interface LeakReport {
+  readonly before: Holding & { readonly children: number };
+  readonly after: Holding & { readonly children: number };
+  readonly calls: number;
+  readonly sessions: number;
+  /** Calls that were not answered, and sessions that were not opened. Not one is expected. */
+  readonly failures: readonly string[];
+  readonly seconds: number;
+}
+
+const CLIENTS = 8;
+/** Long enough for sockets of the load to be closed for idleness, on both sides. */
+const QUIET_MS = 20_000;
+
+/**
+ * Opens and closes sessions in front of a command and sends calls over others, then waits until the proxy is idle. Whatever it
+ * holds more than before is a leak. It is warmed up first, with a tenth of the load.
+ */
+export async function measureLeaks({ calls, sessions }: LeakOptions): Promise<LeakReport> {
+  await using folder = await workFolder();
+  const tiny = await tinyServer(folder.path);
+  const args = ['reverse', '--listen', '127.0.0.1:0', '--store', 'memory:', '--log-level', 'warn', '--'];
+  const env = { NODE_OPTIONS: `--expose-gc --import ${new URL('./probe.js', import.meta.url).href}` };
+  await using proxy = await startWithUrl({ ...shadowcat([...args, ...tiny.command], folder.path), env });
+  const failures: string[] = [];
+  const load = async (share: number): Promise<void> => {
+    await inParallel(Math.ceil(sessions * share), async () => {
+      const session = await openSession(proxy.url);
+      await closed(session);
+    });
+    const lasting = await Promise.all(Array.from({ length: CLIENTS }, () => openSession(proxy.url)));
+    await inParallel(Math.ceil(calls * share), async (id, client) => {
+      const session = lasting[client];
+      const text = session === undefined ? 'no session' : await toolText(await session.post(toolCall(id, 'any')), id);
+      if (!/^\d+$/.test(text)) failures.push(text);
+    });
+    await Promise.all(lasting.map(closed));
+  };
+  const holding = async (): Promise<LeakReport['before']> => {
+    const told = proxy.stderr.split('PROBE ').length;
+    process.kill(proxy.pid, 'SIGUSR2');
+    while (proxy.stderr.split('PROBE ').length === told || !proxy.stderr.endsWith('\n')) await delay(10);
+    const line = proxy.stderr.slice(proxy.stderr.lastIndexOf('PROBE ') + 'PROBE '.length);
+    return { ...(JSON.parse(line.slice(0, line.indexOf('\n'))) as Holding), children: proxy.descendants().length };
+  };
+  const started = performance.now();
+  await load(0.1);
+  const before = await quiet(holding, undefined);
+  await load(1);
+  const after = await quiet(holding, before);
+  return { before, after, calls, sessions, failures, seconds: (performance.now() - started) / 1000 };
+}
+
+/** What is held when nothing more is given up: sockets are closed, or as little is held as before. */
+async function quiet(
+  holding: () => Promise<LeakReport['before']>,
+  before: LeakReport['before'] | undefined,
+): Promise<LeakReport['before']> {
+  const end = performance.now() + QUIET_MS;
+  for (;;) {
+    const now = await holding();
+    const idle = (now.handles['TCPSocketWrap'] ?? 0) === 0 && now.children <= 1;
+    const back = before === undefined || (now.timers <= before.timers && now.descriptors <= before.descriptors);
+    if ((idle && back) || performance.now() > end) return now;
+    await delay(200);
+  }
+}
+
+async function closed(session: RawSession): Promise<void> {
+  await (await session.delete()).arrayBuffer();
+}
+
+async function inParallel(count: number, work: (index: number, worker: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const worker = async (_: unknown, own: number): Promise<void> => {
+    while (next < count) {
+      next += 1;
+      await work(next, own);
+    }
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, worker));
+}

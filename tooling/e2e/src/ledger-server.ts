@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+
+/** One request as it arrived. */
+export interface Arrival {
+  readonly method: string;
+  /** Tool name or resource URI, where there is one. */
+  readonly target: string | undefined;
+  readonly id: unknown;
+}
+
+/** Answers one request; without a call of `answer` it does not. */
+export type Deed = (arrival: Arrival, parts: { answer: () => void; response: ServerResponse }) => void;
+
+/** A stateless server of 2026-07-28 that keeps a ledger of what arrived and does as it is told. */
+export interface LedgerServer extends AsyncDisposable {
+  readonly url: string;
+  /** Requests in the order of their arrival, those of health checks left out. */
+  readonly ledger: readonly Arrival[];
+  /** How it deals with requests other than `server/discover`. */
+  deed: Deed;
+  /** Whether it also leaves `server/discover` unanswered. */
+  silent: boolean;
+  /** Stops listening and closes all connections; `up` listens again on the same port. */
+  down(): Promise<void>;
+  up(): Promise<void>;
+}
+
+export async function startLedgerServer(result: object = { ok: true }): Promise<LedgerServer> {
+  const ledger: Arrival[] = [];
+  const server = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += String(chunk);
+    if (text === '') return void response.writeHead(405).end();
+    const { id, method, params } = JSON.parse(text) as {
+      id: unknown;
+      method: string;
+      params?: { name?: string; uri?: string };
+    };
+    const send = (value: object): void =>
+      void response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ jsonrpc: '2.0', id, result: value }));
+    if (method === 'server/discover') {
+      const server = { capabilities: {}, serverInfo: { name: 'ledger', version: '1' } };
+      if (!self.silent) send({ supportedVersions: ['2026-07-28'], ...server });
+      return;
+    }
+    const arrival = { method, target: params?.name ?? params?.uri, id };
+    ledger.push(arrival);
+    self.deed(arrival, { answer: () => send(result), response });
+  });
+  const listen = async (port: number): Promise<void> => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  };
+  await listen(0);
+  const { port } = server.address() as { port: number };
+  const down = async (): Promise<void> => {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  const self: LedgerServer = {
+    url: `http://127.0.0.1:${port}/mcp`,
+    ledger,
+    silent: false,
+    deed: (_arrival, { answer }) => answer(),
+    down,
+    up: () => listen(port),
+    [Symbol.asyncDispose]: down,
+  };
+  return self;
+}
