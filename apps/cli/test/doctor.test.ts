@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { Body, type Connection, type ConnectionSink, type Exchange, ProxyError, reply } from '@shadowcat/kernel';
 import { type JsonObject, jsonFraming, sseFraming } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
@@ -271,7 +272,7 @@ describe('doctor', () => {
         stream.write('event: endpoint\ndata: /message\n\n');
         return;
       }
-      const { id, method } = JSON.parse(Buffer.concat(await Array.fromAsync(request)).toString()) as JsonObject;
+      const { id, method } = (await json(request)) as JsonObject;
       response.writeHead(202).end();
       const result = method === 'initialize' ? LEGACY : { tools: [{ name: 'a' }] };
       if (id !== undefined) stream?.write(`data: ${JSON.stringify({ jsonrpc: '2.0', id, result })}\n\n`);
@@ -297,7 +298,7 @@ describe('doctor', () => {
       '--upstream',
       `http://127.0.0.1:${port}/mcp`,
     ]);
-    expect(out).toMatch(/fail {2}upstream {5}http:\/\/127.0.0.1:\d+\/mcp: .*connection refused/);
+    expect(out).toMatch(/fail {2}upstream {5}http:\/\/127.0.0.1:\d+\/mcp cannot be reached: connection refused/);
     expect(code).toBe(1);
   });
 });

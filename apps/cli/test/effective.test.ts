@@ -89,6 +89,16 @@ describe('what does not fit together', () => {
       /^shadowcat: --env: NOT_SET_HERE is not set here, so it cannot be passed on/,
     ],
     [
+      'a file of variables that is not there',
+      ['reverse', '--env-file', 'no.env', '--', 'node'],
+      /^shadowcat: --env-file: cannot read no.env \(ENOENT\)/,
+    ],
+    [
+      'more warm children than there may be',
+      ['reverse', '--warm', '5', '--max-children', '4', '--', 'node'],
+      /^shadowcat: --warm: 5 are more children than --max-children allows \(4\): raise it/,
+    ],
+    [
       'a path that is taken',
       ['reverse', ...UP, '--path', '/sse'],
       /^shadowcat: --path: \/sse is where the legacy HTTP\+SSE pair is: choose another path, such as \/mcp\n$/,
@@ -181,8 +191,20 @@ describe('what the stack gets', () => {
         firstByteTimeoutMs: 60_000,
         onLoss: 'recover',
         bridge: 'auto',
+        bridgeHoldMs: 300_000,
+        maxBridgeQuestions: 1000,
+        maxBridgeSessions: 10_000,
       },
-      children: { isolation: 'session', max: 64, maxQueue: 256, queueTimeoutMs: 30_000, maxLine: 10_485_760 },
+      children: {
+        isolation: 'session',
+        max: 64,
+        maxPerCredential: 64,
+        maxAgeMs: Number.POSITIVE_INFINITY,
+        warm: 0,
+        maxQueue: 256,
+        queueTimeoutMs: 30_000,
+        maxLine: 10_485_760,
+      },
       sessions: {
         store: `sqlite:${join(cwd, '.shadowcat/state.db')}`,
         idleMs: 1_800_000,
@@ -219,7 +241,7 @@ describe('what the stack gets', () => {
   });
 
   it('is a command as a vector, with its directory and variables', async () => {
-    const cwd = emptyDirectory();
+    const cwd = emptyDirectory({ 'vars.env': 'A=overridden\nC=three\n' });
     mkdirSync(join(cwd, 'server'));
     const argv = [
       'reverse',
@@ -227,6 +249,8 @@ describe('what the stack gets', () => {
       'server',
       '--env',
       'A=1',
+      '--env-file',
+      'vars.env',
       '--env',
       'B',
       '--',
@@ -244,7 +268,7 @@ describe('what the stack gets', () => {
         command: 'node',
         args: ['-e', '--upstream', '--', 'x y'],
         cwd: join(cwd, 'server'),
-        env: { A: '1', B: 'two' },
+        env: { A: '1', B: 'two', C: 'three' },
       },
     ]);
   });

@@ -211,9 +211,13 @@ describe('a session that nobody uses', () => {
     expect(open).toBe(0);
     const listening = await own(modern('subscriptions/listen', { notifications: { toolsListChanged: true } }));
     expect(open).toBe(1);
+    // While somebody follows the lists, what a call has changed may still be said in its session.
+    await lastOf(own(modern('tools/call', {})));
+    await turns();
+    expect(open).toBe(2);
     await listening[Symbol.asyncDispose]();
     await turns();
-    expect(open).toBe(0);
+    expect(open).toBe(1);
   });
 });
 
@@ -271,6 +275,20 @@ describe('a standing stream', () => {
     const second = await own(modern('subscriptions/listen', { notifications }));
     expect(gets).toBe(2);
     await second[Symbol.asyncDispose]();
+  });
+
+  it('that a server does not have is asked for once', async () => {
+    let gets = 0;
+    const without = failingAt(legacyServer(echo), 'GET', async () => {
+      gets += 1;
+      return jsonReply({}, { status: 405 });
+    });
+    const { bridge: own } = bridged(without);
+    for (let call = 0; call < 3; call += 1) {
+      await lastOf(own(modern('tools/call', {})));
+      await turns();
+    }
+    expect(gets).toBe(1);
   });
 
   it('is open before a subscription is acknowledged', async () => {

@@ -10,6 +10,7 @@ import {
   jsonReply,
   type Message,
   modernHeaders,
+  objectAt,
   post,
   readMessage,
   spliceMessage,
@@ -19,6 +20,7 @@ import type { CombineMember } from './contract.js';
 import type { Lists } from './lists.js';
 
 const INVALID_PARAMS = -32602;
+const UNKNOWN_METHOD = -32601;
 const encoder = new TextEncoder();
 
 /** A request, who asks, and what is known of the members' lists. */
@@ -76,14 +78,18 @@ export class Calls {
   /** Asks one member after the other until one does not answer with an error. For what is safe to ask of the wrong one. */
   async inTurn({ exchange, message }: Asked): Promise<Reply> {
     let refusal: Reply | undefined;
+    let unknown: Reply | undefined;
     let failure: unknown;
     for (const { handler } of this.#members) {
       try {
         const posted = await post(handler, exchange);
         if (posted.kind !== 'answer') return posted.reply;
         const answer = posted.reply ?? jsonReply(posted.message.text);
-        if (posted.message.value['error'] === undefined) return answer;
-        refusal ??= answer;
+        const error = objectAt(posted.message.value, 'error');
+        if (error === undefined) return answer;
+        // Who does not know the method has less to say than who does not have the thing.
+        if (error['code'] === UNKNOWN_METHOD) unknown ??= answer;
+        else refusal ??= answer;
       } catch (error) {
         failure ??= error;
       }
@@ -91,7 +97,7 @@ export class Calls {
     }
     // A member that could not be asked may be the one that has it.
     if (failure !== undefined) throw failure;
-    return refusal ?? invalid(message, 'nobody answers it');
+    return refusal ?? unknown ?? invalid(message, 'nobody answers it');
   }
 
   #member(name: string): CombineMember | undefined {

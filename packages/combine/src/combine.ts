@@ -18,7 +18,7 @@ export interface Combined extends Handler {
   close(): Promise<void>;
 }
 
-const LIST_TIMEOUT_MS = 2000;
+const LIST_TIMEOUT_MS = 3000;
 
 /**
  * One modern server made of several: their lists are joined, a call goes to the member whose tool, prompt or resource it names,

@@ -14,7 +14,7 @@ export interface CombineOptions {
   readonly version: string;
   /** Which names get their member's name in front: those that several members have (default), or all. */
   readonly prefix?: 'collisions' | 'always' | undefined;
-  /** How long a list waits for a member, in milliseconds. Default 2000. */
+  /** How long a list waits for a member, in milliseconds, unless it is late already. Default 3000. */
   readonly listTimeoutMs?: number | undefined;
 }
 

@@ -1,6 +1,7 @@
 import { type Clock, type Exchange, type Log, ProxyError } from '@shadowcat/kernel';
 import { ask, META_SERVER_INFO, MODERN, objectAt, withMembers } from '@shadowcat/wire';
 import type { CombineMember } from './contract.js';
+import { gather } from './gather.js';
 import { Refused } from './member-list.js';
 import type { OwnRequests } from './own-request.js';
 
@@ -36,17 +37,27 @@ const OFFERED = ['tools', 'prompts', 'resources', 'completions', 'logging'] as c
  * that does not answer is left out. Rejects with what the first member said when none answers.
  */
 export async function discovered(client: Exchange, parts: DiscoverParts): Promise<string> {
-  const { members, name, version, log } = parts;
-  const answers = await Promise.allSettled(members.map((member) => aboutOf(member, client, parts)));
+  const { members, name, version, timeoutMs, clock, log } = parts;
+  const abort = new AbortController();
+  const asked = members.map((member) => ({
+    answer: aboutOf(member, client, { ...parts, signal: abort.signal }).catch((error: unknown) =>
+      ProxyError.from(error),
+    ),
+    patienceMs: timeoutMs,
+  }));
+  const answers = await gather<About | ProxyError>(asked, (answer) => !(answer instanceof ProxyError), clock);
+  abort.abort(new ProxyError('upstream_timeout', `not everybody answered within ${timeoutMs} ms`));
   const all: { readonly member: string; readonly about: About }[] = [];
-  let failure: unknown;
-  for (const [at, answer] of answers.entries()) {
+  let failure: ProxyError | undefined;
+  for (const [at, about] of answers.entries()) {
     const member = members[at]?.name ?? '';
-    if (answer.status === 'fulfilled') all.push({ member, about: answer.value });
-    else {
-      failure ??= answer.reason;
-      log.warn({ member, err: answer.reason }, `${member} does not say what it can do; the others are shown`);
+    if (about !== undefined && !(about instanceof ProxyError)) {
+      all.push({ member, about });
+      continue;
     }
+    failure ??= about;
+    const why = about?.message ?? `it did not answer within ${timeoutMs} ms`;
+    log.warn({ member, err: about }, `${member} does not say what it can do (${why}); the others are shown`);
   }
   if (all.length === 0) throw failure;
   const info = JSON.stringify({ name, version });
@@ -76,33 +87,21 @@ function capabilitiesOf(all: readonly About[]): object {
   return capabilities;
 }
 
-async function aboutOf(member: CombineMember, client: Exchange, parts: DiscoverParts): Promise<About> {
-  const { requests, timeoutMs, clock } = parts;
-  const abort = new AbortController();
-  const late = new ProxyError('upstream_timeout', `${member.name} did not answer within ${timeoutMs} ms`);
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = clock.timer(timeoutMs, () => {
-    abort.abort(late);
-    reject(late);
-  });
-  try {
-    const asking = ask(member.handler, requests.make({ client, method: 'server/discover', signal: abort.signal }));
-    const posted = await Promise.race([asking, promise]);
-    if (posted.kind === 'refused') throw new Refused(member.name, posted.reply);
-    const result = objectAt(posted.message.value, 'result');
-    if (result === undefined) {
-      const said = objectAt(posted.message.value, 'error')?.['message'];
-      throw new ProxyError(
-        'upstream_protocol',
-        `${member.name} answers server/discover with an error: ${String(said)}`,
-      );
-    }
-    const { instructions } = result;
-    return {
-      capabilities: objectAt(result, 'capabilities') ?? {},
-      instructions: typeof instructions === 'string' && instructions !== '' ? instructions : undefined,
-    };
-  } finally {
-    timer.cancel();
+async function aboutOf(
+  member: CombineMember,
+  client: Exchange,
+  { requests, signal }: DiscoverParts & { readonly signal: AbortSignal },
+): Promise<About> {
+  const posted = await ask(member.handler, requests.make({ client, method: 'server/discover', signal }));
+  if (posted.kind === 'refused') throw new Refused(member.name, posted.reply);
+  const result = objectAt(posted.message.value, 'result');
+  if (result === undefined) {
+    const said = objectAt(posted.message.value, 'error')?.['message'];
+    throw new ProxyError('upstream_protocol', `${member.name} answers server/discover with an error: ${String(said)}`);
   }
+  const { instructions } = result;
+  return {
+    capabilities: objectAt(result, 'capabilities') ?? {},
+    instructions: typeof instructions === 'string' && instructions !== '' ? instructions : undefined,
+  };
 }

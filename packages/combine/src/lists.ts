@@ -1,6 +1,7 @@
 import { type Clock, type Exchange, type Log, ProxyError } from '@shadowcat/kernel';
 import type { Audience } from './audience.js';
 import type { CombineMember } from './contract.js';
+import { gather, type Waited } from './gather.js';
 import type { Kind } from './kinds.js';
 import { listOf, type MemberList } from './member-list.js';
 import type { Joined } from './naming.js';
@@ -24,6 +25,8 @@ export interface JoinedList {
 
 /** A member that did not answer in time is waited for so long, so that it is heard of when it does. */
 const LATE_MS = 30_000;
+/** A member that is late already is waited for no longer than this, in milliseconds: what it said last is shown at once. */
+const LATE_TIMEOUT_MS = 100;
 /** A member that hangs is not asked again for the same list while so many late requests for it wait. */
 const MAX_LATE = 4;
 
@@ -35,7 +38,7 @@ export class Lists {
   readonly #parts: ListsParts;
   /** How many requests are late, by list and member. */
   readonly #late = new Map<string, number>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   #partial = 0;
 
@@ -50,18 +53,21 @@ export class Lists {
 
   /** Rejects with what the first member said when none can be shown. */
   async get(kind: Kind, client: Exchange, audience: Audience): Promise<JoinedList> {
-    const { members } = this.#parts;
-    const answers = await Promise.all(members.map((member) => this.#inTime(member, kind, { client, audience })));
-    const failures = answers.filter((answer) => answer instanceof Error);
-    const fresh = answers.filter((answer): answer is MemberList => !(answer instanceof Error));
-    const known = members.filter(({ name }) => audience.known(name, kind) !== undefined);
-    if (fresh.length === 0 && known.length === 0) throw failures[0] ?? new ProxyError('internal', 'nobody was asked');
-    if (failures.length > 0) this.#partial += 1;
+    const { members, clock } = this.#parts;
+    const known = members.some(({ name }) => audience.known(name, kind) !== undefined);
+    const asked = members.map((member) => this.#ask(member, kind, { client, audience }));
+    const answers = await gather(asked, (answer) => known || !(answer instanceof Error), clock);
+    const fresh = answers.filter((answer): answer is MemberList => answer !== undefined && !(answer instanceof Error));
+    if (fresh.length === 0 && !known) {
+      throw answers.find((answer) => answer instanceof Error) ?? new ProxyError('internal', 'nobody was asked');
+    }
+    const whole = fresh.length === members.length;
+    if (!whole) this.#partial += 1;
     return {
       entries: audience.joined(kind),
       // What is not whole must not be kept.
-      ttlMs: failures.length > 0 ? 0 : Math.min(...fresh.map(({ ttlMs }) => ttlMs)),
-      scope: failures.length === 0 && fresh.every(({ scope }) => scope === 'public') ? 'public' : 'private',
+      ttlMs: whole ? Math.min(...fresh.map(({ ttlMs }) => ttlMs)) : 0,
+      scope: whole && fresh.every(({ scope }) => scope === 'public') ? 'public' : 'private',
     };
   }
 
@@ -73,8 +79,7 @@ export class Lists {
   ): Promise<boolean> {
     const member = this.#parts.members.find((one) => one.name === name);
     if (member === undefined) return true;
-    const answer = await this.#inTime(member, kind, { client, audience });
-    return !(answer instanceof Error);
+    return !((await this.#ask(member, kind, { client, audience }).answer) instanceof Error);
   }
 
   /** Ends what still waits. Never rejects. */
@@ -83,62 +88,62 @@ export class Lists {
     await Promise.all(this.#running);
   }
 
-  /** The member's answer, or why there is none (yet). */
-  #inTime(
+  /** Asks for the member's list; the answer is that, or why there is none. */
+  #ask(
     member: CombineMember,
     kind: Kind,
     { client, audience }: { readonly client: Exchange; readonly audience: Audience },
-  ): Promise<MemberList | Error> {
-    const { timeoutMs, clock, log } = this.#parts;
+  ): Waited<MemberList | Error> {
+    const { timeoutMs, clock, log, requests } = this.#parts;
     const { name } = member;
     const at = `${kind} ${name}`;
-    if ((this.#late.get(at) ?? 0) >= MAX_LATE) {
+    const lateOnes = this.#late.get(at) ?? 0;
+    const patienceMs = lateOnes === 0 ? timeoutMs : Math.min(timeoutMs, LATE_TIMEOUT_MS);
+    if (lateOnes >= MAX_LATE) {
       audience.miss(name, kind);
-      return Promise.resolve(
-        new ProxyError('upstream_timeout', `${name} has not answered earlier requests for its list`),
-      );
+      const error = new ProxyError('upstream_timeout', `${name} has not answered earlier requests for its list`);
+      return { answer: Promise.resolve(error), patienceMs };
     }
     const abort = new AbortController();
     const stop = (): void => abort.abort(this.#closing.signal.reason);
     if (this.#closing.signal.aborted) stop();
     this.#closing.signal.addEventListener('abort', stop, { once: true });
-    const { promise, resolve } = Promise.withResolvers<MemberList | Error>();
+    const timer = clock.timer(timeoutMs + LATE_MS, () =>
+      abort.abort(new ProxyError('upstream_timeout', `${name} did not answer at all`)),
+    );
     let late = false;
-    const timers = [
-      clock.timer(timeoutMs, () => {
-        late = true;
-        this.#late.set(at, (this.#late.get(at) ?? 0) + 1);
-        audience.miss(name, kind);
-        log.warn(
-          { member: name, list: kind },
-          `${name} does not answer in time: its ${kind} are shown as they were last`,
-        );
-        resolve(new ProxyError('upstream_timeout', `${name} did not answer within ${timeoutMs} ms`));
-      }),
-      clock.timer(timeoutMs + LATE_MS, () =>
-        abort.abort(new ProxyError('upstream_timeout', `${name} did not answer at all`)),
-      ),
-    ];
-    const run = listOf(member, { kind, client, requests: this.#parts.requests, signal: abort.signal })
+    let over = false;
+    const overdue = (): void => {
+      if (over) return;
+      late = true;
+      this.#late.set(at, (this.#late.get(at) ?? 0) + 1);
+      audience.miss(name, kind);
+      log.warn(
+        { member: name, list: kind },
+        `${name} does not answer in time: its ${kind} are shown as they were last`,
+      );
+    };
+    const answer = listOf(member, { kind, client, requests, signal: abort.signal })
       .then(
-        (list) => {
+        (list): MemberList | Error => {
           if (audience.learn(name, kind, list) && late) audience.announce(kind);
-          resolve(list);
+          return list;
         },
         (error: Error) => {
           if (!late)
             log.warn({ member: name, list: kind, err: error }, `${name} cannot list its ${kind}: ${error.message}`);
           audience.miss(name, kind);
-          resolve(error);
+          return error;
         },
       )
       .finally(() => {
-        for (const timer of timers) timer.cancel();
+        over = true;
+        timer.cancel();
         this.#closing.signal.removeEventListener('abort', stop);
         if (late) this.#late.set(at, (this.#late.get(at) ?? 1) - 1);
-        this.#running.delete(run);
+        this.#running.delete(answer);
       });
-    this.#running.add(run);
-    return promise;
+    this.#running.add(answer);
+    return { answer, patienceMs, overdue };
   }
 }

@@ -119,6 +119,20 @@ describe('a member that does not answer', () => {
     expect(namesIn(await ask('tools/list', {}, 'you'))).toEqual(['one']);
   });
 
+  it('is waited for while nobody else has answered', async () => {
+    const [a, b] = [server('a', { tools: [tool('one')] }), server('b', { tools: [tool('two')] })];
+    for (const one of [a, b]) one.state = 'hanging';
+    const { ask, clock, combined } = join([a, b], { listTimeoutMs: 100 });
+    const asking = [ask('server/discover'), ask('tools/list')] as const;
+    await clock.pass(20_000);
+    a.release();
+    const [about, list] = await Promise.all(asking);
+    expect(about['result']).toMatchObject({ capabilities: { tools: {} } });
+    expect(namesIn(list)).toEqual(['one']);
+    await combined.close();
+    expect(clock.pending).toBe(0);
+  });
+
   it('is an error only when nobody answers', async () => {
     const a = server('a', { tools: [tool('one')] });
     a.state = 'dead';
@@ -143,6 +157,21 @@ describe('a member that does not answer', () => {
       expect(namesIn(await asking)).toEqual(['one']);
     }
     expect(asked).toBe(4);
+    await combined.close();
+  });
+
+  it('is not waited for again while it is late', async () => {
+    const b = server('b', { tools: [tool('two')] });
+    b.state = 'hanging';
+    const { ask, clock, combined } = join([server('a', { tools: [tool('one')] }), b], { listTimeoutMs: 5000 });
+    for (const patience of [5000, 100, 100]) {
+      const asking = ask('tools/list');
+      await clock.pass(patience);
+      expect(namesIn(await asking)).toEqual(['one']);
+    }
+    b.release();
+    await settled();
+    expect(namesIn(await ask('tools/list'))).toEqual(['one', 'two']);
     await combined.close();
   });
 
@@ -299,7 +328,7 @@ describe('a subscription', () => {
     b.state = 'dead';
     const { listen, ask, clock, combined } = join([a, b]);
     const opening = listen({ toolsListChanged: true });
-    await clock.pass(2000);
+    await clock.pass(3000);
     const heard = await opening;
     await heard.next();
     expect(namesIn(await ask('tools/list'))).toEqual(['one']);

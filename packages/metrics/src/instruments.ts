@@ -116,6 +116,16 @@ export const INSTRUMENTS = {
   probes: counter('upstream_probes_total', 'Health checks of targets in the background.', ['target', 'outcome']),
   owedInFlight: gauge('requests_in_flight', 'Requests whose answers have not ended; what --max-in-flight bounds.'),
   refused: counter('requests_refused_total', 'Requests that were refused because too many were in flight.'),
+  combinedPartial: counter(
+    'combined_lists_partial_total',
+    'Lists of a combined group that were answered without one of its members, or with what that said last.',
+    ['group'],
+  ),
+  combinedMissing: gauge('combined_lists_missing', 'Lists that a member of a combined group could not give last.', [
+    'group',
+    'member',
+  ]),
+  combinedListeners: gauge('combined_listeners', 'Clients that listen for changes of a combined group.', ['group']),
   interceptorVerdicts: counter('interceptor_verdicts_total', 'Verdicts of interceptors.', ['interceptor', 'verdict']),
   recorderUp: gauge('recorder_up', 'Whether the recorder writes (1) or cannot (0).'),
   recorderRecords: counter('recorder_records_total', 'Records that were written to tapes.'),

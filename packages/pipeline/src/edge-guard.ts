@@ -19,6 +19,8 @@ import { type RescueComponents, rescue } from './rescue.js';
 export interface EdgeOptions {
   /** The endpoint's paths, such as `/mcp`. A slash more at the end is the same path. */
   readonly paths: readonly string[];
+  /** More of them, which are not named to who asks for another one. */
+  readonly unlistedPaths?: readonly string[];
   /** Paths of documents that anybody may GET, whatever else they accept or send. */
   readonly documents?: readonly string[];
   /** Default {@link LOOPBACK_HOSTS}; see `hostRule`. */
@@ -35,10 +37,11 @@ export interface EdgeOptions {
 export function edgeGuard(options: EdgeOptions, components: RescueComponents): Layer {
   const hostProblem = hostRule(options.allowedHosts ?? LOOPBACK_HOSTS);
   const originProblem = originRule(options.allowedOrigins ?? LOOPBACK_ORIGINS);
-  const paths = new Set(options.paths.map(withoutSlash));
+  const paths = new Set([...options.paths, ...(options.unlistedPaths ?? [])].map(withoutSlash));
+  const listed = options.paths.join(' or ');
   const documents = new Set(options.documents);
   return (next) => {
-    const direct = endpoint({ paths, documents }, next);
+    const direct = endpoint({ paths, listed, documents }, next);
     // A page only sees an error that says that it may: for pages the rescue happens inside of the headers that do.
     const forPages = rescue(components)(direct);
     return (exchange) => {
@@ -58,13 +61,15 @@ async function readable(handler: Handler, exchange: Exchange, origin: string): P
 
 interface Served {
   readonly paths: ReadonlySet<string>;
+  /** For people. */
+  readonly listed: string;
   readonly documents: ReadonlySet<string>;
 }
 
-function endpoint({ paths, documents }: Served, next: Handler): Handler {
+function endpoint({ paths, listed, documents }: Served, next: Handler): Handler {
   return (exchange) => {
     const { head } = exchange;
-    const wrongPath = pathProblem(paths, head.target);
+    const wrongPath = pathProblem({ paths, listed }, head.target);
     if (wrongPath !== undefined && isDocument(documents, head.target)) return document(next, exchange);
     const problem = wrongPath ?? methodProblem(head.method);
     if (problem !== undefined) return Promise.reject(problem);
@@ -109,15 +114,12 @@ function accepting(head: RequestHead, accept: string): RequestHead {
   return { method: head.method, target: head.target, headers: withHeaders(head.headers, { accept }) };
 }
 
-function pathProblem(paths: ReadonlySet<string>, target: string): ProxyError | undefined {
+function pathProblem({ paths, listed }: Pick<Served, 'paths' | 'listed'>, target: string): ProxyError | undefined {
   if (paths.has(target)) return undefined;
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);
   if (paths.has(withoutSlash(path))) return undefined;
-  return new ProxyError(
-    'not_found',
-    `nothing is served at ${quoted(path)}; the endpoint is ${[...paths].join(' or ')}`,
-  );
+  return new ProxyError('not_found', `nothing is served at ${quoted(path)}; the endpoint is ${listed}`);
 }
 
 function methodProblem(method: string): ProxyError | undefined {

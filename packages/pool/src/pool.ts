@@ -265,12 +265,15 @@ class ResourcePool<K, R> implements Pool<K, R> {
     return true;
   }
 
-  /** Closes what has been idle longest, unless enough places become free anyway. */
+  /** Closes what nobody has needed for longest, unless enough places become free anyway. */
   #makeRoom(freeing: Map<string | undefined, number>, group: string | undefined): void {
     const left = freeing.get(group) ?? this.#shelf.closing(group);
     freeing.set(group, Math.max(0, left - 1));
     const unused = left > 0 ? undefined : this.#shelf.longestUnused(group);
-    if (unused !== undefined) this.#expire(unused, 'its place was needed');
+    if (unused === undefined) return;
+    const spared = unused.idleSince + (this.#options.spareMs ?? 0);
+    if (spared > this.#components.clock.now()) this.#wake.by(spared);
+    else this.#expire(unused, 'its place was needed');
   }
 
   #late(waiter: Waiter<K, R>): ProxyError {

@@ -18,6 +18,11 @@ export interface PoolOptions {
   /** How long a resource may lie idle. `Infinity`: for ever. */
   readonly idleTtlMs: number;
   readonly sharing: Sharing;
+  /**
+   * One that was just used is not closed to make room before it was idle for this long: who asks twice in a row shall not find
+   * it closed in between. Default 0.
+   */
+  readonly spareMs?: number;
   /** A resource older than this is lent to nobody else, and closed when nobody leases it. Default: never. */
   readonly maxLifetimeMs?: number;
   /** What whoever is refused can do, as the message says it. Default `try again later`. */

@@ -16,6 +16,7 @@ interface Plan {
   readonly max: number;
   readonly maxPerGroup: number;
   readonly maxLifetimeMs: number;
+  readonly spareMs: number;
   readonly sharing: 'shared' | 'exclusive';
   /** Whether openings end when they are told to. */
   readonly obedient: boolean;
@@ -58,6 +59,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   max: fc.integer({ min: 1, max: 4 }),
   maxPerGroup: fc.integer({ min: 1, max: 4 }),
   maxLifetimeMs: fc.constantFrom(6000, 100_000, Number.POSITIVE_INFINITY),
+  spareMs: fc.constantFrom(0, 250),
   obedient: fc.boolean(),
   sharing: fc.constantFrom('shared' as const, 'exclusive' as const),
   steps: fc.array(step, { maxLength: 60 }),

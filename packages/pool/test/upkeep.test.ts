@@ -120,6 +120,23 @@ describe('a lease on sufferance', () => {
   });
 });
 
+describe('making room', () => {
+  it('spares what was just used, and comes back to it', async () => {
+    const bench = new Bench({ max: 1, spareMs: 250 });
+    (await bench.ready('a')).release();
+    const next = bench.pool.acquire('b');
+    await bench.clock.pass(200);
+    (await bench.pool.acquire('a')).release();
+    await bench.clock.pass(249);
+    expect(bench.closings).toHaveLength(0);
+    await bench.clock.pass(1);
+    bench.closings.pop()?.done();
+    await settled();
+    bench.openings.pop()?.succeed();
+    expect((await next).value.key).toBe('b');
+  });
+});
+
 describe('a lifetime', () => {
   it('ends idle resources, also those that are used again and again', async () => {
     const bench = new Bench({ maxLifetimeMs: 10_000, idleTtlMs: 60_000 });

@@ -76,7 +76,10 @@ export class SessionRecovery {
    * upstream; none: it was not open yet) was used.
    * Rejects with the `ProxyError` that kept it from it.
    */
-  recover(session: SessionHandle, found: { readonly lost: string | undefined; readonly client: HeaderMap }): Promise<void> {
+  recover(
+    session: SessionHandle,
+    found: { readonly lost: string | undefined; readonly client: HeaderMap },
+  ): Promise<void> {
     const underWay = this.#flights.get(session);
     if (underWay !== undefined) return underWay;
     if (session.upstream?.sessionId !== found.lost) return Promise.resolve();

@@ -77,7 +77,9 @@ describe('closing a listener', () => {
     const [kept, lost] = await Promise.all(['/kept', '/lost'].map((path) => fetch(`${listener.url}${path}`)));
     await listener.close({ drainMs: 20 });
     expect(await kept?.text()).toBe('data: 1\n\nretry: 250\n\n');
-    const told = [...((await lost?.text()) ?? '').matchAll(/^data: (\{.*)$/gm)].map(([, text = '']) => JSON.parse(text));
+    const told = [...((await lost?.text()) ?? '').matchAll(/^data: (\{.*)$/gm)].map(([, text = '']) =>
+      JSON.parse(text),
+    );
     expect(told).toMatchObject([
       { id: 7, error: { code: -32007 } },
       { id: 'b', error: { code: -32007 } },

@@ -1,4 +1,4 @@
-import type { Clock, Log, Timer } from '@shadowcat/kernel';
+import { type Clock, type Log, ProxyError, type Timer } from '@shadowcat/kernel';
 import type { EventStore } from '@shadowcat/session';
 import type { Message, SessionHandle } from '@shadowcat/wire';
 import { Budget, type Entry } from './event-log-budget.js';
@@ -12,6 +12,9 @@ export interface EventLogOptions {
   readonly bytes?: number;
   /** Bytes kept for all sessions together. Default 256 MiB. */
   readonly totalBytes?: number;
+  /** Streams that an upstream still feeds after their clients have left: of one session, and of all. Default 100 and 1,000. */
+  readonly detached?: number;
+  readonly totalDetached?: number;
   /** How long a stream that is over can still be asked for, in milliseconds. Default 5 minutes. */
   readonly keepMs?: number;
 }
@@ -62,6 +65,8 @@ export class EventLog {
   readonly #sessions = new Map<string, SessionStreams>();
   readonly #total: Budget;
   readonly #writer: EventWriter | undefined;
+  /** Streams whose clients have left before the end, in that order; perhaps they have come back since, or it has ended. */
+  readonly #detached = new Set<KeptStream>();
   #evicted = 0;
   #sweep: Timer | undefined;
   #closed = false;
@@ -72,6 +77,8 @@ export class EventLog {
       bytes: options.bytes ?? 8 * 1024 * 1024,
       totalBytes: options.totalBytes ?? 256 * 1024 * 1024,
       keepMs: options.keepMs ?? 300_000,
+      detached: options.detached ?? 100,
+      totalDetached: options.totalDetached ?? 1000,
     };
     this.#components = components;
     this.#total = new Budget({ events: Number.POSITIVE_INFINITY, bytes: this.#options.totalBytes });
@@ -223,6 +230,23 @@ export class EventLog {
   #left(home: SessionStreams, stream: KeptStream): void {
     // Its session was over already: it lived only for its client.
     if (this.#sessions.get(stream.session) !== home) stream.clear();
+    else if (isDetached(stream)) this.#boundDetached(stream);
+  }
+
+  /** Each holds a connection or a line to its upstream: those that were left first make room. */
+  #boundDetached(newest: KeptStream): void {
+    this.#detached.delete(newest);
+    this.#detached.add(newest);
+    const { detached, totalDetached } = this.#options;
+    if (this.#detached.size <= Math.min(detached, totalDetached)) return;
+    for (const stream of this.#detached) if (!isDetached(stream)) this.#detached.delete(stream);
+    const own = [...this.#detached].filter(({ session }) => session === newest.session);
+    const tooMany = own.length > detached ? own[0] : undefined;
+    const [oldest] = this.#detached;
+    const given = tooMany ?? (this.#detached.size > totalDetached ? oldest : undefined);
+    if (given === undefined) return;
+    this.#detached.delete(given);
+    given.giveUp(new ProxyError('pool_exhausted', 'too many requests were left by their clients; this one made room'));
   }
 
   #sessionEnded(home: SessionStreams): void {
@@ -268,4 +292,9 @@ export class EventLog {
     }
     if (waiting) this.#arm();
   }
+}
+
+/** Whether an upstream works for a client that is away. A GET stream is one for a session, and bounded with it. */
+function isDetached({ live, attached, standing }: KeptStream): boolean {
+  return live && !attached && !standing;
 }

@@ -181,6 +181,12 @@ export class KeptStream implements Readable {
     this.#reader?.wake();
   }
 
+  /** Stops, and tells each request without an answer why. */
+  giveUp(error: ProxyError): void {
+    this.stop();
+    this.fail(error);
+  }
+
   /** Forgets what is kept. */
   clear(): void {
     this.stop();

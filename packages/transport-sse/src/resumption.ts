@@ -148,11 +148,7 @@ class Resumption {
     }
   }
 
-  #keep(
-    answer: Reply,
-    { exchange, session }: Asked,
-    what: { standing: boolean; messages: Call['messages'] },
-  ): Reply {
+  #keep(answer: Reply, { exchange, session }: Asked, what: { standing: boolean; messages: Call['messages'] }): Reply {
     const stream = this.#log.open(session, what);
     const returns = (session.protocolVersion ?? '') >= PRIMING_SINCE;
     if (returns) stream.prime();
@@ -175,11 +171,7 @@ class Resumption {
     });
   }
 
-  async #resume(
-    stream: KeptStream,
-    from: number,
-    asked: Asked,
-  ): Promise<Reply> {
+  async #resume(stream: KeptStream, from: number, asked: Asked): Promise<Reply> {
     this.#show(stream, asked.exchange, true);
     if (!stream.live && stream.endedAt === undefined && !this.#log.closed) {
       let reopening = this.#reopening.get(stream);

@@ -646,6 +646,30 @@ describe('bounds', () => {
     expect(slow.error).toMatchObject(expired);
   });
 
+  it.each([
+    { options: { detached: 2 }, why: 'of one session' },
+    { options: { totalDetached: 2 }, why: 'of all' },
+  ])('let the request go whose client left first, when too many $why are worked on for nobody', async ({ options }) => {
+    const world = worldOf({ options });
+    const ups = [feed(), feed(), feed(), feed()];
+    world.answers.push(...ups.map(({ reply }) => reply));
+    const clients: Client[] = [];
+    for (const [id, up] of ups.entries()) {
+      const client = await world.post(id);
+      up.send(message(id));
+      await client.read();
+      await client.leave();
+      clients.push(client);
+      // One comes back, and does not count.
+      if (id === 0) clients.push(await world.get(client.lastId));
+    }
+    expect(ups.map(({ state }) => state.disposed)).toEqual([0, 1, 0, 0]);
+    const late = await world.get(clients[2]?.lastId);
+    await late.read();
+    expect(JSON.parse(dataOf(late)[0] ?? '')).toMatchObject({ id: 1, error: { code: -32006 } });
+    expect(late.over).toBe(true);
+  });
+
   it('hold for all sessions together', async () => {
     const clock = new ManualClock();
     const one = worldOf({ clock, options: { totalBytes: 2000 } });

@@ -43,6 +43,9 @@ export function openChildList(folder: string, components: ChildListComponents): 
   return new ListFile(folder, components.log);
 }
 
+/** A process may keep more than one. */
+let opened = 0;
+
 class ListFile implements ChildList {
   readonly #folder: string;
   readonly #path: string;
@@ -55,7 +58,7 @@ class ListFile implements ChildList {
   constructor(folder: string, log: Log) {
     this.#log = log;
     this.#folder = folder;
-    this.#path = join(folder, `${process.pid}-${startOf(process.pid) ?? 0}${SUFFIX}`);
+    this.#path = join(folder, `${process.pid}-${startOf(process.pid) ?? 0}-${opened++}${SUFFIX}`);
   }
 
   add(lineage: Lineage): void {

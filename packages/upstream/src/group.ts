@@ -2,6 +2,7 @@ import {
   type Clock,
   type ErrorCode,
   type Exchange,
+  type Handler,
   headerOf,
   type Log,
   ProxyError,
@@ -38,6 +39,14 @@ export interface GroupComponents {
   readonly random: () => number;
 }
 
+/** Where a route leads: members that stand in for each other, or that are shown as one. */
+export interface Destination {
+  readonly name: string;
+  /** Whether sessions that are bound to this name live here. */
+  has(name: string): boolean;
+  readonly handle: Handler;
+}
+
 /** All of these say that nothing was sent: another member can be asked. */
 const UNSENT: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_unavailable', 'spawn_failed']);
 
@@ -46,7 +55,7 @@ const UNSENT: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstrea
  * the policy, within the first priority that has anybody available. Another member is tried only when nothing was sent, and
  * only for a body that can be sent twice.
  */
-export class Group {
+export class Group implements Destination {
   readonly name: string;
   readonly members: readonly UpstreamMember[];
   readonly #options: GroupOptions;
@@ -76,34 +85,32 @@ export class Group {
   /** The innermost handler of what is for this group. */
   readonly handle = (exchange: Exchange): Promise<Reply> => {
     const session = exchange.context.get(sessionSlot);
-    if (session === undefined) return this.#spread(exchange);
+    if (session === undefined) return this.#anew(exchange);
     const bound = session.upstream?.target;
-    if (bound === undefined) {
-      const opens = exchange.context.get(callSlot)?.method === 'initialize';
-      return opens ? this.#spread(exchange) : this.#spread(exchange, { session });
-    }
-    return this.#ofSession(exchange, session, bound);
+    if (bound !== undefined) return this.#ofSession(exchange, session, bound);
+    const opens = exchange.context.get(callSlot)?.method === 'initialize';
+    return opens ? this.#anew(exchange) : this.#spread(exchange, { session });
   };
 
+  /** What may go to anybody; where there is one member only, nothing is weighed. */
+  #anew(exchange: Exchange): Promise<Reply> {
+    const [only] = this.members;
+    if (only === undefined || this.members.length > 1 || only.weight() === 0) return this.#spread(exchange);
+    return only.ask(exchange);
+  }
+
   /** An exchange of a session goes to its member, or, when that is gone and the session may be moved, takes it elsewhere. */
-  async #ofSession(exchange: Exchange, session: SessionHandle, bound: string): Promise<Reply> {
+  #ofSession(exchange: Exchange, session: SessionHandle, bound: string): Promise<Reply> {
     const home = this.#byName.get(bound);
-    if (this.#options.onLoss === 'fail') {
-      if (home !== undefined) return home.ask(exchange);
-      const message = `the session lives on ${bound}, which is no upstream any more; open a new session`;
-      throw new ProxyError('session_not_found', message);
-    }
-    if (home === undefined) return this.#spread(exchange, { session });
-    const movable = takesItsSessionAlong(exchange) && this.members.length > 1;
-    if (movable && !home.gate.available() && this.#somebodyElse(home)) {
-      return this.#spread(exchange, { session, tried: new Set([bound]) });
-    }
-    try {
-      return await home.ask(exchange);
-    } catch (error) {
-      if (!movable || !mayGoElsewhere(error, exchange) || !this.#somebodyElse(home)) throw error;
-      return this.#spread(exchange, { session, tried: new Set([bound]) });
-    }
+    const stays = this.#options.onLoss === 'fail';
+    if (home === undefined) return stays ? Promise.reject(isGone(bound)) : this.#spread(exchange, { session });
+    if (stays || this.members.length === 1 || !takesItsSessionAlong(exchange)) return home.ask(exchange);
+    const elsewhere = (): Promise<Reply> => this.#spread(exchange, { session, tried: new Set([bound]) });
+    if (!home.gate.available() && this.#somebodyElse(home)) return elsewhere();
+    return home.ask(exchange).catch((error: unknown) => {
+      if (!mayGoElsewhere(error, exchange) || !this.#somebodyElse(home)) throw error;
+      return elsewhere();
+    });
   }
 
   #somebodyElse(home: UpstreamMember): boolean {
@@ -165,6 +172,11 @@ export class Group {
     if (on === 'credential') return context.get(credentialSlot);
     return on === 'session' ? context.get(sessionSlot)?.id : headerOf(head.headers, on.header);
   }
+}
+
+function isGone(bound: string): ProxyError {
+  const message = `the session lives on ${bound}, which is no upstream any more; open a new session`;
+  return new ProxyError('session_not_found', message);
 }
 
 /** A request and a standing stream want a live session; what ends one, or was said to the server that is gone, does not. */

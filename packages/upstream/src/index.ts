@@ -1,5 +1,5 @@
 export type { BalancePolicy } from './choosing/policy.js';
-export { Group, type GroupComponents, type GroupOptions, type HashOn } from './group.js';
+export { type Destination, Group, type GroupComponents, type GroupOptions, type HashOn } from './group.js';
 export {
   type Isolation,
   isSharedKey,
@@ -28,4 +28,5 @@ export { RetryBudget, type RetryBudgetOptions } from './protect/retry-budget.js'
 export { type TimeLimitOptions, type TimeLimits, timeLimits } from './protect/time-limits.js';
 export type { RouteMatch } from './route.js';
 export { type Route, type RouterOptions, router } from './router.js';
+export { mainSessionOf } from './side-session.js';
 export { type MemberOptions, UpstreamMember } from './upstream-member.js';

@@ -307,17 +307,22 @@ class Upstream {
   async #reported<T>(line: LineClient, lost: readonly SessionHandle[], recover: () => Promise<T>): Promise<T> {
     const { target } = this.#options;
     const sessions = lost.map(({ id }) => id);
+    const before = lost.find(({ upstream }) => upstream?.target !== target)?.upstream?.target;
+    const loss =
+      before === undefined
+        ? `${target} had lost a session with its line`
+        : `a session moves from ${before} to ${target}`;
     const tell = (outcome: RecoveryOutcome, text: string): void => {
       this.#components.log.warn({ target, line: line.name, outcome, sessions: sessions.length }, text);
       this.#components.recovered?.({ target, outcome, sessions, text });
     };
     try {
       const result = await recover();
-      tell('ok', `${target} had lost a session with its line; it was opened again on a fresh one`);
+      tell('ok', `${loss}; it was opened again on a fresh one`);
       return result;
     } catch (error) {
       const why = ProxyError.from(error, 'upstream_closed').message;
-      const text = `${target} had lost a session with its line; it could not be opened again: ${why}`;
+      const text = `${loss}; it could not be opened again: ${why}`;
       tell(error instanceof InitializeRefused ? 'refused' : 'failed', text);
       throw error;
     }

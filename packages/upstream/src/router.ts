@@ -1,19 +1,19 @@
 import type { Exchange, Handler, Reply } from '@shadowcat/kernel';
 import { callSlot, type SessionHandle, sessionSlot } from '@shadowcat/wire';
-import type { Group } from './group.js';
+import type { Destination } from './group.js';
 import { type RouteMatch, type RouteTest, routeTest } from './route.js';
 import { SideSessions } from './side-sessions.js';
 
 export interface Route {
   readonly match: RouteMatch;
-  readonly to: Group;
+  readonly to: Destination;
 }
 
 export interface RouterOptions {
   /** The first one that matches counts. */
   readonly routes: readonly Route[];
   /** Where everything else goes. */
-  readonly otherwise: Group;
+  readonly otherwise: Destination;
 }
 
 /**
@@ -26,14 +26,14 @@ export function router({ routes, otherwise }: RouterOptions): Handler {
 }
 
 class Router {
-  readonly #routes: readonly { readonly test: RouteTest; readonly to: Group }[];
-  readonly #otherwise: Group;
-  readonly #groups: readonly Group[];
+  readonly #routes: readonly { readonly test: RouteTest; readonly to: Destination }[];
+  readonly #otherwise: Destination;
+  readonly #groups: readonly Destination[];
   readonly #sides = new SideSessions();
   /** Where sessions were opened. */
-  readonly #homes = new WeakMap<SessionHandle, Group>();
+  readonly #homes = new WeakMap<SessionHandle, Destination>();
 
-  constructor(routes: readonly Route[], otherwise: Group) {
+  constructor(routes: readonly Route[], otherwise: Destination) {
     this.#routes = routes.map(({ match, to }) => ({ test: routeTest(match), to }));
     this.#otherwise = otherwise;
     this.#groups = [...new Set([...routes.map(({ to }) => to), otherwise])];
@@ -57,13 +57,13 @@ class Router {
     return isHome ? home.handle(exchange) : this.#sides.ask(exchange, session, group);
   };
 
-  #groupOf(exchange: Exchange): Group {
+  #groupOf(exchange: Exchange): Destination {
     for (const { test, to } of this.#routes) if (test(exchange)) return to;
     return this.#otherwise;
   }
 
   /** After a restart it is known on which member a session lives, and a member may be in several groups. */
-  #homeOf(session: SessionHandle, routed: Group): Group {
+  #homeOf(session: SessionHandle, routed: Destination): Destination {
     const known = this.#homes.get(session);
     if (known !== undefined) return known;
     const bound = session.upstream?.target ?? '';

@@ -1,6 +1,14 @@
 import { Context, type Slot } from '@shadowcat/kernel';
 import { type Json, type SessionHandle, sessionSlot, type UpstreamBinding } from '@shadowcat/wire';
 
+const MARK = '/';
+
+/** The client's session that a session belongs to: itself, unless it is a side session. Ids of clients have no slash. */
+export function mainSessionOf(id: string): string {
+  const [main = id] = id.split(MARK, 1);
+  return main;
+}
+
 /**
  * A client's session at another group than its own. Opened by the group's member with the client's `initialize` when it is first
  * needed, ended with the client's session; not stored: after a restart it is opened again.
@@ -11,7 +19,7 @@ export class SideSession implements SessionHandle {
   #upstream: UpstreamBinding | undefined;
 
   constructor(main: SessionHandle, group: string) {
-    this.id = `${main.id}/${group}`;
+    this.id = `${main.id}${MARK}${group}`;
     this.#main = main;
   }
 

@@ -1,6 +1,6 @@
 import { type Exchange, type FrameObserver, type Reply, withExchange, withReply } from '@shadowcat/kernel';
 import { asObject, type Call, callSlot, type SessionHandle } from '@shadowcat/wire';
-import type { Group } from './group.js';
+import type { Destination } from './group.js';
 import { SideContext, SideSession } from './side-session.js';
 
 /** Questions of servers that a client has not answered; the oldest makes room. */
@@ -8,10 +8,10 @@ const MAX_QUESTIONS = 100;
 
 /** What one client's session has at other groups than its own. */
 interface Sides {
-  readonly sessions: Map<Group, SideSession>;
+  readonly sessions: Map<Destination, SideSession>;
   /** JSON texts of ids: questions that servers there have put to the client, and requests of the client in flight there. */
-  readonly questions: Map<string, Group>;
-  readonly requests: Map<string, Group>;
+  readonly questions: Map<string, Destination>;
+  readonly requests: Map<string, Destination>;
 }
 
 /**
@@ -22,7 +22,7 @@ export class SideSessions {
   readonly #sides = new WeakMap<SessionHandle, Sides>();
 
   /** Sends a request of `session` to another group than its own. */
-  async ask(exchange: Exchange, session: SessionHandle, group: Group): Promise<Reply> {
+  async ask(exchange: Exchange, session: SessionHandle, group: Destination): Promise<Reply> {
     const sides = this.#of(session);
     let side = sides.sessions.get(group);
     if (side === undefined) {
@@ -46,7 +46,7 @@ export class SideSessions {
   }
 
   /** The group that a message is for which belongs to an earlier one: the answer to a question, the end of a request. */
-  groupOf(call: Call, session: SessionHandle): Group | undefined {
+  groupOf(call: Call, session: SessionHandle): Destination | undefined {
     const sides = this.#sides.get(session);
     const { message } = call;
     if (sides === undefined || message === undefined || call.batch) return undefined;
@@ -70,13 +70,13 @@ export class SideSessions {
   }
 }
 
-function remember(where: Map<string, Group>, id: string, group: Group): () => void {
+function remember(where: Map<string, Destination>, id: string, group: Destination): () => void {
   where.set(id, group);
   return () => void where.delete(id);
 }
 
 /** Notes what a server asks while it answers. */
-function questionsIn(sides: Sides, group: Group): FrameObserver {
+function questionsIn(sides: Sides, group: Destination): FrameObserver {
   const { questions } = sides;
   return {
     transforms: false,

@@ -1,5 +1,5 @@
 import { type ErrorCode, type Exchange, type Handler, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
-import { callSlot, targetSlot } from '@shadowcat/wire';
+import { callSlot, failureSlot, targetSlot } from '@shadowcat/wire';
 import type { ExchangeOutcome, Gate, Member } from './member.js';
 import { outcomeOfStatus } from './protect/gateway-status.js';
 
@@ -80,8 +80,16 @@ export class UpstreamMember implements Member {
     return withReply(answer, {
       dispose: () => {
         this.#inFlight -= 1;
+        this.#judgeAgain(exchange);
       },
     });
+  }
+
+  /** A stream that began, perhaps only because a line was silent for long, can still fail. */
+  #judgeAgain({ context, signal }: Exchange): void {
+    const failure = context.get(failureSlot) ?? (signal.aborted ? ProxyError.from(signal.reason) : undefined);
+    const outcome = failure === undefined ? undefined : OUTCOMES[failure.code];
+    if (outcome !== undefined && outcome !== 'answered') this.gate.enter()?.done(outcome, failure);
   }
 
   #unavailable(): ProxyError {

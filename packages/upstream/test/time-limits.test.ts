@@ -1,6 +1,6 @@
 import { type Exchange, ProxyError, type Reply, reply } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, readReply, settled, streamReply } from '@shadowcat/testkit';
-import { failureSlot, targetSlot } from '@shadowcat/wire';
+import { callSlot, failureSlot, targetSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { timeLimits } from '../src/protect/time-limits.js';
 
@@ -45,7 +45,11 @@ function pipe() {
       end();
     },
   });
-  return { answer, end, disposals: () => disposals, write: (text: string) => (chunks.push(text), wake()) };
+  const write = (text: string): void => {
+    chunks.push(text);
+    wake();
+  };
+  return { answer, end, disposals: () => disposals, write };
 }
 
 describe('the total time of a request', () => {
@@ -62,6 +66,20 @@ describe('the total time of a request', () => {
     });
     expect((signal.reason as ProxyError).code).toBe('upstream_timeout');
     expect(clock.pending).toBe(0);
+  });
+
+  it('tells a legacy server which request nobody waits for, except for initialize', async () => {
+    const said = async (body: object, headers = {}): Promise<unknown[]> => {
+      const { handler, clock, asked } = limited(1000, 0);
+      handler(classifiedExchange({ body, headers })).catch(() => {});
+      clock.advance(1000);
+      await settled();
+      return asked.slice(1).map(({ context }) => context.get(callSlot)?.message?.value);
+    };
+    const params = { requestId: 'q', reason: 'it took too long' };
+    expect(await said(REQUEST)).toEqual([{ jsonrpc: '2.0', method: 'notifications/cancelled', params }]);
+    expect(await said({ jsonrpc: '2.0', id: 1, method: 'initialize', params: {} })).toEqual([]);
+    expect(await said(REQUEST, { 'mcp-protocol-version': '2026-07-28' })).toEqual([]);
   });
 
   it('gives back an answer that comes too late', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withMembers } from '../src/members.js';
+import { keepMembers, withMembers } from '../src/members.js';
 
 describe('withMembers', () => {
   const cases: readonly [
@@ -29,5 +29,20 @@ describe('withMembers', () => {
   ];
   it.each(cases)('%s', (_what, text, path, changes, expected) => {
     expect(withMembers(text, path, changes)).toBe(expected);
+  });
+});
+
+describe('keepMembers', () => {
+  const notB = (key: string): boolean => key !== 'b';
+
+  it.each([
+    ['{ "a" : 1.0 , "b":{"a":2}, "c":"\\u0041" }', '{"a" : 1.0,"c":"\\u0041"}'],
+    ['{"\\u0062":1,"a":2}', '{"a":2}'],
+    ['{"b":1}', '{}'],
+    ['{}', '{}'],
+    ['[{"a":1}]', '{}'],
+    ['null', '{}'],
+  ])('of %s leaves %s', (text, expected) => {
+    expect(keepMembers(text, notB)).toBe(expected);
   });
 });

@@ -36,7 +36,12 @@ async function* source(events) {
 
 function sessionOf(id) {
   const ends = new Set();
-  return { id, protocolVersion: '2025-11-25', ended: false, onEnd: (done) => ends.add(done) && (() => ends.delete(done)) };
+  return {
+    id,
+    protocolVersion: '2025-11-25',
+    ended: false,
+    onEnd: (done) => ends.add(done) && (() => ends.delete(done)),
+  };
 }
 
 /** Bytes for each of `count` streams, of which a client reads all events and stays. */
@@ -92,7 +97,8 @@ async function main() {
     const an = events === 0 ? '-' : Math.round((kept - passed) / events - EVENT.length);
     rows.push(`| ${[name, kib(passed), kib(kept), kib(kept - passed), an].join(' | ')} |`);
   }
-  const head = '| stream | passed on, KiB | kept, KiB | added, KiB | bytes an event besides its own |\n|---|---|---|---|---|';
+  const head =
+    '| stream | passed on, KiB | kept, KiB | added, KiB | bytes an event besides its own |\n|---|---|---|---|---|';
   const report = `${IDLE} idle and ${ACTIVE} active streams, five to a session, after a collection, Node ${process.version}.\n\n${head}\n${rows.join('\n')}`;
   process.stdout.write(`${report}\n`);
   if (values.write) writeFigures('kept-streams', report);

@@ -1,21 +1,27 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { text } from 'node:stream/consumers';
 import type { CheckStatus, ConformanceReport, Requirements } from './conformance.js';
+import { converse, type ScenarioRun } from './conformance-client.js';
 import { run } from './processes.js';
+import { startShadowcat, workFolder } from './shadowcat.js';
 
 const PACKAGE = dirname(createRequire(import.meta.url).resolve('@modelcontextprotocol/conformance/package.json'));
 const MAIN = join(PACKAGE, 'dist', 'index.js');
-/** The client under test, which must have been built. */
-const CLIENT = join(import.meta.dirname, '..', 'dist', 'conformance-client.js');
+/** The client under test as the suite starts it, which must have been built. */
+const STUB = join(import.meta.dirname, '..', 'dist', 'conformance-stub.js');
 
-/** How many scenarios run at a time. The suite would start all of them at once, with some processes each. */
-const AT_A_TIME = 3;
+/** How many scenarios are under way at a time. The suite starts all of them at once, each with a server of its own. */
+const AT_A_TIME = 4;
 
 /**
- * Runs the client scenarios that a revision requires with the official client, direct or through a proxy of its own for each
- * scenario. A scenario that left no result counts as one failed check named `no-result`.
+ * Runs the client scenarios that a revision requires, and those that it names besides, with the official client, direct or
+ * through a proxy of its own for each scenario. A scenario that left no result counts as one failed check named `no-result`.
  *
  * @throws if the suite does not end in time
  */
@@ -25,18 +31,15 @@ export async function runClientConformance(
 ): Promise<ConformanceReport> {
   const results = await mkdtemp(join(tmpdir(), `client-conformance-${requirements}-`));
   try {
-    const required = await requiredScenarios(requirements);
-    const client = way === 'direct' ? CLIENT : `${CLIENT} --proxy`;
-    const left = [...required];
-    const worker = async (): Promise<void> => {
-      for (let name = left.shift(); name !== undefined; name = left.shift()) {
-        await runSuite(['--scenario', name, '--spec-version', requirements], results, client);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+    await using driver = await startDriver(way);
+    await runSuite(requirements, results, driver.url);
+    const { scored, besides } = await namedScenarios(requirements);
     const found = new Map((await readResults(results)).map((scenario) => [scenario.name, scenario]));
     const noResult = [{ id: 'no-result', status: 'FAILURE' as const }];
-    const scenarios = required.map((name) => found.get(name) ?? { name, scored: true, checks: noResult });
+    const scenarios = [...scored, ...besides].map((name) => {
+      const { checks } = found.get(name) ?? { checks: noResult };
+      return { name, scored: scored.includes(name), checks };
+    });
     const count = (status: CheckStatus): number =>
       scenarios.flatMap(({ checks }) => checks).filter((check) => check.status === status).length;
     return { requirements, passed: count('SUCCESS'), failed: count('FAILURE'), scenarios };
@@ -45,22 +48,80 @@ export async function runClientConformance(
   }
 }
 
-async function runSuite(selection: readonly string[], results: string, client: string): Promise<void> {
-  const exit = await run({
-    command: process.execPath,
-    args: [MAIN, 'client', '--command', `${process.execPath} ${client}`, ...selection, '-o', results],
-    timeoutMs: 120_000,
-  });
-  if (exit.signal !== null)
-    throw new Error(`the conformance suite was ended by ${exit.signal}: ${selection.join(' ')}`);
+/** Has conversations on behalf of the suite's client processes, which are answered with what went wrong. */
+async function startDriver(way: 'direct' | 'proxied'): Promise<{ readonly url: string } & AsyncDisposable> {
+  const turns = new Turns(AT_A_TIME);
+  const server = createServer(async (request, response) => {
+    const asked = JSON.parse(await text(request)) as ScenarioRun & { readonly url: string };
+    const ended = turns.take(() => (way === 'direct' ? converse(asked.url, asked) : converseThroughProxy(asked)));
+    ended.then(
+      () => response.end(),
+      (error: unknown) => response.end(`${String(error)}\n`),
+    );
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }
 
-/** The names in the `client` list of the suite's own requirements file. */
-async function requiredScenarios(requirements: Requirements): Promise<readonly string[]> {
-  const text = await readFile(join(PACKAGE, 'requirements', `${requirements}.yaml`), 'utf8');
-  const list = /^client:\n((?: {2}- .+\n)+)/m.exec(text)?.[1];
+async function converseThroughProxy(asked: ScenarioRun & { readonly url: string }): Promise<void> {
+  await using folder = await workFolder();
+  const args = ['reverse', '--upstream', asked.url, '--forward-authorization', '--store', 'memory:'];
+  await using proxy = await startShadowcat(args, folder.path);
+  await converse(proxy.url, asked);
+}
+
+/** So many at a time, in the order they came. */
+class Turns {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free -= 1;
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    }
+  }
+}
+
+async function runSuite(requirements: Requirements, results: string, driver: string): Promise<void> {
+  const client = `${process.execPath} ${STUB} ${driver}`;
+  // A client waits for its turn, which the suite cannot know.
+  const patience = ['--timeout', '150000'];
+  const exit = await run({
+    command: process.execPath,
+    args: [MAIN, 'client', '--command', client, '--requirements', requirements, ...patience, '-o', results],
+    timeoutMs: 160_000,
+  });
+  if (exit.signal !== null) throw new Error(`the conformance suite was ended by ${exit.signal}`);
+}
+
+/** The names in the `client` list of the suite's own requirements file, and those that it runs without counting them. */
+async function namedScenarios(
+  requirements: Requirements,
+): Promise<{ readonly scored: readonly string[]; readonly besides: readonly string[] }> {
+  const yaml = await readFile(join(PACKAGE, 'requirements', `${requirements}.yaml`), 'utf8');
+  const list = /^client:\n((?: {2}- .+\n)+)/m.exec(yaml)?.[1];
   if (list === undefined) throw new Error(`no list of client scenarios in the requirements of ${requirements}`);
-  return [...list.matchAll(/^ {2}- (\S+)/gm)].map(([, name = '']) => name);
+  return {
+    scored: [...list.matchAll(/^ {2}- (\S+)/gm)].map(([, name = '']) => name),
+    besides: [...yaml.matchAll(/^ {2}- scenario: (\S+)\n {4}leg: client$/gm)].map(([, name = '']) => name),
+  };
 }
 
 /** The suite writes one directory for each scenario, whose name may hold slashes: `<name>-<time>/checks.json`. */

@@ -1,5 +1,6 @@
 import { connectV1 } from './client-v1.js';
 import { connectV2, type V2Mode } from './client-v2.js';
+import type { Json } from './json.js';
 import type { ConnectOptions, Target } from './test-client.js';
 import type { Tour } from './tours.js';
 import { Scribe, type Transcript } from './transcript.js';
@@ -13,8 +14,9 @@ export interface DriveOptions extends ConnectOptions {
 
 /** Connects SDK v1, makes the tour, ends the session, and tells what came back. */
 async function driveV1(target: Target, { tour, ...options }: DriveOptions): Promise<Transcript> {
-  await using client = await connectV1(target, options);
-  const scribe = new Scribe(client);
+  const received: Json[] = [];
+  await using client = await connectV1(target, { ...options, onMessage: (message) => received.push(message) });
+  const scribe = new Scribe(client, received);
   await tour(scribe);
   return scribe.steps;
 }
@@ -24,8 +26,9 @@ async function driveV2(
   target: Target,
   { tour, ...options }: DriveOptions & { readonly mode: V2Mode },
 ): Promise<Transcript> {
-  await using client = await connectV2(target, options);
-  const scribe = new Scribe(client);
+  const received: Json[] = [];
+  await using client = await connectV2(target, { ...options, onMessage: (message) => received.push(message) });
+  const scribe = new Scribe(client, received);
   await tour(scribe);
   return scribe.steps;
 }

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { toolCall, toolText } from './calls.js';
+import { fileURLToPath } from 'node:url';
 import type { Holding } from './probe.js';
-import { startWithUrl } from './processes.js';
-import { openSession, type RawSession } from './raw-mcp.js';
+import { run, startWithUrl } from './processes.js';
 import { shadowcat, workFolder } from './shadowcat.js';
 import { tinyServer } from './tiny-server.js';
 
@@ -22,9 +21,9 @@ export interface LeakReport {
   readonly seconds: number;
 }
 
-const CLIENTS = 8;
-/** Long enough for sockets of the load to be closed for idleness, on both sides. */
+/** More than idle timers of the proxy's own take. */
 const QUIET_MS = 20_000;
+const LOAD = fileURLToPath(new URL('./leak-load.js', import.meta.url));
 
 /**
  * Opens and closes sessions in front of a command and sends calls over others, then waits until the proxy is idle. Whatever it
@@ -37,18 +36,15 @@ export async function measureLeaks({ calls, sessions }: LeakOptions): Promise<Le
   const env = { NODE_OPTIONS: `--expose-gc --import ${new URL('./probe.js', import.meta.url).href}` };
   await using proxy = await startWithUrl({ ...shadowcat([...args, ...tiny.command], folder.path), env });
   const failures: string[] = [];
+  // A process of its own, whose connections end with it.
   const load = async (share: number): Promise<void> => {
-    await inParallel(Math.ceil(sessions * share), async () => {
-      const session = await openSession(proxy.url);
-      await closed(session);
+    const counts = [Math.ceil(calls * share), Math.ceil(sessions * share)].map(String);
+    const { code, stdout, stderr } = await run({
+      command: process.execPath,
+      args: [LOAD, proxy.url, ...counts],
+      timeoutMs: 600_000,
     });
-    const lasting = await Promise.all(Array.from({ length: CLIENTS }, () => openSession(proxy.url)));
-    await inParallel(Math.ceil(calls * share), async (id, client) => {
-      const session = lasting[client];
-      const text = session === undefined ? 'no session' : await toolText(await session.post(toolCall(id, 'any')), id);
-      if (!/^\d+$/.test(text)) failures.push(text);
-    });
-    await Promise.all(lasting.map(closed));
+    failures.push(...stdout.split('\n').filter((line) => line !== ''), ...(code === 0 ? [] : [stderr]));
   };
   const holding = async (): Promise<LeakReport['before']> => {
     const told = proxy.stderr.split('PROBE ').length;
@@ -78,19 +74,4 @@ async function quiet(
     if ((idle && back) || performance.now() > end) return now;
     await delay(200);
   }
-}
-
-async function closed(session: RawSession): Promise<void> {
-  await (await session.delete()).arrayBuffer();
-}
-
-async function inParallel(count: number, work: (index: number, worker: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async (_: unknown, own: number): Promise<void> => {
-    while (next < count) {
-      next += 1;
-      await work(next, own);
-    }
-  };
-  await Promise.all(Array.from({ length: CLIENTS }, worker));
 }

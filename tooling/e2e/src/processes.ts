@@ -6,8 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { descendantsOf, type ProcessRow, processesWithEnv } from './process-table.js';
 import { Tail } from './tail.js';
 
-/** Set to a value of its own for every process started here, and inherited by whatever that process starts. */
-const OWNER_VARIABLE = 'SHADOWCAT_E2E_OWNER';
+/**
+ * Set to a value of its own for every process started here, and inherited by whatever that process starts. The proxy passes
+ * it on to its children only with `--env` and this name.
+ */
+export const OWNER_VARIABLE = 'SHADOWCAT_E2E_OWNER';
 
 /** How long a process may take to be gone after SIGKILL. */
 const KILLED_MS = 2000;

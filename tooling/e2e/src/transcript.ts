@@ -1,5 +1,5 @@
 import { type Json, toJson } from './json.js';
-import type { Progress, ServerRequest, TestClient } from './test-client.js';
+import type { ServerRequest, TestClient } from './test-client.js';
 
 /** One request of a tour and everything that came back for it. */
 export interface Step {
@@ -28,9 +28,12 @@ export class Scribe {
   readonly steps: Step[] = [];
   readonly era: TestClient['era'];
   readonly #client: TestClient;
+  readonly #received: readonly Json[];
 
-  constructor(client: TestClient) {
+  /** @param received everything that the client gets, in order; it grows */
+  constructor(client: TestClient, received: readonly Json[]) {
     this.#client = client;
+    this.#received = received;
     this.era = client.era;
   }
 
@@ -67,15 +70,15 @@ export class Scribe {
   }
 
   async call(name: string, args: Readonly<Record<string, unknown>> = {}, watch: CallWatch = {}): Promise<void> {
-    const progress: Progress[] = [];
     const logsBefore = this.#client.logs.length;
+    const before = this.#received.length;
     const head = { request: 'tools/call', params: toJson({ name, arguments: args }) };
-    const options = watch.progress === true ? { onProgress: (step: Progress) => progress.push(step) } : {};
+    const options = watch.progress === true ? { onProgress: () => {} } : {};
     await this.#write(
       head,
       () => this.#client.callTool(name, args, options),
       () => ({
-        ...(watch.progress === true && { progress: withoutLast(progress).map(toJson) }),
+        ...(watch.progress === true && { progress: this.#received.slice(before).flatMap(progressIn) }),
         ...(watch.logs === true && { logs: this.#client.logs.slice(logsBefore) }),
       }),
     );
@@ -93,11 +96,14 @@ export class Scribe {
 }
 
 /**
- * SDK v1 over stdio drops a notification that it reads in one chunk with the answer, and servers send the last progress
- * right before it. So the last one proves nothing, and is left out.
+ * What arrives counts, not what the SDK hands on: it drops progress that it reads together with the answer. The token is of one
+ * hop and differs from run to run.
  */
-function withoutLast(progress: readonly Progress[]): Progress[] {
-  return progress.filter((step) => step.total === undefined || step.progress < step.total);
+function progressIn(message: Json): Json[] {
+  const { method, params } = message as { readonly method?: string; readonly params?: Readonly<Record<string, Json>> };
+  if (method !== 'notifications/progress' || params === undefined) return [];
+  const { progressToken: _, _meta, ...rest } = params;
+  return [rest];
 }
 
 function errorOf(error: unknown): { code: Json; message: string } {

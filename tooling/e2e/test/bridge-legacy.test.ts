@@ -135,3 +135,13 @@ it('a client that can answer no questions is told which one it was asked', async
   await expect(client.callTool({ name: 'test_sampling', arguments: { prompt: 'hi' } })).rejects.toThrow(/sampling/i);
   await client.close();
 });
+
+it('a command that has refused to open a session is not kept for it', async () => {
+  const { command, args } = target;
+  await using proxy = await startShadowcat(['reverse', '--', command, ...args], folder.path);
+  await using listening = await listener(proxy.url);
+  expect((await listening.client.listTools()).tools.length).toBeGreaterThan(5);
+  const children = async () =>
+    /^shadowcat_children (\d+)$/m.exec(await (await fetch(new URL('/metrics', proxy.url))).text())?.[1];
+  await expect.poll(children).toBe('1');
+});

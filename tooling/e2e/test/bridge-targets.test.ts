@@ -1,6 +1,7 @@
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectModern } from '../src/modern-client.js';
+import { postModern } from '../src/raw-mcp.js';
 import { fixtureServer, startFixture } from '../src/servers.js';
 import { shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
 
@@ -55,6 +56,20 @@ describe.each(['shared', 'request'])('with --isolation %s', (isolation) => {
     expect(asked).toMatch(isolation === 'shared' ? /sampling|support|client/i : /sampled/);
     expect(await modern.call('cancel_count')).toContain('started');
   });
+});
+
+it('different clients one after the other are served, however few children there may be', async () => {
+  const behind = ['--max-children', '2', '--queue-timeout', '2s', '--', target.command, ...target.args];
+  await using proxy = await startShadowcat(['reverse', ...behind], folder.path);
+  for (const client of ['a', 'b', 'c', 'd']) {
+    const capabilities = { experimental: { [client]: {} } };
+    const answer = await postModern(proxy.url, {
+      method: 'tools/call',
+      params: { name: 'cancel_count', arguments: {} },
+      capabilities,
+    });
+    expect({ client, status: answer.status, text: await answer.text() }).toMatchObject({ client, status: 200 });
+  }
 });
 
 describe('record --stdio in front of a legacy command', () => {

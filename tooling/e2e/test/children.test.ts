@@ -44,15 +44,15 @@ describe('the number of children', () => {
     await using proxy = await startShadowcat(['reverse', ...bounds, ...tiny.flags, '--', ...tiny.command], folder.path);
     let opened = 0;
     const answers: string[] = [];
-    const clients = Array.from({ length: 60 }, async () => {
+    const clients = Array.from({ length: 24 }, async () => {
       while (opened < 300) {
         opened += 1;
         const session = await openSession(proxy.url);
-        answers.push(...(await callsOf(session, 2)));
+        answers.push(...(await callsOf(session, 1)));
       }
     });
     await Promise.all(clients);
-    expect([opened, answers.length]).toEqual([300, 600]);
+    expect([opened, answers.length]).toEqual([300, 300]);
     // A session that was idle for 2 s on this machine is over.
     expect(answers.filter((text) => !/^\d+$|"code":-32001/.test(text))).toEqual([]);
     await expect.poll(() => metric(proxy.url, 'shadowcat_children'), GONE).toBe(0);
@@ -60,12 +60,12 @@ describe('the number of children', () => {
     expect(started).toBeGreaterThanOrEqual(300);
     expect(most).toBeLessThanOrEqual(16);
     expect(alive).toEqual([]);
-  });
+  }, 120_000);
 
   it('refuses in plain words when all are in use, and serves the longest unused session anew when it comes back', async () => {
     await using folder = await workFolder();
     const tiny = await tinyServer(folder.path);
-    const bounds = ['--max-children', '2', '--queue-timeout', '300ms'];
+    const bounds = ['--max-children', '2', '--queue-timeout', '3s'];
     await using proxy = await startShadowcat(['reverse', ...bounds, ...tiny.flags, '--', ...tiny.command], folder.path);
     const [first, second] = [await openSession(proxy.url), await openSession(proxy.url)];
     const pid = await callsOf(first, 1);
@@ -84,7 +84,7 @@ describe('the number of children', () => {
   it('is bounded for each credential, too', async () => {
     await using folder = await workFolder();
     const tiny = await tinyServer(folder.path);
-    const bounds = ['--max-children-per-credential', '1', '--queue-timeout', '1s'];
+    const bounds = ['--max-children-per-credential', '1', '--queue-timeout', '5s'];
     await using proxy = await startShadowcat(['reverse', ...bounds, ...tiny.flags, '--', ...tiny.command], folder.path);
     const as = (who: string) => openSession(proxy.url, { headers: { authorization: `Bearer ${who}` } });
     const greedy = await as('greedy');
@@ -142,13 +142,18 @@ describe('a server that dies again and again', () => {
     const script = `if [ -e ${broken} ]; then echo 'no licence' >&2; read -r line; exit 7; fi; exec ${tiny.command.join(' ')}`;
     await using proxy = await startShadowcat(['reverse', '--', 'sh', '-c', script], folder.path);
     const errors: string[] = [];
-    for (let times = 0; times < 5; times += 1) await openSession(proxy.url).catch((e: Error) => errors.push(e.message));
-    expect(errors).toHaveLength(5);
+    for (let times = 0; times < 3; times += 1) await openSession(proxy.url).catch((e: Error) => errors.push(e.message));
+    expect(errors).toHaveLength(3);
     expect(errors[0]).toMatch(/exited with code 7.*no licence/);
     const { status, target } = await health(proxy);
     expect([status, target.ok]).toEqual([503, false]);
     expect(target.crashLoops).toEqual([
-      { of: 'every start', failures: expect.any(Number), nextStartMs: expect.any(Number), error: expect.stringContaining('code 7') },
+      {
+        of: 'every start',
+        failures: expect.any(Number),
+        nextStartMs: expect.any(Number),
+        error: expect.stringContaining('code 7'),
+      },
     ]);
     await rm(broken);
     await expect
@@ -158,7 +163,7 @@ describe('a server that dies again and again', () => {
             (session) => callsOf(session, 1),
             () => [],
           ),
-        GONE,
+        { timeout: 30_000 },
       )
       .toHaveLength(1);
     expect((await health(proxy)).status).toBe(200);

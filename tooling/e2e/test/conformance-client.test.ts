@@ -13,6 +13,13 @@ const BY_CONSTRUCTION = new Set([
 /** Counted once for each time that the server is asked; the proxy keeps its metadata for a minute and asks once. */
 const ASKED_ONCE = 'prm-pathbased-requested';
 
+/** Scenarios that the suite runs besides the required ones and that cannot pass here, and why. */
+const CANNOT_PASS: Readonly<Record<string, string>> = {
+  'auth/dpop': 'a proof names the URL that it is for (RFC 9449, 4.2): the one of the proxy, which the server refuses',
+  'auth/dpop-nonce': 'the same',
+  'json-schema-2020-12-preservation': 'the official client does not repeat the schemas of tools in its calls',
+};
+
 it.each(['2025-11-25', '2026-07-28'] as const)(
   '%s: no check of a client is worse through the proxy than direct',
   async (requirements) => {
@@ -29,6 +36,11 @@ it.each(['2025-11-25', '2026-07-28'] as const)(
       .filter((regression) => !(regression.direct === 'FAILURE' && regression.proxied === undefined))
       .filter(({ check, scenario, proxied: status }) => !(check === ASKED_ONCE && !status && asked.has(scenario)));
     expect(worse).toEqual([]);
+    const besides = proxied.scenarios.filter(({ scored }) => !scored);
+    const failing = besides.filter(({ checks }) =>
+      checks.some(({ id, status }) => status === 'FAILURE' && !BY_CONSTRUCTION.has(id)),
+    );
+    expect(failing.map(({ name }) => name).filter((name) => !(name in CANNOT_PASS))).toEqual([]);
   },
   180_000,
 );

@@ -58,8 +58,8 @@ async function threeWays(kind: ClientKind, server: ServerUnderTest, upstream?: s
   expect({ code: replayed.code, stderr: replayed.code === 0 ? '' : replayed.stderr }).toEqual({ code: 0, stderr: '' });
 }
 
-/** Each has processes of its own, and waits for them for most of the time. */
-const AT_ONCE = { concurrent: true };
+/** Each has processes of its own, and waits for them for most of the time; together they take longer than alone. */
+const AT_ONCE = { concurrent: true, timeout: 120_000 };
 
 const kinds: readonly ClientKind[] = ['v1', 'v2-legacy', 'v2-auto', 'v2-pinned'];
 

@@ -44,7 +44,7 @@ function addCheck(config: Command, context: CommandContext): void {
       const { settings, problems } = resolveSettings(SPECS, { flags: new Map(), env: {}, file: loaded });
       const all = problems.length > 0 ? problems : crossProblems(settings, host);
       if (all.length > 0) throw problemsError(all);
-      host.err(`${loaded.name}: in order, ${loaded.entries.size} keys\n`);
+      host.err(`${loaded.name}: in order, ${loaded.entries.size + loaded.sections.size} keys\n`);
     });
 }
 

@@ -70,7 +70,12 @@ async function* examine(
   const { targetFinding } = await import('../doctor/target-finding.js');
   const headers = Object.fromEntries(settings.get('header').map(({ name, value }) => [name, value]));
   for (const target of targets) {
-    yield await targetFinding({ target, headers, connectTimeoutMs: settings.get('connect-timeout') });
+    const own = target.kind === 'url' ? target.headers : {};
+    yield await targetFinding({
+      target,
+      headers: { ...headers, ...own },
+      connectTimeoutMs: settings.get('connect-timeout'),
+    });
   }
 }
 

@@ -150,6 +150,7 @@ export class Build {
         connectTimeoutMs: settings.get('connect-timeout'),
         firstByteTimeoutMs: settings.get('first-byte-timeout'),
         onLoss: settings.get('on-upstream-loss'),
+        listTimeoutMs: settings.get('list-timeout'),
         bridge: settings.get('bridge'),
         bridgeHoldMs: settings.get('bridge-hold'),
         maxBridgeQuestions: settings.get('max-bridge-questions'),

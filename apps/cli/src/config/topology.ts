@@ -70,25 +70,39 @@ function groupsOf(names: Names, section: Sections['groups']): GroupConfig[] {
     for (const name of targets) used.add(name);
     return [{ name: DEFAULT_GROUP, members: [...targets], ...sharing(build) }];
   }
+  const simple = [...section].flatMap(([name, { value }]) => (combineOf(build, value) === 'off' ? [name] : []));
   return [...section].map(([name, { value, where }]) => {
     if (targets.has(name)) build.problem(`${where}: an upstream has this name already: give the group another one`);
-    const members = (value.members ?? []).flatMap((member) => (isKnown(names, member) ? [member.value] : []));
+    const members = (value.members ?? []).flatMap((member) =>
+      isKnown(names, member, combineOf(build, value) === 'off' ? [] : simple) ? [member.value] : [],
+    );
     const twice = members.find((member, at) => members.indexOf(member) !== at);
     if (twice !== undefined) build.problem(`${where}: ${twice} is there twice`);
     return { name, members, ...sharing(build, value) };
   });
 }
 
-function isKnown({ build, targets, used }: Names, { value, where }: Sited<string>): boolean {
+/** `groups` may be named as well: those whose members stand in for each other can be a member of one that combines. */
+function isKnown({ build, targets, used }: Names, { value, where }: Sited<string>, groups: readonly string[]): boolean {
   used.add(value);
-  if (targets.has(value)) return true;
-  build.problem(`${where}: there is no upstream ${value}${didYouMean(value, [...targets])}`);
+  if (targets.has(value) || groups.includes(value)) return true;
+  build.problem(`${where}: there is no upstream ${value}${didYouMean(value, [...targets, ...groups])}`);
   return false;
 }
 
+/** Whether a group is shown as one server: its own word, else the one for all. */
+function combineOf(build: Build, group?: GroupEntry): 'off' | 'collisions' | 'always' {
+  return group?.combine?.value ?? build.settings.get('combine');
+}
+
 /** How a group shares: its own words, else those for all. */
-function sharing(build: Build, group?: GroupEntry): Pick<GroupConfig, 'balance' | 'hashOn' | 'slowStartMs'> {
+function sharing(build: Build, group?: GroupEntry): Omit<GroupConfig, 'name' | 'members'> {
   const { settings } = build;
+  const combine = combineOf(build, group);
+  if (combine !== 'off' && settings.get('bridge') === 'off') {
+    const where = group?.combine?.where ?? settings.where('combine');
+    build.problem(`${where}: servers are combined by translating between revisions: leave bridge at auto`);
+  }
   const balance = group?.balance?.value ?? settings.get('balance');
   const hashOn = group?.['hash-on'];
   if (hashOn !== undefined && balance !== 'hash') {
@@ -98,6 +112,7 @@ function sharing(build: Build, group?: GroupEntry): Pick<GroupConfig, 'balance' 
     balance,
     hashOn: hashOn?.value ?? settings.get('hash-on'),
     slowStartMs: group?.['slow-start'] ?? settings.get('slow-start'),
+    ...(combine === 'off' ? {} : { combine }),
   };
 }
 
@@ -113,7 +128,8 @@ function routesOf(names: Names, section: Sections['routes'], groups: GroupConfig
         return [];
       }
       used.add(to.value);
-      groups.push({ name: to.value, members: [to.value], ...sharing(build) });
+      const { combine: _alone, ...alone } = sharing(build);
+      groups.push({ name: to.value, members: [to.value], ...alone });
     }
     return [{ match: matchOf(build, match), to: to.value }];
   });

@@ -32,7 +32,10 @@ export async function targetFinding(options: TargetOptions): Promise<Finding> {
     const text = `${name} is ${facts.name} ${facts.version}, protocol ${facts.protocolVersion}, ${tools}`;
     return { subject, verdict: 'ok', text };
   } catch (error) {
-    return { subject, verdict: 'fail', text: `${name}: ${error instanceof Error ? error.message : String(error)}` };
+    const reason = error instanceof Error ? error.message : String(error);
+    const { target } = options;
+    const named = target.kind === 'url' && reason.includes(target.url);
+    return { subject, verdict: 'fail', text: named ? reason : `${name}: ${reason}` };
   } finally {
     timer.cancel();
     await dialogue?.close().catch(() => {});

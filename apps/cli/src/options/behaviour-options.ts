@@ -211,6 +211,22 @@ export const UPSTREAM_OPTIONS = [
     help: 'with --balance hash: what is hashed, so that equal clients meet the same upstream',
   }),
   one({
+    name: 'combine',
+    type: oneOf('off', 'collisions', 'always'),
+    fallback: 'off',
+    group: 'Upstream',
+    commands: PROXY,
+    help: 'show several upstreams as one server; names that several have (or all) get the name of theirs in front',
+  }),
+  one({
+    name: 'list-timeout',
+    type: duration(),
+    fallback: '3s',
+    group: 'Upstream',
+    commands: PROXY,
+    help: 'with --combine: how long lists wait for an upstream; they are shown without it then, and it is announced later',
+  }),
+  one({
     name: 'slow-start',
     type: duration({ zero: true }),
     fallback: '0',

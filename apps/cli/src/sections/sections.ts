@@ -4,7 +4,7 @@ import { upstreamUrl, urlPath } from '../options/network-types.js';
 import type { CommandName, Group } from '../options/option.js';
 import { BadValue, badValue, type OptionType } from '../options/option-type.js';
 import { envPair, header } from '../options/pair-types.js';
-import { duration, int, text } from '../options/scalar-types.js';
+import { duration, int, oneOf, text } from '../options/scalar-types.js';
 import { list, mapping, NAME, pairs, record, type Shape, scalar, shorthand, sited } from './shape.js';
 
 /** A key of the configuration file that holds more than an option can: there is no flag and no variable for it. */
@@ -95,6 +95,10 @@ const GROUP_KEYS = {
   members: { shape: list(sited(scalar(name))), help: 'Names of upstreams', required: true },
   balance: { shape: sited(scalar(balancePolicy)), help: 'How they share, instead of --balance' },
   'hash-on': { shape: sited(scalar(hashKey)), help: 'What the hash is made of, instead of --hash-on' },
+  combine: {
+    shape: sited(scalar(oneOf('off', 'collisions', 'always'))),
+    help: 'Show the members, which may be groups, as one server, instead of --combine',
+  },
   'slow-start': {
     shape: scalar(duration({ zero: true })),
     help: 'How long a member that comes back takes to its whole share, instead of --slow-start',
@@ -125,9 +129,8 @@ const ROUTE_KEYS = {
 } as const;
 
 const routeEntry = record('keys of a route', ROUTE_KEYS);
-export type RouteEntry = NonNullable<ReturnType<typeof routeEntry.read>>;
 
-export const UPSTREAMS_SECTION = {
+const UPSTREAMS_SECTION = {
   name: 'upstreams',
   group: 'Target',
   commands: TARGET,
@@ -141,7 +144,7 @@ export const UPSTREAMS_SECTION = {
   shape: mapping(shorthand(scalar(upstreamUrl), upstreamEntry, (url) => ({ ...NO_ENTRY, url }))),
 } as const;
 
-export const GROUPS_SECTION = {
+const GROUPS_SECTION = {
   name: 'groups',
   group: 'Target',
   commands: TARGET,
@@ -153,7 +156,7 @@ export const GROUPS_SECTION = {
   shape: mapping(groupEntry),
 } as const;
 
-export const ROUTES_SECTION = {
+const ROUTES_SECTION = {
   name: 'routes',
   group: 'Target',
   commands: TARGET,
@@ -164,13 +167,14 @@ export const ROUTES_SECTION = {
   - match: { tool: [read_*, list_*], header: { x-team: a } }
     to: disk`,
   keys: {
-    ...ROUTE_KEYS,
+    match: ROUTE_KEYS.match,
     ...Object.fromEntries(Object.entries(MATCH_KEYS).map(([key, value]) => [`match.${key}`, value])),
+    to: ROUTE_KEYS.to,
   },
   shape: list(sited(routeEntry)),
 } as const;
 
-export const SECTIONS = [UPSTREAMS_SECTION, GROUPS_SECTION, ROUTES_SECTION] as const;
+const SECTIONS = [UPSTREAMS_SECTION, GROUPS_SECTION, ROUTES_SECTION] as const;
 
 type SectionValue<S> = S extends { readonly shape: Shape<infer T> } ? T : never;
 

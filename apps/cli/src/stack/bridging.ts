@@ -3,10 +3,12 @@ import {
   type BridgeOptions,
   bridge,
   HeldQuestions,
+  legacyOverModern,
   type QuestionLoss,
   QuestionRoom,
 } from '@shadowcat/bridge';
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
+import { callSlot } from '@shadowcat/wire';
 import type { ProxyConfig } from './contract.js';
 import type { Owned } from './owned.js';
 import { unguessableId } from './system.js';
@@ -31,6 +33,8 @@ export interface BridgingStats {
 
 export interface Bridging {
   readonly targets: readonly { readonly name: string; readonly handler: Handler }[];
+  /** Puts legacy clients in front of a handler that is modern only and our own. */
+  front(name: string, modern: Handler): Handler;
   stats(): BridgingStats;
 }
 
@@ -64,8 +68,14 @@ export function bridged(
     owned.add(`the bridge to ${name}`, () => own.close());
     bridges.push({ name, handler: own });
   }
+  const front = (name: string, modern: Handler): Handler => {
+    const legacy = legacyOverModern({ target: name }, { ...parts, upstream: modern, room });
+    owned.add(`the bridge to ${name}`, () => legacy.close());
+    return (exchange) => (exchange.context.get(callSlot)?.era === 'legacy' ? legacy : modern)(exchange);
+  };
   return {
     targets: bridges,
+    front,
     stats: () => ({
       questions: room.held,
       lost: room.lost,

@@ -1,4 +1,4 @@
-import { ProxyError } from '@shadowcat/kernel';
+import { type Log, ProxyError } from '@shadowcat/kernel';
 import { createSpares, type Spares } from '@shadowcat/pool';
 import {
   type ChildConnection,
@@ -13,17 +13,15 @@ import type { CommandTarget, ProxyConfig } from './contract.js';
 import { type LineComponents, type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
 
-/** Takes what a child says beside its messages; `session` where it is known whose child it is. */
-export type Note = (session: string | undefined, kind: 'raw' | 'err', text: string) => void;
+/** Takes what a child says beside its messages, and what is to be said of a session; `session` where it is known whose it is. */
+export type Note = (session: string | undefined, kind: 'raw' | 'err' | 'note', text: string) => void;
 
 export interface CommandComponents extends LineComponents {
-  readonly owned: Owned;
+  readonly watcher: Watcher;
   /** The recorder's, if there is one. */
   readonly note: Note | undefined;
   /** Told when a child has ended: its exit code, or the signal that ended it. */
   readonly exited: (reason: string) => void;
-  /** Where children are listed for the next start. */
-  readonly listFolder: string;
 }
 
 /** Figures of a command's children. */
@@ -46,14 +44,25 @@ interface Started {
   session: string | undefined;
 }
 
-/** A command whose children are pooled. Spares are started at once; without them the first child when it is needed. */
-export function commandTarget(target: CommandTarget, config: ProxyConfig, components: CommandComponents): ChildTarget {
-  const { clock, log, owned, listFolder } = components;
-  const watcher: Watcher = openWatcher({ log, listFolder });
+/**
+ * Makes the one watcher of all children of this process, who lists them in `listFolder` for the next start, and ends what the
+ * lists of killed processes still name. To be opened before the commands, so that it is closed after them.
+ */
+export function watchChildren(
+  listFolder: string,
+  { log, owned }: { readonly log: Log; readonly owned: Owned },
+): Watcher {
+  const watcher = openWatcher({ log, listFolder });
   owned.add('the watcher of children', () => watcher[Symbol.asyncDispose]());
   const leftovers = clearLists(listFolder, { log });
-  owned.add('the end of what an earlier run left behind', async () => void (await leftovers));
-  const starter = new Starter(target, config, { ...components, watcher });
+  owned.add('the end of what a killed proxy left behind', async () => void (await leftovers));
+  return watcher;
+}
+
+/** A command whose children are pooled. Spares are started at once; without them the first child when it is needed. */
+export function commandTarget(target: CommandTarget, config: ProxyConfig, components: CommandComponents): ChildTarget {
+  const { clock, log } = components;
+  const starter = new Starter(target, config, components);
   const spares: Spares<Started> = createSpares<Started>(
     { count: config.children.warm },
     {
@@ -102,16 +111,12 @@ export function commandTarget(target: CommandTarget, config: ProxyConfig, compon
 class Starter {
   readonly #target: CommandTarget;
   readonly #config: ProxyConfig;
-  readonly #components: CommandComponents & { readonly watcher: Watcher };
+  readonly #components: CommandComponents;
   #alive = 0;
   #started = 0;
   #failed = 0;
 
-  constructor(
-    target: CommandTarget,
-    config: ProxyConfig,
-    components: CommandComponents & { readonly watcher: Watcher },
-  ) {
+  constructor(target: CommandTarget, config: ProxyConfig, components: CommandComponents) {
     this.#target = target;
     this.#config = config;
     this.#components = components;

@@ -60,6 +60,11 @@ export interface GroupConfig {
   readonly hashOn: HashOn;
   /** How long a member that comes back takes to its whole share. 0: no time. */
   readonly slowStartMs: number;
+  /**
+   * Absent: the members stand in for each other. Else they are shown as one server, and this says which names get their
+   * member's in front: those that several have, or all. Members may be groups then.
+   */
+  readonly combine?: 'collisions' | 'always';
 }
 
 /** Where some requests go. */
@@ -94,6 +99,8 @@ export interface UpstreamConfig {
   readonly firstByteTimeoutMs: number;
   /** What happens to a session that its upstream lost: opened again with the remembered `initialize`, or 404. */
   readonly onLoss: 'recover' | 'fail';
+  /** How long the lists of a combined group wait for a member. */
+  readonly listTimeoutMs: number;
   /** Whether clients and targets that share no revision are translated for, or hear each other's refusal. */
   readonly bridge: 'auto' | 'off';
   /** How long a server's question waits for its client where it is translated. */

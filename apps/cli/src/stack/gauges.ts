@@ -94,7 +94,10 @@ function readProtection(meter: Meter, protection: () => ProtectionStats): void {
 
 function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   meter.read(INSTRUMENTS.targetUp, () =>
-    upstreams().targets.map(({ name, condition }) => ({ labels: [name], value: condition === 'ejected' || condition === 'down' ? 0 : 1 })),
+    upstreams().targets.map(({ name, condition }) => ({
+      labels: [name],
+      value: condition === 'ejected' || condition === 'down' ? 0 : 1,
+    })),
   );
   meter.read(INSTRUMENTS.targetInFlight, () =>
     upstreams().targets.map(({ name, inFlight }) => ({ labels: [name], value: inFlight })),
@@ -107,6 +110,7 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   );
   meter.read(INSTRUMENTS.lateAnswers, () => upstreams().lateAnswers);
   readBridge(meter, () => upstreams().bridge);
+  readCombined(meter, () => upstreams().combined);
   readProtection(meter, () => upstreams().protection);
   meter.read(INSTRUMENTS.pool, () =>
     upstreams().pools.flatMap(({ name, stats }) =>
@@ -143,6 +147,20 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   });
   meter.read(INSTRUMENTS.childExits, () =>
     Object.entries(upstreams().exits).map(([reason, value]) => ({ labels: [reason], value })),
+  );
+}
+
+function readCombined(meter: Meter, combined: () => UpstreamStats['combined']): void {
+  meter.read(INSTRUMENTS.combinedPartial, () =>
+    combined().map(({ name, partial }) => ({ labels: [name], value: partial })),
+  );
+  meter.read(INSTRUMENTS.combinedListeners, () =>
+    combined().map(({ name, listeners }) => ({ labels: [name], value: listeners })),
+  );
+  meter.read(INSTRUMENTS.combinedMissing, () =>
+    combined().flatMap(({ name, missing }) =>
+      Object.entries(missing).map(([member, value]) => ({ labels: [name, member], value })),
+    ),
   );
 }
 

@@ -58,7 +58,9 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
     // Before a byte of the body is read: foreign pages and wrong paths cost next to nothing.
     edgeGuard(
       {
-        paths: [network.path, ...(network.routePaths ?? []), ...PAIR_PATHS],
+        paths: [network.path, ...PAIR_PATHS],
+        // Who does not know them is not told.
+        unlistedPaths: network.routePaths ?? [],
         documents: network.oauth?.documents ?? [],
         allowedHosts: knownHosts(network.host, access),
         allowedOrigins: knownOrigins(access.allowOrigins),

@@ -9,6 +9,9 @@ import { counter, unguessableId } from './system.js';
 /** Clients were drained before; what is still leased then waits for a server that does not answer. */
 const LAST_LEASES_MS = 500;
 
+/** Clients send their first few requests one right after the other. */
+const SPARE_MS = 250;
+
 /** One server at the end of lines, and how it is. */
 export interface LineTarget {
   readonly name: string;
@@ -60,6 +63,7 @@ export function lineTarget(options: LineTargetOptions, components: LineComponent
       idleTtlMs: sessions.idleMs,
       ...(children.maxAgeMs === Number.POSITIVE_INFINITY ? {} : { maxLifetimeMs: children.maxAgeMs }),
       sharing: 'shared',
+      spareMs: SPARE_MS,
       remedy: 'try again later, or raise --max-children',
     },
     {

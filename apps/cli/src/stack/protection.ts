@@ -114,11 +114,13 @@ function watch(targets: readonly ProbeTarget[], { probes, gates, owned, log }: W
     const gate = gates.get(name);
     if (gate === undefined || probe === 'none') continue;
     const dialogue = new ProbeDialogue({ name, version: VERSION, sessions: probe === 'http' }, handler);
-    owned.add(`the session of health checks of ${name}`, () =>
-      dialogue.close(AbortSignal.timeout(FAREWELL_MS)).catch((error: unknown) => {
+    owned.add(`the session of health checks of ${name}`, async () => {
+      // One that does not answer would only be waited for.
+      if (gate.breaker !== 'closed') return;
+      await dialogue.close(AbortSignal.timeout(FAREWELL_MS)).catch((error: unknown) => {
         log.debug({ err: error, target: name }, 'the session of health checks is left to the upstream');
-      }),
-    );
+      });
+    });
     probes.add({ name, gate, ask: (signal) => dialogue.ask(signal) });
   }
   // Closed first of these.

@@ -2,11 +2,14 @@ import type { Clock, Handler, Layer } from '@shadowcat/kernel';
 import { measure } from '@shadowcat/metrics';
 import { type MetadataOrigin, uniqueIds } from '@shadowcat/pipeline';
 import type { StoreHealth } from '@shadowcat/store';
-import type { RecorderState } from '@shadowcat/tape';
+import type { Recorder } from '@shadowcat/tape';
 import type { ListenerStats } from '@shadowcat/transport-http';
+import { mainSessionOf } from '@shadowcat/upstream';
+import type { SessionHandle } from '@shadowcat/wire';
 import { VERSION } from '../version.js';
 import type { AdminSources, PartHealth } from './admin.js';
 import { openAdoption } from './adoption.js';
+import type { Note } from './commands.js';
 import type { Io, ProxyConfig } from './contract.js';
 import { readGauges } from './gauges.js';
 import { loadInterceptors } from './interceptors.js';
@@ -53,22 +56,19 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   const interceptors = await loadInterceptors(config.interceptors);
   const meter = openMeter(VERSION, owned);
   const adoption = openAdoption(config.upstream, (exchange) => upstreams.handler(exchange));
-  const { store, sessions } = await openSessions(config.sessions, {
-    clock,
-    log,
-    owned,
-    adopts: adoption?.adopts,
-    expired: (session) => upstreams.farewell(session),
-  });
+  const expired = (session: SessionHandle): void => upstreams.farewell(session);
+  const { adopts } = adoption ?? {};
+  const { store, sessions } = await openSessions(config.sessions, { clock, log, owned, adopts, expired });
   const existing = components.tapes ?? 'replace';
   const recorder = config.recording && (await openRecorder(config.recording, { io, clock, owned, existing }));
+  const note = recorder && noteOn(recorder);
   const upstreams = openUpstreams(config, {
     log,
     clock,
     owned,
     meter,
-    note: recorder?.note,
-    recoveries: recoveries({ meter, recorder }),
+    note,
+    recoveries: recoveries({ meter, note }),
     listFolder: runFolder(io.env),
   });
   io.onWeights?.((weights) => upstreams.setWeights(weights));
@@ -90,11 +90,7 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   const health = async (): Promise<Record<string, PartHealth>> => {
     const [upstreamHealth, storeNow] = await Promise.all([upstreams.health(), store.health()]);
     storeHealth = storeNow;
-    return {
-      upstreams: upstreamHealth,
-      store: partOf(storeNow, storeNow.problem),
-      recorder: recorder === undefined ? { ok: true, detail: 'not recording' } : recorderHealth(recorder.state()),
-    };
+    return { upstreams: upstreamHealth, store: partOf(storeNow, storeNow.problem), recorder: recorderHealth(recorder) };
   };
   return {
     parts: {
@@ -126,6 +122,11 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   };
 }
 
+/** What concerns a session at another group than its own is on the tape of its client's session. */
+function noteOn(recorder: Recorder): Note {
+  return (session, kind, text) => recorder.note(session && mainSessionOf(session), kind, text);
+}
+
 /** On lines the correlator does it. Ids of one run are not those of the next: sessions outlive a run. */
 function idsFor(targets: ProxyConfig['targets']): Layer | undefined {
   const overHttp = targets.some((target) => target.kind === 'url' && target.transport === 'http');
@@ -144,7 +145,9 @@ function partOf(health: StoreHealth, problem: string | undefined): PartHealth {
 }
 
 /** What was lost once stays lost and counted; what can be written again is no reason to send clients elsewhere. */
-function recorderHealth({ status, open, records, lost, error }: RecorderState): PartHealth {
+function recorderHealth(recorder: Recorder | undefined): PartHealth {
+  if (recorder === undefined) return { ok: true, detail: 'not recording' };
+  const { status, open, records, lost, error } = recorder.state();
   const ok = status !== 'failing';
   const detail = error ?? (lost === 0 ? undefined : `${lost} records could not be written and are on no tape`);
   return { ok, status, tapes: open, records, lost, ...(detail === undefined ? {} : { detail }) };

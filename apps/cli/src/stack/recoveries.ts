@@ -1,7 +1,7 @@
 import { type Count, INSTRUMENTS, type Meter } from '@shadowcat/metrics';
-import type { Recorder } from '@shadowcat/tape';
 import type { HttpUpstreamComponents } from '@shadowcat/transport-http';
 import type { OnRecovery } from '@shadowcat/wire';
+import type { Note } from './commands.js';
 
 /** Takes what upstreams do to keep their clients from noticing a loss. */
 export interface Recoveries {
@@ -11,8 +11,8 @@ export interface Recoveries {
   readonly resumed: NonNullable<HttpUpstreamComponents['resumed']>;
 }
 
-export function recoveries(components: { readonly meter: Meter; readonly recorder: Recorder | undefined }): Recoveries {
-  const { meter, recorder } = components;
+export function recoveries(components: { readonly meter: Meter; readonly note: Note | undefined }): Recoveries {
+  const { meter, note } = components;
   const counts = new Map<string, Count>();
   const resumptions = {
     ok: meter.counter(INSTRUMENTS.streamResumptions, 'ok'),
@@ -25,7 +25,7 @@ export function recoveries(components: { readonly meter: Meter; readonly recorde
       const count = counts.get(key) ?? meter.counter(INSTRUMENTS.sessionRecoveries, outcome, target);
       counts.set(key, count);
       count();
-      for (const session of sessions) recorder?.note(session, 'note', text);
+      for (const session of sessions) note?.(session, 'note', text);
     },
     resumed: (outcome) => resumptions[outcome](),
   };

@@ -1,6 +1,7 @@
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
-import { type Gate, type GateState, Group, router, UpstreamMember } from '@shadowcat/upstream';
-import type { ProxyConfig } from './contract.js';
+import { type Destination, type Gate, type GateState, Group, router, UpstreamMember } from '@shadowcat/upstream';
+import type { CombinedGroup } from './combining.js';
+import type { GroupConfig, ProxyConfig } from './contract.js';
 
 /** A target as health and metrics see it. */
 export interface TargetState extends GateState {
@@ -17,6 +18,8 @@ export type Weights = Readonly<Record<string, number>>;
 export interface Routing {
   readonly handler: Handler;
   states(): readonly TargetState[];
+  /** Groups that are shown as one server. */
+  readonly combined: readonly CombinedGroup[];
   /** From now on; names that are not there are passed over. */
   setWeights(weights: Weights): void;
 }
@@ -26,6 +29,13 @@ export interface RoutingComponents {
   readonly log: Log;
   /** Judges a target. */
   readonly gateOf: (name: string) => Gate;
+  /** Makes a group that is shown as one server. */
+  readonly combine: (group: GroupConfig, members: readonly Member[]) => CombinedGroup;
+}
+
+interface Member {
+  readonly name: string;
+  readonly handler: Handler;
 }
 
 /** Puts the targets into their groups and the groups behind the routes. */
@@ -42,8 +52,8 @@ export function openRouting(
     if (handler === undefined) throw new TypeError(`there is no handler for ${name}`);
     members.set(name, new UpstreamMember({ name, handler, weight, priority }, gateOf(name)));
   }
-  const groups = new Map(
-    config.groups.map(({ name, members: names, balance, hashOn, slowStartMs }) => {
+  const groups = new Map<string, Destination>(
+    config.groups.filter(standsIn).map(({ name, members: names, balance, hashOn, slowStartMs }) => {
       const group = new Group(
         names.map((member) => known(members, member)),
         { name, balance, hashOn, slowStartMs, onLoss: config.upstream.onLoss },
@@ -52,13 +62,32 @@ export function openRouting(
       return [name, group];
     }),
   );
+  const combined = config.groups
+    .filter((group) => !standsIn(group))
+    .map((group) => {
+      const all = group.members.map((name): Member => {
+        const member = members.get(name);
+        return {
+          name,
+          handler: member === undefined ? known(groups, name).handle : (exchange) => member.ask(exchange),
+        };
+      });
+      return components.combine(group, all);
+    });
+  for (const group of combined) groups.set(group.name, group);
   const [{ name: fallback }] = config.groups;
   const routes = config.routes.map(({ match, to }) => ({ match, to: known(groups, to) }));
   return {
     handler: router({ routes, otherwise: known(groups, fallback) }),
     states: () => [...members.values()].map(stateOf),
+    combined,
     setWeights: (weights) => setWeights(members, weights, log),
   };
+}
+
+/** Whether the members stand in for each other. */
+function standsIn({ combine }: GroupConfig): boolean {
+  return combine === undefined;
 }
 
 function stateOf(member: UpstreamMember): TargetState {

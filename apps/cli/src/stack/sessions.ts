@@ -10,7 +10,13 @@ import { randomName, unguessableId } from './system.js';
 /** Opens the store, and the sessions that are kept in it. Rejects in plain words when the store cannot be used. */
 export async function openSessions(
   config: SessionsConfig,
-  components: { readonly clock: Clock; readonly log: Log; readonly owned: Owned; readonly adopts: Adopts | undefined; readonly expired: (session: SessionHandle) => void },
+  components: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly owned: Owned;
+    readonly adopts: Adopts | undefined;
+    readonly expired: (session: SessionHandle) => void;
+  },
 ): Promise<{ readonly store: Store; readonly sessions: SessionLayer }> {
   const { clock, log, owned, adopts, expired } = components;
   const store = await openStore(config.store, { clock, log });

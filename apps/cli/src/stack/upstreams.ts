@@ -1,3 +1,4 @@
+import type { CombineStats } from '@shadowcat/combine';
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
 import { INSTRUMENTS, type Meter, measureUpstream, type Observe } from '@shadowcat/metrics';
 import type { MetadataOrigin } from '@shadowcat/pipeline';
@@ -6,14 +7,15 @@ import { openSsePair } from '@shadowcat/transport-http';
 import { openSocket } from '@shadowcat/transport-ws';
 import { knownRevisions, type SessionHandle, toolParamHeaders } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
-import { type BridgingStats, bridged } from './bridging.js';
-import { type ChildStats, type ChildTarget, commandTarget, type Note } from './commands.js';
+import { type Bridging, type BridgingStats, bridged } from './bridging.js';
+import { combinedGroup } from './combining.js';
+import { type ChildStats, type ChildTarget, commandTarget, type Note, watchChildren } from './commands.js';
 import type { CommandTarget, ProxyConfig, UrlTarget } from './contract.js';
 import { httpTarget } from './http-targets.js';
 import { type LineComponents, type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
-import type { Recoveries } from './recoveries.js';
 import { openProtection, type ProbeTarget, type ProtectionStats } from './protection.js';
+import type { Recoveries } from './recoveries.js';
 import { openRouting, type Routing, type TargetState } from './routing.js';
 
 /** Figures of everything behind the proxy, for metrics. */
@@ -26,6 +28,8 @@ export interface UpstreamStats {
   readonly lateAnswers: number;
   /** What is translated between the eras; absent where nothing is. */
   readonly bridge: BridgingStats | undefined;
+  /** Groups that are shown as one server. */
+  readonly combined: readonly (CombineStats & { readonly name: string })[];
   readonly protection: ProtectionStats;
 }
 
@@ -83,9 +87,10 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
     exits[label] = (exits[label] ?? 0) + 1;
   };
   const waited = waits(meter);
+  const watcher = watchChildren(listFolder, { log, owned });
   const targets = config.targets.map((target) => {
     if (target.kind === 'url') return urlTarget(target, config, { clock, log, recovered, resumed, waited });
-    const parts = { clock, log, owned, note, exited, recovered, waited, listFolder };
+    const parts = { clock, log, watcher, note, exited, recovered, waited };
     return ofCommand(commandTarget(target, ofTarget(config, target), parts));
   });
   for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
@@ -93,7 +98,20 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
   const served = bridging?.targets ?? targets;
   const measured = measureUpstream({ meter, clock });
   const protection = openProtection(config.protection, { clock, log, owned, meter });
-  const routing = openRouting(config, served, { clock, log, gateOf: protection.gate });
+  const front: Bridging['front'] = (name, modern) => bridging?.front(name, modern) ?? modern;
+  const routing = openRouting(config, served, {
+    clock,
+    log,
+    gateOf: protection.gate,
+    combine: (group, members) =>
+      combinedGroup(group, members, {
+        clock,
+        log,
+        owned,
+        bridging: { front },
+        listTimeoutMs: config.upstream.listTimeoutMs,
+      }),
+  });
   protection.watch(targets);
   const maxOf = (name: string): number => {
     const target = config.targets.find((one) => one.name === name);
@@ -114,6 +132,7 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
         children: childrenOf(targets),
         exits,
         bridge: bridging?.stats(),
+        combined: routing.combined.map(({ name, stats }) => ({ name, ...stats() })),
         protection: protection.stats(),
         lateAnswers: targets.reduce((total, target) => total + target.lateAnswers(), 0),
       };

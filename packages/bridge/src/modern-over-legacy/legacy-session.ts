@@ -22,6 +22,7 @@ import { LEVELS } from '../log-levels.js';
 import { ownExchange, standIn } from '../own-exchange.js';
 import type { QuestionRoom } from '../question-room.js';
 import type { Envelope } from './envelope.js';
+import { StandingReader } from './standing-reader.js';
 
 export interface LegacySessionComponents {
   readonly upstream: Handler;
@@ -51,19 +52,10 @@ export interface InFlight {
 
 /** Questions that wait for a call to be put with; more are refused. */
 const MAX_STRAYS = 20;
-/** How long a server may take to begin its standing stream; some say nothing before the first event. */
-const HEAD_MS = 2000;
 /** How long a server may take to set its log level, which no call depends on. */
 const LEVEL_MS = 5000;
 /** How long the end of a session may take upstream. */
 const FAREWELL_MS = 5000;
-
-/** The standing stream of a session. */
-interface Listening {
-  readonly begun: Promise<void>;
-  readonly over: Promise<void>;
-  readonly stop: AbortController;
-}
 
 /** One legacy session that the bridge opened at the upstream for modern clients. Ended once, by {@link LegacySession.end}. */
 export class LegacySession implements SessionHandle {
@@ -73,6 +65,7 @@ export class LegacySession implements SessionHandle {
   readonly strays: Message[] = [];
   readonly calls = new Set<InFlight>();
   readonly listeners = new Set<(message: Message) => void>();
+  readonly standing: StandingReader;
   /** Who uses it at the moment. */
   users = 0;
   initialize: Message | undefined;
@@ -82,8 +75,6 @@ export class LegacySession implements SessionHandle {
   readonly #controller = new AbortController();
   readonly #ends = new Set<() => void>();
   readonly #subscriptions = new Map<string, number>();
-  readonly #deaf = new Set<() => void>();
-  #listening: Listening | undefined;
   #upstream: UpstreamBinding | undefined;
   #version: string | undefined;
   #logLevel: string | undefined;
@@ -102,6 +93,14 @@ export class LegacySession implements SessionHandle {
     this.#client = standIn(parts.client);
     this.#target = parts.client.context.get(targetSlot) ?? parts.target;
     this.#components = components;
+    this.standing = new StandingReader({
+      open: (signal) => this.#send('GET', undefined, signal),
+      take: (message) => this.take(message),
+      signal: this.#controller.signal,
+      target: this.#target,
+      clock: components.clock,
+      log: components.log,
+    });
   }
 
   get initializeResult(): Json | undefined {
@@ -138,13 +137,6 @@ export class LegacySession implements SessionHandle {
     return () => void this.#ends.delete(entry);
   }
 
-  /** Calls back when the standing stream broke. Returns how to forget that. */
-  onDeaf(done: () => void): () => void {
-    const entry = () => done();
-    this.#deaf.add(entry);
-    return () => void this.#deaf.delete(entry);
-  }
-
   /** Opens it upstream. Resolves with the refusal if there is one; rejects with what kept the server from answering. */
   async open(): Promise<Answer | undefined> {
     const answer = await this.#answer(this.initializeText, { id: 'initialize', ms: this.#components.answerMs });
@@ -160,7 +152,7 @@ export class LegacySession implements SessionHandle {
     }
     this.#version = version;
     await this.tell(notificationText('notifications/initialized'));
-    void this.listen();
+    void this.standing.open();
     return undefined;
   }
 
@@ -214,10 +206,14 @@ export class LegacySession implements SessionHandle {
     const count = this.#subscriptions.get(uri) ?? 0;
     this.#subscriptions.set(uri, count + 1);
     if (count > 0) return true;
-    const { message } = await this.ask('resources/subscribe', JSON.stringify({ uri }));
-    if (message !== undefined && errorOf(message) === undefined) return true;
-    await this.unsubscribe(uri, false);
-    return false;
+    let done = false;
+    try {
+      const { message } = await this.ask('resources/subscribe', JSON.stringify({ uri }));
+      done = message !== undefined && errorOf(message) === undefined;
+      return done;
+    } finally {
+      if (!done) await this.unsubscribe(uri, false);
+    }
   }
 
   async unsubscribe(uri: string, tell = true): Promise<void> {
@@ -309,62 +305,6 @@ export class LegacySession implements SessionHandle {
       return;
     }
     for (const listener of this.listeners) listener(message);
-  }
-
-  /** Opens the standing stream, where the server has one, unless it is open. Resolves when it has begun, or will not. */
-  listen(): Promise<void> {
-    const before = this.#listening;
-    if (before?.stop.signal.aborted === false) return before.begun;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#components.clock.timer(HEAD_MS, resolve);
-    const begun = (): void => {
-      timer.cancel();
-      resolve();
-    };
-    const stop = new AbortController();
-    const over = (before?.over ?? Promise.resolve())
-      .then(() => this.#readStanding(AbortSignal.any([stop.signal, this.#controller.signal]), begun))
-      .then(() => {
-        begun();
-        if (this.#listening === listening) this.#listening = undefined;
-      });
-    const listening: Listening = { begun: promise, over, stop };
-    this.#listening = listening;
-    return promise;
-  }
-
-  /** Closes the standing stream, until the next {@link LegacySession.listen}. */
-  rest(): void {
-    this.#listening?.stop.abort(new ProxyError('cancelled', 'nobody uses the session'));
-  }
-
-  /** Never rejects. */
-  async #readStanding(signal: AbortSignal, begun: () => void): Promise<void> {
-    let opened = false;
-    try {
-      if (signal.aborted) return;
-      const reply = await this.#send('GET', undefined, signal);
-      const stop = (): void => void Promise.resolve(reply[Symbol.asyncDispose]()).catch(() => undefined);
-      signal.addEventListener('abort', stop, { once: true });
-      try {
-        if (signal.aborted || reply.head.status !== 200) return;
-        opened = true;
-        begun();
-        for await (const frame of reply.body.frames()) {
-          const message = frame.text === undefined || frame.text === '' ? undefined : readMessage(frame.text);
-          if (message !== undefined) this.take(message);
-        }
-      } finally {
-        signal.removeEventListener('abort', stop);
-        await reply[Symbol.asyncDispose]();
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#components.log.debug({ err: error, target: this.#target }, 'a bridged session has no standing stream');
-    }
-    if (signal.aborted) return;
-    // It broke for good: who listens is told, and may ask again.
-    if (opened) for (const done of [...this.#deaf]) done();
   }
 
   /** Sends a request of the bridge's own and reads its answer. */

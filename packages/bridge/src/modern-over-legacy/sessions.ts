@@ -82,7 +82,7 @@ export class LegacySessions {
     const { session } = entry;
     session.users += 1;
     // One that rested has to hear again; one that is being opened listens by itself.
-    if (session.initialize !== undefined) void session.listen();
+    if (session.initialize !== undefined) void session.standing.open();
     let held = true;
     const release = (): void => {
       if (!held) return;
@@ -95,7 +95,7 @@ export class LegacySessions {
       if (refusal === undefined) {
         session.usedBy(client);
         // What the request changes has to be heard by those who follow the client's lists.
-        if (this.#siblings.followed(key)) await session.listen();
+        if (this.#siblings.followed(key)) await session.standing.open();
         return { session, release, onSiblingChange: (listener) => this.#siblings.follow(key, { session, listener }) };
       }
       release();
@@ -161,7 +161,8 @@ export class LegacySessions {
     this.#entries.set(key, [...entries, entry]);
     this.#all.delete(entry.session);
     this.#all.set(entry.session, entry);
-    if (this.#options.standing === 'in-use') entry.session.rest();
+    // What its last request has changed may be said after its answer, to those who follow.
+    if (this.#options.standing === 'in-use' && !this.#siblings.followed(key)) entry.session.standing.rest();
     if (entry.conversing) return;
     entry.timer = this.#components.clock.timer(this.#options.idleMs, () => this.#end(key, entry));
   }

@@ -83,11 +83,11 @@ class Subscription {
       this.#methods.add(method);
     }
     // Changes that are made as soon as it is acknowledged must find the stream open.
-    await session.listen();
+    await session.standing.open();
     session.listeners.add(this.#take);
     const forgets = [
       session.onEnd(() => this.#end()),
-      session.onDeaf(() => this.#end()),
+      session.standing.onBroken(() => this.#end()),
       this.#lease.onSiblingChange(this.#take),
     ];
     this.#forget = () => {

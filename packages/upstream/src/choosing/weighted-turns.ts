@@ -7,7 +7,7 @@ import type { Choice, Pick } from './policy.js';
  * and the one that has most is chosen and pays what all have gained.
  */
 export function weightedTurns(): Pick {
-  const credit = new WeakMap<Member, number>();
+  const credit = new Map<Member, number>();
   return <M extends Member>({ members, weightOf }: Choice<M>): M => {
     let best: M | undefined;
     let most = 0;

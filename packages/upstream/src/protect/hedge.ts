@@ -10,6 +10,7 @@ import {
 } from '@shadowcat/kernel';
 import { callSlot, sessionSlot, targetSlot } from '@shadowcat/wire';
 import { avoidSlot } from '../member.js';
+import { discard } from './discard.js';
 import { outcomeOfStatus } from './gateway-status.js';
 import { Leg } from './leg.js';
 import { isReadOnly } from './repeatable.js';
@@ -123,9 +124,4 @@ class Race {
     this.#over = true;
     this.#timer.cancel();
   }
-}
-
-/** Nobody reads it; what goes wrong with giving it up is nobody's business. */
-function discard(reply: Reply): void {
-  Promise.resolve(reply[Symbol.asyncDispose]()).catch(() => {});
 }

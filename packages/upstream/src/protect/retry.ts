@@ -56,7 +56,7 @@ export function retry(options: RetryOptions, components: RetryComponents): Layer
   const { budget } = components;
   const again = new Retry(options, components);
   return (next) => async (exchange) => {
-    budget.request();
+    if (exchange.context.get(callSlot)?.expectsAnswer === true) budget.request();
     let failure: Failure;
     try {
       const reply = await next(exchange);

@@ -16,6 +16,8 @@ import {
   withReply,
 } from '@shadowcat/kernel';
 import { type Call, callSlot, errorText, failureSlot, OwedAnswers, targetSlot } from '@shadowcat/wire';
+import { cancelRequests } from './cancellation.js';
+import { discard } from './discard.js';
 
 export interface TimeLimitOptions {
   /** Milliseconds that a request may take to the end of its answer, repetitions included; nothing extends it. 0: no limit. */
@@ -43,7 +45,7 @@ export function timeLimits(options: TimeLimitOptions, components: { readonly clo
   const layer: Layer = (next) => (exchange) => {
     const call = exchange.context.get(callSlot);
     if (call?.expectsAnswer !== true || call.method === 'subscriptions/listen') return next(exchange);
-    return new Timed(exchange, call, limits).run(next);
+    return new Timed({ exchange, call, limits, next }).run();
   };
   const close = (): void => {
     limits.total.close();
@@ -117,6 +119,13 @@ class Limit {
   }
 }
 
+interface TimedParts {
+  readonly exchange: Exchange;
+  readonly call: Call;
+  readonly limits: Limits;
+  readonly next: Handler;
+}
+
 /** One request with its limits, as those inside see it. */
 class Timed implements Exchange {
   readonly id: string;
@@ -126,6 +135,7 @@ class Timed implements Exchange {
   readonly #original: Exchange;
   readonly #call: Call;
   readonly #limits: Limits;
+  readonly #next: Handler;
   readonly #total = new Due(this);
   readonly #idle = new Due(this);
   #controller: AbortController | undefined;
@@ -133,14 +143,15 @@ class Timed implements Exchange {
   #reply: Reply | undefined;
   #error: ProxyError | undefined;
 
-  constructor(original: Exchange, call: Call, limits: Limits) {
-    this.id = original.id;
-    this.head = original.head;
-    this.body = original.body;
-    this.context = original.context;
-    this.#original = original;
+  constructor({ exchange, call, limits, next }: TimedParts) {
+    this.id = exchange.id;
+    this.head = exchange.head;
+    this.body = exchange.body;
+    this.context = exchange.context;
+    this.#original = exchange;
     this.#call = call;
     this.#limits = limits;
+    this.#next = next;
   }
 
   /** Made on first use, as the client's own is. */
@@ -155,11 +166,11 @@ class Timed implements Exchange {
     return this.#controller.signal;
   }
 
-  run(next: Handler): Promise<Reply> {
+  run(): Promise<Reply> {
     this.#limits.total.start(this.#total);
     return new Promise((resolve, reject) => {
       this.#reject = reject;
-      next(this).then(
+      this.#next(this).then(
         (reply) => {
           if (this.#error === undefined) resolve(this.#begun(reply));
           else discard(reply);
@@ -181,6 +192,7 @@ class Timed implements Exchange {
     this.#end();
     if (this.#reply === undefined) this.#reject?.(error);
     else discard(this.#reply);
+    cancelRequests(this.#original, this.#call, this.#next);
   }
 
   readonly #pass = (): void => this.#controller?.abort(this.#original.signal.reason);
@@ -250,9 +262,4 @@ class Timed implements Exchange {
 /** Progress is not parsed: an answer has one of these members. */
 function mayAnswer({ text }: Frame): boolean {
   return text !== undefined && (text.includes('"result"') || text.includes('"error"'));
-}
-
-/** It ends whoever reads it; what goes wrong with that is nobody's business. */
-function discard(reply: Reply): void {
-  Promise.resolve(reply[Symbol.asyncDispose]()).catch(() => {});
 }

@@ -7,7 +7,7 @@ import { UpstreamMember } from '../../src/upstream-member.js';
 
 export type Fate = 'ok' | 'unreachable' | 'closed' | 'timeout' | 'protocol';
 
-export const ERRORS: Record<Exclude<Fate, 'ok'>, ProxyError> = {
+const ERRORS: Record<Exclude<Fate, 'ok'>, ProxyError> = {
   unreachable: new ProxyError('upstream_unreachable', 'cannot be reached'),
   closed: new ProxyError('upstream_closed', 'closed the connection'),
   timeout: new ProxyError('upstream_timeout', 'too late'),
