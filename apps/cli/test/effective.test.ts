@@ -190,6 +190,7 @@ describe('what the stack gets', () => {
         connectTimeoutMs: 5000,
         firstByteTimeoutMs: 60_000,
         onLoss: 'recover',
+        listTimeoutMs: 3_000,
         bridge: 'auto',
         bridgeHoldMs: 300_000,
         maxBridgeQuestions: 1000,

@@ -80,7 +80,9 @@ describe('a new configuration file', () => {
   });
 
   it('shows the defaults', () => {
-    expect(text).toContain('\n# How long a session, or a child that nobody uses, lives without traffic.\n# session-idle: 30m\n');
+    expect(text).toContain(
+      '\n# How long a session, or a child that nobody uses, lives without traffic.\n# session-idle: 30m\n',
+    );
   });
 
   it('refers to the schema by a relative path where it lies below, else by a URL', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hostName, isLoopback, listenAddress, upstreamUrl, urlPath, webOrigin } from '../src/options/network-types.js';
 import { BadValue, type OptionType } from '../src/options/option-type.js';
 import { bearerToken, envPair, header, storeUrl } from '../src/options/pair-types.js';
-import { duration, flag, int, oneOf, size } from '../src/options/scalar-types.js';
+import { duration, flag, int, oneOf, percent, size } from '../src/options/scalar-types.js';
 
 type Rows = [text: string, value: unknown, shown?: string][];
 
@@ -173,6 +173,18 @@ refuses('numbers', int({ min: 1, max: 10 }), [
   ['11', /from 1 to 10/],
   ['1.5', /from 1 to 10/],
   ['1e1', /from 1 to 10/],
+]);
+reads('percentages', percent({ min: 1 }), [
+  ['20%', 0.2, '20%'],
+  ['20', 0.2, '20%'],
+  ['12.5%', 0.125, '12.5%'],
+  ['100', 1, '100%'],
+]);
+refuses('percentages', percent({ min: 1 }), [
+  ['0', /"0" is not a percentage: write 1 to 100, as 20%/],
+  ['101%', /not a percentage/],
+  ['-5', /not a percentage/],
+  ['half', /not a percentage/],
 ]);
 refuses('choices', oneOf('a', 'b'), [['c', /write a, b/]]);
 reads('paths', urlPath, [['/a/b', '/a/b']]);

@@ -72,6 +72,19 @@ describe('upstreams by name', () => {
     ]);
   });
 
+  it('are shown as one server where that is said, and then a member may be a group', async () => {
+    const flag = await reverse(UPSTREAMS, ['--combine', 'always']);
+    expect(flag.config.groups).toMatchObject([{ name: 'default', members: ['a', 'b'], combine: 'always' }]);
+    const file = `${UPSTREAMS}list-timeout: 1s\ngroups:\n  pair: { members: [a, b] }\n  all: { members: [pair, a], combine: collisions }\n  default: { members: b }\n`;
+    const { config } = await reverse(file);
+    expect(config.groups.map(({ name, members, combine }) => ({ name, members, combine }))).toEqual([
+      { name: 'default', members: ['b'], combine: undefined },
+      { name: 'pair', members: ['a', 'b'], combine: undefined },
+      { name: 'all', members: ['pair', 'a'], combine: 'collisions' },
+    ]);
+    expect(config.upstream.listTimeoutMs).toBe(1000);
+  });
+
   it('may be named in a list, too, for groups to refer to', async () => {
     const file =
       'upstream: [a=http://a.example/mcp, "b=http://b.example/mcp?x=y"]\ngroups:\n  g: { members: [a, b] }\n';
@@ -186,6 +199,16 @@ describe('what is wrong', () => {
       /yaml:5:24: groups.g.members: there is no upstream bb \(did you mean b\?\)|there is no upstream bb/,
     ],
     ['a member twice', `${UPSTREAMS}groups:\n  g: { members: [a, b, a] }`, /groups.g: a is there twice/],
+    [
+      'a group that combines, without a bridge',
+      `${UPSTREAMS}bridge: off\ngroups:\n  g: { members: [a, b], combine: always }`,
+      /groups.g.combine: servers are combined by translating between revisions: leave bridge at auto/,
+    ],
+    [
+      'a group in a group that does not combine',
+      `${UPSTREAMS}groups:\n  g: { members: [a, b] }\n  h: { members: [g] }`,
+      /groups.h.members: there is no upstream g/,
+    ],
     ['a group without members', `${UPSTREAMS}groups:\n  g: { balance: random }`, /groups.g: "members" is missing/],
     [
       'a group named as an upstream',

@@ -33,6 +33,24 @@ describe('signals', () => {
     expect(source.exits).toEqual([code]);
   });
 
+  it('reload on SIGHUP where that is wanted, as often as it comes', () => {
+    const source = new FakeProcess();
+    let reloads = 0;
+    const reload = (): void => {
+      reloads += 1;
+    };
+    using stopping = stopOnSignals(source, { drainMs: 1000, log: silentLog, reload });
+    source.emit('SIGHUP');
+    source.emit('SIGHUP');
+    expect({ reloads, aborted: stopping.signal.aborted, exits: source.exits }).toEqual({
+      reloads: 2,
+      aborted: false,
+      exits: [],
+    });
+    source.emit('SIGTERM');
+    expect(stopping.signal.aborted).toBe(true);
+  });
+
   it('end a shutdown that hangs, with a line that says what is left', () => {
     vi.useFakeTimers();
     const source = new FakeProcess();

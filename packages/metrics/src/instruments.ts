@@ -39,6 +39,11 @@ function histogram(name: string, help: string, labels: readonly string[]): Histo
 
 export const INSTRUMENTS = {
   requests: counter('requests_total', 'Exchanges that ended.', ['method', 'era', 'outcome']),
+  errors: counter(
+    'errors_total',
+    'Exchanges that ended with an error of the proxy: refused, failed or given up, by its code.',
+    ['code'],
+  ),
   requestDuration: histogram('request_duration_seconds', 'From the request to the end of its reply.', [
     'method',
     'era',
@@ -51,6 +56,12 @@ export const INSTRUMENTS = {
   ),
   inFlight: gauge('exchanges_in_flight', 'Exchanges that did not end yet, standing streams included.'),
   connections: gauge('connections_open', 'Connections of clients that are open.'),
+  connectionsRefused: counter('connections_refused_total', 'Connections that were closed at once: there were too many.'),
+  malformed: counter(
+    'requests_malformed_total',
+    'Requests that were refused before they were exchanges: not HTTP, too late, or with too many or too large headers.',
+  ),
+  limit: gauge('limit', 'Bounds as they are configured, by their option.', ['option']),
   streams: gauge('streams_open', 'SSE streams to clients that are open.'),
   sessions: gauge('sessions', 'Sessions, by state.', ['state']),
   sessionsOpened: counter('sessions_opened_total', 'Sessions that were opened, or read back from the store.', ['how']),
@@ -63,7 +74,7 @@ export const INSTRUMENTS = {
   streamResumptions: counter(
     'upstream_stream_resumptions_total',
     'Streams of upstreams that were interrupted: taken up again (ok), given up (failed), or refused by the upstream.',
-    ['outcome'],
+    ['outcome', 'target'],
   ),
   pool: gauge('pool_resources', 'Leased things, by pool and state.', ['pool', 'state']),
   poolMax: gauge('pool_max', 'How many leased things there may be.', ['pool']),
@@ -78,11 +89,13 @@ export const INSTRUMENTS = {
     'What became of leased things and those who wanted one: opened, failed to open, reopened after a death, died or broken (spoiled), closed for their age or to make room (expired); refused.',
     ['pool', 'event'],
   ),
-  children: gauge('children', 'Child processes that live.'),
-  spareChildren: gauge('children_spare', 'Child processes that nobody has asked for yet.'),
-  spawns: counter('spawns_total', 'Child processes that were started.', ['outcome']),
-  childExits: counter('child_exits_total', 'Child processes that ended.', ['reason']),
-  lateAnswers: counter('late_answers_total', 'Answers of upstreams that came too late, or for another request.'),
+  children: gauge('children', 'Child processes that live.', ['target']),
+  spareChildren: gauge('children_spare', 'Child processes that nobody has asked for yet.', ['target']),
+  spawns: counter('spawns_total', 'Child processes that were started.', ['outcome', 'target']),
+  childExits: counter('child_exits_total', 'Child processes that ended.', ['reason', 'target']),
+  lateAnswers: counter('late_answers_total', 'Answers of upstreams that came too late, or for another request.', [
+    'target',
+  ]),
   bridgeQuestions: gauge('bridge_questions', 'Questions of servers that wait for clients of the other era.'),
   bridgeQuestionsLost: counter(
     'bridge_questions_lost_total',

@@ -1,8 +1,10 @@
 import {
   type Clock,
+  type ErrorCode,
   type Exchange,
   type Handler,
   type Layer,
+  ProxyError,
   type Reply,
   withHeaders,
   withReply,
@@ -33,12 +35,15 @@ export type MeasureLayer = Layer & {
 export function measure(components: MeasureComponents): MeasureLayer {
   const { clock } = components;
   const series = seriesOf(components.meter);
+  const failed = failures(components.meter);
   let inFlight = 0;
   const layer: Layer = (next) => async (exchange) => {
     const started = clock.now();
     inFlight += 1;
-    const settle = (outcome: Outcome): void => {
+    const settle: Settle = (outcome, error) => {
       inFlight -= 1;
+      // What failed after the head was sent is known only now.
+      if (outcome !== 'ok') failed(error ?? exchange.context.get(failureSlot));
       const { count, observe } = series(exchange.context.get(callSlot), outcome);
       count();
       observe((clock.now() - started) / 1000);
@@ -47,7 +52,7 @@ export function measure(components: MeasureComponents): MeasureLayer {
     try {
       answer = await next(exchange);
     } catch (error) {
-      settle(outcomeOfError(error));
+      settle(outcomeOfError(error), error);
       throw error;
     }
     return measured(exchange, answer, settle);
@@ -55,11 +60,14 @@ export function measure(components: MeasureComponents): MeasureLayer {
   return Object.assign(layer, { inFlight: () => inFlight });
 }
 
+/** Ends a measurement; `error` is what the exchange ended with where that is not in `failureSlot`. */
+type Settle = (outcome: Outcome, error?: unknown) => void;
+
 /** The reply, which settles the measurement when it is disposed. */
-function measured(exchange: Exchange, answer: Reply, settle: (outcome: Outcome) => void): Reply {
+function measured(exchange: Exchange, answer: Reply, settle: Settle): Reply {
   const { status, headers } = answer.head;
   const failure = exchange.context.get(failureSlot);
-  if (failure !== undefined) return withReply(answer, { dispose: () => settle(outcomeOfError(failure)) });
+  if (failure !== undefined) return withReply(answer, { dispose: () => settle(outcomeOfError(failure), failure) });
   const call = exchange.context.get(callSlot);
   const framing = answer.body.framing.name;
   if (status >= 300 || call?.expectsAnswer !== true || (framing !== 'json' && framing !== 'sse')) {
@@ -71,7 +79,7 @@ function measured(exchange: Exchange, answer: Reply, settle: (outcome: Outcome) 
   }
   const verdict = new Verdict();
   const body = watched(answer.body, verdict);
-  const dispose = (): void => settle(verdict.outcome());
+  const dispose = (): void => settle(verdict.outcome(), verdict.error);
   if (!answer.body.rewritten || headers['content-length'] === undefined) return withReply(answer, { body, dispose });
   // The wrapped body does not tell any more that it is not as long as it was.
   return withReply(answer, {
@@ -84,21 +92,36 @@ function measured(exchange: Exchange, answer: Reply, settle: (outcome: Outcome) 
 /** What came of a body that was watched: the first that is known of error, answer, failure, and being given up. */
 class Verdict implements AnswerSink {
   #answer: Outcome | undefined;
-  #failure: Outcome | undefined;
   #ended = false;
+  /** What the body failed with. */
+  error: unknown;
 
   answered(outcome: Outcome): void {
     if (this.#answer === undefined || this.#answer === 'ok') this.#answer = outcome;
   }
   failed(error: unknown): void {
-    this.#failure = outcomeOfError(error);
+    this.error = error;
   }
   ended(): void {
     this.#ended = true;
   }
   outcome(): Outcome {
-    return this.#answer ?? this.#failure ?? (this.#ended ? 'ok' : 'cancelled');
+    if (this.#answer !== undefined) return this.#answer;
+    if (this.error !== undefined) return outcomeOfError(this.error);
+    return this.#ended ? 'ok' : 'cancelled';
   }
+}
+
+/** Counts errors by their codes, which are a closed set. */
+function failures(meter: Meter): (error: unknown) => void {
+  const known = new Map<ErrorCode, Count>();
+  return (error) => {
+    if (error === undefined) return;
+    const { code } = ProxyError.from(error);
+    const count = known.get(code) ?? meter.counter(INSTRUMENTS.errors, code);
+    known.set(code, count);
+    count();
+  };
 }
 
 interface Series {

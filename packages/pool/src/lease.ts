@@ -3,7 +3,7 @@ import type { Lease } from './types.js';
 
 /** What a lease asks of its pool. */
 export interface LeaseParts {
-  /** Called once. */
+  /** Called once for each lease. */
   giveBack(spoiled: ProxyError | undefined): void;
   /** Returns how to take it back. */
   loosen(dispensable: () => boolean): () => void;

@@ -147,14 +147,16 @@ class ResourcePool<K, R> implements Pool<K, R> {
   #lend(entry: Entry<K, R>): Lease<R> {
     this.#shelf.move(entry, 'leased');
     entry.leases += 1;
-    return new ResourceLease(entry.resource as R, {
+    // The same for all leases of a resource: there is one for each request.
+    entry.lending ??= {
       giveBack: (spoiled) => this.#giveBack(entry, spoiled),
       loosen: (dispensable) => {
         const tighten = this.#shelf.loosen(entry, dispensable);
         if (this.#waiters.size > 0) this.#pump();
         return tighten;
       },
-    });
+    };
+    return new ResourceLease(entry.resource as R, entry.lending);
   }
 
   #giveBack(entry: Entry<K, R>, spoiled: ProxyError | undefined): void {

@@ -1,4 +1,5 @@
 import type { Timer } from '@shadowcat/kernel';
+import type { LeaseParts } from './lease.js';
 
 /**
  * `opening` → `idle` ⇄ `leased` → `closing` → gone. An opening that nobody wants any more, and one that was evicted, goes
@@ -14,6 +15,8 @@ export interface Entry<K, R> {
   /** Absent while opening. */
   resource: R | undefined;
   leases: number;
+  /** What its leases ask of the pool; made with the first. */
+  lending: LeaseParts | undefined;
   /** Leases on sufferance, among {@link Entry.leases}: whether each of them can be done without. */
   readonly loose: Set<() => boolean>;
   openedAt: number;
@@ -95,6 +98,7 @@ export class Shelf<K, R> {
       state: 'opening',
       resource: undefined,
       leases: 0,
+      lending: undefined,
       loose: new Set(),
       openedAt: 0,
       idleSince: 0,

@@ -26,6 +26,7 @@ export class Session implements SessionHandle {
   touched: number;
   readonly #changed: (session: Session) => void;
   readonly #ends = new Set<() => void>();
+  readonly #unused = new Set<() => void>();
   #credential: string;
   #state: SessionState;
   #result: Json | undefined;
@@ -89,6 +90,7 @@ export class Session implements SessionHandle {
   advance(event: Exclude<SessionEvent, EndReason>, now: number): void {
     this.#state = advance(this.#state, event, now);
     if (event === 'accepted') this.#tell();
+    if (event === 'settled' && this.#unused.size > 0 && !this.inUse) for (const done of [...this.#unused]) done();
   }
 
   /** Ends the session. Returns what has to be run now, in order: those who asked for it by `onEnd`. */
@@ -108,6 +110,12 @@ export class Session implements SessionHandle {
     const entry = () => done();
     this.#ends.add(entry);
     return () => void this.#ends.delete(entry);
+  }
+
+  onUnused(done: () => void): () => void {
+    const entry = () => done();
+    this.#unused.add(entry);
+    return () => void this.#unused.delete(entry);
   }
 
   bind(upstream: UpstreamBinding): void {

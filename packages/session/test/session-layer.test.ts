@@ -242,6 +242,26 @@ describe('a request of a session', () => {
   });
 });
 
+describe('who no longer uses a session', () => {
+  it('is told when the last stream to its client is disposed, each time', async () => {
+    const handler = upstream((exchange) => (exchange.head.method === 'GET' ? streamReply('') : undefined));
+    const { open, send } = proxy({ handler });
+    const { id, session } = await open();
+    const stream = async () => (await send({ method: 'GET', headers: { [SESSION_HEADER]: id } })).answer;
+    const told: boolean[] = [];
+    const takeBack = session.onUnused?.(() => told.push(session.inUse ?? true));
+    const [first, second] = [await stream(), await stream()];
+    await first[Symbol.asyncDispose]();
+    expect([session.inUse, told]).toEqual([true, []]);
+    await second[Symbol.asyncDispose]();
+    await (await stream())[Symbol.asyncDispose]();
+    expect([session.inUse, told]).toEqual([false, [false, false]]);
+    takeBack?.();
+    await (await stream())[Symbol.asyncDispose]();
+    expect(told).toHaveLength(2);
+  });
+});
+
 describe('DELETE', () => {
   it('is forwarded, then ends the session and runs what waits for its end', async () => {
     const handler = upstream();

@@ -221,3 +221,47 @@ describe('an upstream without sessions', () => {
     expect(answer).toMatchObject({ status: 400, text });
   });
 });
+
+describe('a session that does not live here', () => {
+  const methods = (asked: readonly Asked[]): string[] =>
+    asked.map(({ body }) => (JSON.parse(body) as { method: string }).method);
+
+  it('is opened before its first request is sent, and moves here', async () => {
+    const { url, asked } = await forgetful();
+    const events: RecoveryEvent[] = [];
+    const upstream = upstreamAt(url, {}, realClock, (event) => events.push(event));
+    const session = new Session('theirs');
+    session.upstream = { target: 'other', sessionId: 'theirs' };
+    const answer = await readReply(await upstream(asking(session)));
+    expect(answer.messages).toEqual([{ jsonrpc: '2.0', id: 7, result: { session: 's1' } }]);
+    expect(session.upstream).toEqual({ target: 'up', sessionId: 's1' });
+    expect(methods(asked).filter((method) => method !== 'resources/subscribe')).toEqual([
+      'initialize',
+      'notifications/initialized',
+      'logging/setLevel',
+      'tools/call',
+    ]);
+    expect(asked.map(({ headers }) => headers['mcp-session-id'])).not.toContain('theirs');
+    expect(events).toMatchObject([{ outcome: 'ok', target: 'up' }]);
+    expect(events[0]?.text).toMatch(/^a session moves from other to .*; it was opened again$/);
+  });
+
+  it('is opened once for all its requests; that it was nowhere is no loss', async () => {
+    const { url, asked } = await forgetful();
+    const events: RecoveryEvent[] = [];
+    const upstream = upstreamAt(url, {}, realClock, (event) => events.push(event));
+    const session = new Session('none');
+    session.upstream = undefined;
+    await Promise.all(Array.from({ length: 5 }, async () => readReply(await upstream(asking(session)))));
+    expect(methods(asked).filter((method) => method === 'initialize')).toHaveLength(1);
+    expect(events).toEqual([]);
+  });
+
+  it('is opened here also where a loss is handed on: nothing was lost here', async () => {
+    const { url } = await forgetful();
+    const session = new Session('none');
+    session.upstream = undefined;
+    const answer = await readReply(await upstreamAt(url, { onUpstreamLoss: 'fail' })(asking(session)));
+    expect(answer.status).toBe(200);
+  });
+});

@@ -43,6 +43,7 @@ export interface EventLogStats {
 /** The streams of one session. */
 class SessionStreams {
   readonly session: string;
+  readonly handle: SessionHandle;
   readonly budget: Budget;
   readonly streams = new Map<string, KeptStream>();
   /** The look into the store, under way or done. */
@@ -50,8 +51,9 @@ class SessionStreams {
   loaded = false;
   forgetEnd = (): void => {};
 
-  constructor(session: string, budget: Budget) {
-    this.session = session;
+  constructor(handle: SessionHandle, budget: Budget) {
+    this.session = handle.id;
+    this.handle = handle;
     this.budget = budget;
   }
 }
@@ -155,7 +157,7 @@ export class EventLog {
     let home = this.#sessions.get(session.id);
     if (home === undefined) {
       const { events, bytes } = this.#options;
-      home = new SessionStreams(session.id, new Budget({ events, bytes }));
+      home = new SessionStreams(session, new Budget({ events, bytes }));
       this.#sessions.set(session.id, home);
       const mine = home;
       home.forgetEnd = session.onEnd(() => this.#sessionEnded(mine));
@@ -202,6 +204,7 @@ export class EventLog {
     return {
       clock,
       log,
+      upstreamSession: () => home.handle.upstream?.sessionId,
       kept: (entry) => this.#kept(home, entry),
       dropped: (entry) => {
         home.budget.remove(entry);

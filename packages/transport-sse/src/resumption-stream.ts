@@ -18,6 +18,8 @@ import { type Readable, Reader } from './resumption-reader.js';
 export interface StreamKeeper {
   readonly clock: Clock;
   readonly log: Log;
+  /** The upstream's own session at this moment. */
+  upstreamSession(): string | undefined;
   kept(entry: Entry): void;
   dropped(entry: Entry): void;
   /** What is stored of it has changed. */
@@ -54,6 +56,8 @@ export class KeptStream implements Readable {
   #next: number;
   #unsent: number;
   #upstreamId: string | undefined;
+  /** The upstream's session that the id is of; unknown for one that was stored. */
+  #idOf: string | undefined;
   #endedAt: number | undefined;
   #delivered = false;
   #source: Source | undefined;
@@ -87,6 +91,10 @@ export class KeptStream implements Readable {
   }
   get upstreamId(): string | undefined {
     return this.#upstreamId;
+  }
+  /** Whether the upstream's session has been replaced since its last id, which means nothing to the new one. */
+  get moved(): boolean {
+    return this.#idOf !== undefined && this.#idOf !== this.#keeper.upstreamSession();
   }
   get live(): boolean {
     return this.#source !== undefined;
@@ -275,7 +283,10 @@ export class KeptStream implements Readable {
       return;
     }
     const id = frame.sse?.id;
-    if (id !== undefined) this.#upstreamId = id === '' ? undefined : id;
+    if (id !== undefined) {
+      this.#upstreamId = id === '' ? undefined : id;
+      this.#idOf = this.#keeper.upstreamSession();
+    }
     this.#owed.note(frame);
     this.#add(withEventId(frame, this.#nextId()));
   }

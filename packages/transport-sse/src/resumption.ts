@@ -213,7 +213,7 @@ async function reopen(stream: KeptStream, { next, exchange, session, idle }: Reo
   const { head } = exchange;
   const loose = new LooseExchange(exchange, {
     ...head,
-    headers: withHeaders(head.headers, { [LAST_EVENT_ID]: upstreamId }),
+    headers: withHeaders(head.headers, { [LAST_EVENT_ID]: standing && stream.moved ? undefined : upstreamId }),
   });
   // Others may wait for the same.
   loose.loosen();

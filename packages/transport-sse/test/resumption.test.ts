@@ -242,6 +242,20 @@ function clientOf(reply: Reply): Client {
   return client;
 }
 
+/** A world with one stream, of which its client has read `texts`. */
+async function begun(
+  texts: readonly string[],
+  how: { readonly world?: World; readonly standing?: boolean; readonly id?: number } = {},
+) {
+  const world = worldOf(how.world);
+  const up = feed();
+  world.answers.push(up.reply);
+  const client = await (how.standing === true ? world.get() : world.post(how.id));
+  up.send(...texts);
+  await client.read();
+  return { world, up, client };
+}
+
 const dataOf = (...clients: Client[]): string[] => clients.flatMap(({ events }) => events.map(({ data }) => data));
 const expected = (...texts: string[]): string[] => texts.map((text) => text.trim().slice('data: '.length));
 const expired = { code: 'events_expired' };
@@ -332,12 +346,7 @@ describe('a client that was cut', () => {
   });
 
   it('replaces a connection that still hangs on the stream', async () => {
-    const world = worldOf();
-    const up = feed();
-    world.answers.push(up.reply);
-    const first = await world.post();
-    up.send(message(1));
-    await first.read();
+    const { world, up, client: first } = await begun([message(1)]);
     const second = await world.get(first.lastId);
     await first.read();
     expect(first).toMatchObject({ over: true, error: undefined });
@@ -379,12 +388,7 @@ describe('a client that was cut', () => {
   });
 
   it('hears of a source that broke by an error for each request, also when it comes later', async () => {
-    const world = worldOf();
-    const up = feed();
-    world.answers.push(up.reply);
-    const first = await world.post(7);
-    up.send(message(1));
-    await first.read();
+    const { world, up, client: first } = await begun([message(1)], { id: 7 });
     await first.leave();
     up.fail();
     await settled();
@@ -465,6 +469,20 @@ describe('the GET stream of a session', () => {
     expect(dataOf(second)).toEqual(expected(message(2)));
   });
 
+  it('is asked for from no event on when the upstream has opened its session anew meanwhile', async () => {
+    const { world, up, client } = await begun([`id: u1\n${message(1)}`], { standing: true });
+    up.end();
+    await client.read();
+    world.session.bind({ target: 't', sessionId: 'u2' });
+    const more = feed();
+    world.answers.push(more.reply);
+    const second = await world.get(client.lastId);
+    more.send(message(2));
+    await second.read();
+    expect(world.asked.at(-1)?.head.headers['last-event-id']).toBeUndefined();
+    expect(dataOf(client, second)).toEqual(expected(message(1), message(2)));
+  });
+
   it('has a gap after its line dropped what its client did not read, and says so to who wants to go on', async () => {
     const world = worldOf();
     const [up, more] = [feed(), feed()];
@@ -484,12 +502,7 @@ describe('the GET stream of a session', () => {
   });
 
   it('ends with its session, and nothing of it is left', async () => {
-    const world = worldOf();
-    const up = feed();
-    world.answers.push(up.reply);
-    const client = await world.get();
-    up.send(message(1));
-    await client.read();
+    const { world, up, client } = await begun([message(1)], { standing: true });
     await client.leave();
     world.session.end();
     await settled();
@@ -528,12 +541,7 @@ describe('what the listener is told of a stream', () => {
   });
 
   it('is that the answer is kept, also where the upstream keeps nothing', async () => {
-    const world = worldOf({ store: storeOf().store });
-    const up = feed();
-    world.answers.push(up.reply);
-    const first = await world.post(4);
-    up.send(message(1));
-    await first.read();
+    const { world, up, client: first } = await begun([message(1)], { world: { store: storeOf().store }, id: 4 });
     await first.leave();
     await world.get(first.lastId);
     const resumed = shown(world);
@@ -608,12 +616,7 @@ describe('an event id', () => {
 
 describe('bounds', () => {
   it('let the oldest events of a session go; who needs them is told', async () => {
-    const world = worldOf({ options: { events: 3 } });
-    const up = feed();
-    world.answers.push(up.reply);
-    const client = await world.post();
-    up.send(message(0), message(1));
-    await client.read();
+    const { world, up, client } = await begun([message(0), message(1)], { world: { options: { events: 3 } } });
     await client.leave();
     up.send(message(2), message(3), message(4));
     await settled();
@@ -625,12 +628,7 @@ describe('bounds', () => {
   });
 
   it('break off a client that is too far behind rather than leave a gap', async () => {
-    const world = worldOf({ options: { events: 3 } });
-    const up = feed();
-    world.answers.push(up.reply);
-    const client = await world.post();
-    up.send(message(0));
-    await client.read();
+    const { world, up, client } = await begun([message(0)], { world: { options: { events: 3 } } });
     await client.leave();
     up.send(message(1), message(2));
     await settled();
@@ -692,12 +690,11 @@ describe('a restart', () => {
 
   it('continues a POST stream with the id of the upstream, without gap or duplicate', async () => {
     const stored = storeOf();
-    const before = worldOf({ store: stored.store });
-    const up = feed();
-    before.answers.push(up.reply);
-    const first = await before.post();
-    up.send(`id: u1\n${message(1)}`);
-    await first.read();
+    const {
+      world: before,
+      up,
+      client: first,
+    } = await begun([`id: u1\n${message(1)}`], { world: { store: stored.store } });
     await first.leave();
     up.send(`id: u2\n${message(2)}`);
     await settled();
@@ -716,12 +713,10 @@ describe('a restart', () => {
 
   it('answers what a command left unanswered with an error', async () => {
     const stored = storeOf();
-    const before = worldOf({ store: stored.store });
-    const up = feed();
-    before.answers.push(up.reply);
-    const first = await before.post(9);
-    up.send(message(1), message(2));
-    await first.read();
+    const { world: before, client: first } = await begun([message(1), message(2)], {
+      world: { store: stored.store },
+      id: 9,
+    });
     const after = await restart(stored, before);
     const second = await after.get(first.events[0]?.id);
     await second.read();
@@ -756,12 +751,11 @@ describe('a restart', () => {
 
   it('opens the GET stream anew behind what nobody was sent', async () => {
     const stored = storeOf();
-    const before = worldOf({ store: stored.store });
-    const up = feed();
-    before.answers.push(up.reply);
-    const first = await before.get();
-    up.send(message(1));
-    await first.read();
+    const {
+      world: before,
+      up,
+      client: first,
+    } = await begun([message(1)], { world: { store: stored.store }, standing: true });
     await first.leave();
     up.send(message(2));
     await settled();
@@ -776,12 +770,10 @@ describe('a restart', () => {
 
   it('does not take the stream of a session that had to be opened anew for the rest of an answer', async () => {
     const stored = storeOf();
-    const before = worldOf({ store: stored.store });
-    const up = feed();
-    before.answers.push(up.reply);
-    const first = await before.post(4);
-    up.send(`id: u1\n${message(1)}`);
-    await first.read();
+    const { world: before, client: first } = await begun([`id: u1\n${message(1)}`], {
+      world: { store: stored.store },
+      id: 4,
+    });
     await first.leave();
     const after = await restart(stored, before);
     const fresh = feed();
@@ -797,12 +789,7 @@ describe('a restart', () => {
 
   it('lets a client try again when the upstream cannot be reached yet', async () => {
     const stored = storeOf();
-    const before = worldOf({ store: stored.store });
-    const up = feed();
-    before.answers.push(up.reply);
-    const first = await before.post();
-    up.send(`id: u1\n${message(1)}`);
-    await first.read();
+    const { world: before, client: first } = await begun([`id: u1\n${message(1)}`], { world: { store: stored.store } });
     await first.leave();
     const after = await restart(stored, before);
     after.answers.push(new ProxyError('upstream_unreachable', 'down'));
@@ -817,30 +804,22 @@ describe('a restart', () => {
 });
 
 describe('a kill', () => {
-  /** A proxy whose last moments are not in the store, and the one that is started after it. */
-  async function kill(before: World, write: (old: ReturnType<typeof worldOf>) => Promise<void>) {
-    const stored = storeOf();
-    const old = worldOf({ ...before, store: stored.store });
-    await write(old);
-    stored.state.failing = true;
-    return worldOf({ store: stored.store, clock: old.clock, session: sessionOf() });
+  /** A proxy whose client has read `stored` and then `forgotten`, which is not in the store; and the one started after it. */
+  async function killed(stored: readonly string[], forgotten: readonly string[], id = 1) {
+    const disk = storeOf();
+    const { world: old, up, client: first } = await begun(stored, { world: { store: disk.store }, id });
+    if (forgotten.length > 0) await old.clock.pass(500);
+    up.send(...forgotten);
+    await first.read();
+    disk.state.failing = true;
+    return { first, after: worldOf({ store: disk.store, clock: old.clock }) };
   }
 
   it('is a cut like any other where the upstream keeps its events: ids newer than the store say where to go on', async () => {
-    const up = feed();
-    let first: Client | undefined;
-    const after = await kill({}, async (old) => {
-      old.answers.push(up.reply);
-      first = await old.post();
-      up.send(`id: u1\n${message(1)}`);
-      await first.read();
-      await old.clock.pass(500);
-      up.send(`id: u2\n${message(2)}`, message(3));
-      await first.read();
-    });
+    const { first, after } = await killed([`id: u1\n${message(1)}`], [`id: u2\n${message(2)}`, message(3)]);
     const more = feed();
     after.answers.push(more.reply);
-    const many = await Promise.all([after.get(first?.lastId), after.get(first?.lastId), after.get(first?.lastId)]);
+    const many = await Promise.all([after.get(first.lastId), after.get(first.lastId), after.get(first.lastId)]);
     const last = many.at(-1);
     more.send(`id: u4\n${message(4)}`, answerTo(1));
     for (const client of many) await client.read();
@@ -848,39 +827,22 @@ describe('a kill', () => {
     expect(dataOf(...many)).toEqual(expected(message(4), answerTo(1)));
     expect(last?.over).toBe(true);
     expect(new Set(last?.events.map(({ id }) => id)).size).toBe(2);
-    expect(first?.events.map(({ id }) => id)).not.toContain(last?.events[0]?.id);
+    expect(first.events.map(({ id }) => id)).not.toContain(last?.events[0]?.id);
   });
 
   it('leaves the request of a command without an answer: it gets an error', async () => {
-    const up = feed();
-    let first: Client | undefined;
-    const after = await kill({}, async (old) => {
-      old.answers.push(up.reply);
-      first = await old.post(5);
-      up.send(message(1));
-      await first.read();
-      await old.clock.pass(500);
-      up.send(message(2));
-      await first.read();
-    });
-    const second = await after.get(first?.lastId);
+    const { first, after } = await killed([message(1)], [message(2)], 5);
+    const second = await after.get(first.lastId);
     await second.read();
     expect(second.events.map(({ data }) => JSON.parse(data))).toMatchObject([{ id: 5, error: { code: -32013 } }]);
     expect(second.over).toBe(true);
   });
 
   it('leaves streams that the store never had to the upstream, by its own id', async () => {
-    const up = feed();
-    let first: Client | undefined;
-    const after = await kill({}, async (old) => {
-      old.answers.push(up.reply);
-      first = await old.post();
-      up.send(`id: u1\n${message(1)}`);
-      await first.read();
-    });
+    const { first, after } = await killed([`id: u1\n${message(1)}`], []);
     const rest = feed();
     after.answers.push(rest.reply);
-    expect((await after.get(first?.lastId)).reply).toBe(rest.reply);
+    expect((await after.get(first.lastId)).reply).toBe(rest.reply);
     expect(after.asked[0]?.head.headers['last-event-id']).toBe('u1');
   });
 
@@ -901,19 +863,9 @@ describe('a kill', () => {
 
   it('makes no duplicates where the id of the upstream is too long to be carried', async () => {
     const long = 'u'.repeat(200);
-    const up = feed();
-    let first: Client | undefined;
-    const after = await kill({}, async (old) => {
-      old.answers.push(up.reply);
-      first = await old.post();
-      up.send(`id: ${long}1\n${message(1)}`);
-      await first.read();
-      await old.clock.pass(500);
-      up.send(`id: ${long}2\n${message(2)}`);
-      await first.read();
-    });
-    expect(first?.lastId).not.toContain(long);
-    await expect(after.get(first?.lastId)).rejects.toMatchObject(expired);
+    const { first, after } = await killed([`id: ${long}1\n${message(1)}`], [`id: ${long}2\n${message(2)}`]);
+    expect(first.lastId).not.toContain(long);
+    await expect(after.get(first.lastId)).rejects.toMatchObject(expired);
   });
 });
 
@@ -966,12 +918,7 @@ describe('writing behind', () => {
 
   it('tries again after a failure, and loses nothing', async () => {
     const stored = storeOf();
-    const world = worldOf({ store: stored.store });
-    const up = feed();
-    world.answers.push(up.reply);
-    const client = await world.post();
-    up.send(message(1));
-    await client.read();
+    const { world, up, client } = await begun([message(1)], { world: { store: stored.store } });
     stored.state.failing = true;
     await world.clock.pass(500);
     up.send(message(2));

@@ -15,7 +15,8 @@ export interface LineStreamsOptions {
 
 /**
  * The GET streams of sessions. A stream belongs to its client: it stays open when the line behind it dies, and joins the
- * next one. While it is open it holds a lease, so that a line is not closed as idle under a client that listens.
+ * next one. While it is open it holds a lease, so that a line is not closed as idle under a client that listens; once the
+ * client has left, the lease is on sufferance.
  */
 export class LineStreams {
   readonly #options: LineStreamsOptions;
@@ -31,7 +32,9 @@ export class LineStreams {
     const stream = new StandingStream({ session });
     const attached: Attached = { stream, line: undefined, lease: undefined };
     this.#streams.set(session.id, attached);
+    const stop = session.onUnused?.(() => loosen(attached));
     stream.onClose(() => {
+      stop?.();
       if (this.#streams.get(session.id) === attached) this.#streams.delete(session.id);
       attached.lease?.release();
       attached.lease = undefined;
@@ -59,11 +62,15 @@ export class LineStreams {
       return;
     }
     attached.lease = lease;
-    // Streams are kept for clients that may come back; most of those that left do not, and others need the place.
-    lease.loosen?.(() => session.inUse === false);
+    loosen(attached);
   }
 
   close(session: SessionHandle): void {
     this.#streams.get(session.id)?.stream.end();
   }
+}
+
+/** Streams are kept for clients that may come back. Most of those that left do not, and others may need the place. */
+function loosen({ stream, lease }: Attached): void {
+  lease?.loosen?.(() => stream.session.inUse === false);
 }

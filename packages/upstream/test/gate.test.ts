@@ -121,13 +121,14 @@ describe('the breaker', () => {
     expect(late.gate.state().reopensInMs).toBeCloseTo(36_000);
   });
 
-  it('hears nothing of what began before it opened or closed', () => {
+  it.each(['answered', 'timeout', 'abandoned'] as const)('hears nothing of what began before it opened: %s', (late) => {
     const { gate, end, enter, clock } = gateOf({ openMs: 1000 });
     const before = enter();
     end('timeout', 5);
     clock.advance(1000);
-    before.done('answered');
-    expect(gate.breaker).toBe('half-open');
+    enter();
+    before.done(late);
+    expect([gate.breaker, gate.available()]).toEqual(['half-open', false]);
   });
 
   it('counts each exchange once', () => {

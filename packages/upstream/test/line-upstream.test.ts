@@ -44,6 +44,7 @@ class Bench {
   readonly recovered: RecoveryEvent[] = [];
   readonly evicted: string[] = [];
   leased = 0;
+  dispensable: (() => boolean) | undefined;
   readonly #open = new Map<string, LineClient>();
 
   constructor(server: Server = polite, options: { isolation?: Isolation; onLoss?: 'fail' } = {}) {
@@ -62,7 +63,10 @@ class Bench {
             if (!released) this.leased -= 1;
             released = true;
           };
-          return { value: line, release };
+          const loosen = (dispensable: () => boolean): void => {
+            this.dispensable = dispensable;
+          };
+          return { value: line, release, loosen };
         },
         evict: async (key, reason) => {
           this.evicted.push(key);
@@ -162,6 +166,24 @@ function sessionOf(
 }
 
 const call = (name: string, id: unknown = 1) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name } });
+
+describe('a session that was never opened here', () => {
+  it.each(['recover', 'fail'] as const)('is opened with its initialize; nothing was lost (%s)', async (onLoss) => {
+    const bench = new Bench(polite, onLoss === 'fail' ? { onLoss } : {});
+    const session = { ...sessionOf('a/files'), upstream: undefined };
+    expect((await bench.answer(call('x'), session)).messages[0]).toMatchObject({ result: { said: 'x' } });
+    expect(bench.recovered).toEqual([]);
+    expect(bench.lines.map(({ key }) => key)).toEqual(['session:a/files']);
+  });
+
+  it('says from where it moves', async () => {
+    const bench = new Bench();
+    await bench.answer(call('x'), { ...sessionOf('a'), upstream: { target: 'other' } });
+    expect(bench.recovered.map(({ text }) => text)).toEqual([
+      'a session moves from other to t; it was opened again on a fresh one',
+    ]);
+  });
+});
 
 describe('a line for each session', () => {
   it('opens one line for many requests, and says that there is a session', async () => {
@@ -334,6 +356,38 @@ describe('the standing stream', () => {
     await stream[Symbol.asyncDispose]();
     await settled();
     expect(bench.leased).toBe(0);
+  });
+
+  it('holds its lease on sufferance only while its client is away', async () => {
+    const bench = new Bench();
+    const unused: (() => void)[] = [];
+    const session = Object.assign(sessionOf('a'), {
+      inUse: true,
+      onUnused: (done: () => void) => {
+        unused.push(done);
+        return () => void unused.splice(unused.indexOf(done), 1);
+      },
+    });
+    await bench.answer(INITIALIZE, session);
+    const stream = await bench.ask(undefined, session, { method: 'GET' });
+    await settled();
+    expect(bench.dispensable?.()).toBe(false);
+    session.inUse = false;
+    for (const done of unused) done();
+    expect(bench.dispensable?.()).toBe(true);
+    await stream[Symbol.asyncDispose]();
+    expect([bench.leased, unused]).toEqual([0, []]);
+  });
+
+  it('is none for whoever has seen events of another: a line keeps nothing', async () => {
+    const bench = new Bench();
+    const session = sessionOf('a');
+    await bench.answer(INITIALIZE, session);
+    const asking = bench.ask(undefined, session, { method: 'GET', headers: { 'last-event-id': 'theirs-7' } });
+    await expect(asking).rejects.toMatchObject({ code: 'events_expired' });
+    const stream = await bench.ask(undefined, session, { method: 'GET' });
+    expect(stream.head.status).toBe(200);
+    await stream[Symbol.asyncDispose]();
   });
 
   it('is one a session', async () => {

@@ -27,6 +27,8 @@ export interface SessionHandle {
   readonly restore: { readonly logLevel: string | undefined; readonly subscriptions: readonly string[] };
   /** Whether an answer to its client is under way, or its client listens. Absent: not known. */
   readonly inUse?: boolean;
+  /** Runs `done` each time the session is in use no longer. Returns how to take that back. */
+  onUnused?(done: () => void): () => void;
   /** Whether the session has ended (deleted, expired, or its opening failed). */
   readonly ended: boolean;
   /** Runs `done` when the session ends, at once if it has. Returns how to take that back. */

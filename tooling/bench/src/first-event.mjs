@@ -2,7 +2,6 @@
 // the proxy, side by side in turns.
 //   node tooling/bench/src/first-event.mjs [--rounds 10] [--calls 50] [--write]
 import { spawn } from 'node:child_process';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -10,9 +9,9 @@ import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
 import { demandBuild, startShadowcat } from './contenders.mjs';
 import { openSession } from './load.mjs';
-import { usage } from './machine.mjs';
+import { describeMachine, foreignShare, usage } from './machine.mjs';
 import { writeFigures } from './page.mjs';
-import { Problem } from './problem.mjs';
+import { Problem, run } from './problem.mjs';
 import { start } from './processes.mjs';
 
 const SCRIPT = fileURLToPath(new URL('./stamping-upstream.mjs', import.meta.url));
@@ -139,11 +138,8 @@ async function main() {
     for (let round = 0; round < rounds; round += 1) {
       for (const row of running) row.delays.push(...(await times(calls, row.call)));
     }
-    const after = usage();
-    const foreign = Math.max(0, after.all - before.all - (after.own - before.own));
-    const others = Math.round((foreign / ((after.at - before.at) * cpus().length)) * 100);
-    const machine = `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Node ${process.version}`;
-    const how = `${rounds * calls} streams each, one after the other, in turns, on ${machine}.`;
+    const others = Math.round(foreignShare(before, usage()) * 100);
+    const how = `${rounds * calls} streams each, one after the other, in turns, on ${describeMachine()}.`;
     const report = `${how} Other processes took ${others} % of the machine meanwhile.\n\n${table(running)}`;
     process.stdout.write(`${report}\n`);
     if (values.write) writeFigures('first-event', report);
@@ -153,13 +149,4 @@ async function main() {
   }
 }
 
-process.once('SIGINT', () => process.exit(130));
-process.once('SIGTERM', () => process.exit(143));
-
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof Problem)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await run(main);

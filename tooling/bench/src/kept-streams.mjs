@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { writeFigures } from './page.mjs';
-import { Problem } from './problem.mjs';
+import { Problem, run } from './problem.mjs';
 
 const IDLE = 2_000;
 const ACTIVE = 500;
@@ -104,10 +104,4 @@ async function main() {
   if (values.write) writeFigures('kept-streams', report);
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof Problem)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await run(main);

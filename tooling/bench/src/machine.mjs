@@ -1,5 +1,6 @@
 // What the kernel knows about processes and the machine. Linux.
 import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 
 const TICKS_PER_SECOND = 100;
 
@@ -51,4 +52,16 @@ export function usage() {
   const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/);
   const all = [user, nice, system, irq, softirq].reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
   return { own, all, at: performance.now() / 1000 };
+}
+
+/** The share of the machine's CPU time, 0 to 1, that processes of somebody else's used between two calls of `usage`. */
+export function foreignShare(before, after) {
+  const foreign = Math.max(0, after.all - before.all - (after.own - before.own));
+  return foreign / ((after.at - before.at) * cpus().length);
+}
+
+/** For the first line of a report. */
+export function describeMachine() {
+  const processors = cpus();
+  return `${processors.length} cores (${processors[0]?.model.trim() ?? 'unknown'}), Node ${process.version}`;
 }

@@ -1,12 +1,12 @@
 // pnpm bench: Shadowcat side by side with the runtime's floor and its peers, in one run, in turns.
 //   node tooling/bench/src/main.mjs [--rounds 5] [--requests 6000] [--clients 16] [--only http|stdio] [--write]
 // Absolute times belong to the machine; the ratios and the CPU time per request are what to compare.
-import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { demandBuild, httpContenders, startUpstream, stdioContenders } from './contenders.mjs';
+import { describeMachine } from './machine.mjs';
 import { measure } from './measure.mjs';
 import { writeFigures } from './page.mjs';
-import { Problem } from './problem.mjs';
+import { Problem, run } from './problem.mjs';
 import { budgets, table } from './report.mjs';
 
 const SECTIONS = ['http', 'stdio'];
@@ -52,16 +52,14 @@ async function main() {
     throw new Problem('the benchmark reads CPU times from /proc: it runs on Linux only');
   const options = readOptions();
   demandBuild();
-  const processors = cpus();
-  const of = (name) => ({ say: (text) => say(`${name}: ${text}`), cores: processors.length });
+  const of = (name) => ({ say: (text) => say(`${name}: ${text}`) });
   const http = options.only === 'stdio' ? undefined : await inFrontOfHttp(of('http'), options);
   const stdio = options.only === 'http' ? undefined : await inFrontOfCommand(of('stdio'), options);
   const done = [http, stdio].filter((section) => section !== undefined);
   const others = Math.max(...done.map((section) => section.others));
-  const machine = `${processors.length} cores (${processors[0]?.model.trim() ?? 'unknown'}), Node ${process.version}`;
   const { clients, requests, rounds } = options;
   const report = [
-    `${clients} clients, ${requests} small \`tools/call\` a round, medians of ${rounds} rounds in turns, on ${machine}. Other processes took ${Math.round(others * 100)} % of the machine meanwhile.`,
+    `${clients} clients, ${requests} small \`tools/call\` a round, medians of ${rounds} rounds in turns, on ${describeMachine()}. Other processes took ${Math.round(others * 100)} % of the machine meanwhile.`,
     ...(http === undefined ? [] : [`### HTTP in front of HTTP\n\n${table(http.measured, 'floor')}`]),
     ...(stdio === undefined ? [] : [`### HTTP in front of a stdio command\n\n${table(stdio.measured, 'mcp-proxy')}`]),
     `### Budgets\n\n${budgets({ http: http?.measured, stdio: stdio?.measured })}`,
@@ -71,14 +69,4 @@ async function main() {
   if (options.write) writeFigures('figures', report);
 }
 
-// What was started is ended in `exit` handlers.
-process.once('SIGINT', () => process.exit(130));
-process.once('SIGTERM', () => process.exit(143));
-
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof Problem)) throw error;
-  say(error.message);
-  process.exitCode = 1;
-}
+await run(main);

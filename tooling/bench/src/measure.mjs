@@ -1,6 +1,6 @@
 // One section of the report: all contenders at the same time, measured in turns.
 import { makeLoad } from './load.mjs';
-import { cpuSeconds, memoryMiB, openDescriptors, usage } from './machine.mjs';
+import { cpuSeconds, foreignShare, memoryMiB, openDescriptors, usage } from './machine.mjs';
 import { Problem } from './problem.mjs';
 
 /** Calls before anything is counted, so that the engines have compiled what they are going to. */
@@ -17,7 +17,7 @@ const WARM_UP = 10_000;
  *   time that processes of somebody else's used meanwhile, 0 to 1
  */
 export async function measure(section, options) {
-  const { contenders, argument, say, cores } = section;
+  const { contenders, argument, say } = section;
   const running = [];
   const missing = [];
   try {
@@ -38,9 +38,7 @@ export async function measure(section, options) {
         say(`round ${round + 1} of ${options.rounds}: ${entry.name}: ${figures}`);
       }
     }
-    const after = usage();
-    const foreign = Math.max(0, after.all - before.all - (after.own - before.own));
-    const others = foreign / ((after.at - before.at) * cores);
+    const others = foreignShare(before, usage());
     return { measured: running.map(figuresOf), others, missing };
   } finally {
     for (const { load } of running) await load.close();

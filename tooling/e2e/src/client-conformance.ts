@@ -17,7 +17,7 @@ const MAIN = join(PACKAGE, 'dist', 'index.js');
 const STUB = join(import.meta.dirname, '..', 'dist', 'conformance-stub.js');
 
 /** How many scenarios are under way at a time. The suite starts all of them at once, each with a server of its own. */
-const AT_A_TIME = 4;
+const AT_A_TIME = 3;
 
 /**
  * Runs the client scenarios that a revision requires, and those that it names besides, with the official client, direct or

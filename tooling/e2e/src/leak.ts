@@ -23,7 +23,7 @@ export interface LeakReport {
 
 /** More than idle timers of the proxy's own take. */
 const QUIET_MS = 20_000;
-const LOAD = fileURLToPath(new URL('./leak-load.js', import.meta.url));
+const LOAD = fileURLToPath(new URL('../dist/leak-load.js', import.meta.url));
 
 /**
  * Opens and closes sessions in front of a command and sends calls over others, then waits until the proxy is idle. Whatever it
@@ -33,7 +33,7 @@ export async function measureLeaks({ calls, sessions }: LeakOptions): Promise<Le
   await using folder = await workFolder();
   const tiny = await tinyServer(folder.path);
   const args = ['reverse', '--listen', '127.0.0.1:0', '--store', 'memory:', '--log-level', 'warn', '--'];
-  const env = { NODE_OPTIONS: `--expose-gc --import ${new URL('./probe.js', import.meta.url).href}` };
+  const env = { NODE_OPTIONS: `--expose-gc --import ${new URL('../dist/probe.js', import.meta.url).href}` };
   await using proxy = await startWithUrl({ ...shadowcat([...args, ...tiny.command], folder.path), env });
   const failures: string[] = [];
   // A process of its own, whose connections end with it.

@@ -227,8 +227,9 @@ describe('a grandchild behind a shell that ignores SIGTERM and the end of its in
     const env = { XDG_RUNTIME_DIR: folder.path };
     const { proxy, left, pid } = await started(folder.path, env);
     await using _ = proxy;
-    const watcher = proxy.descendants().find((row) => row.command.includes('mcp-child-watcher'));
-    expect(watcher).toBeDefined();
+    const watchers = () => proxy.descendants().filter((row) => row.command.includes('mcp-child-watcher'));
+    await expect.poll(watchers, GONE).toHaveLength(1);
+    const [watcher] = watchers();
     // Stopped, it cannot start another watcher before it is killed itself.
     process.kill(proxy.pid, 'SIGSTOP');
     process.kill(watcher?.pid ?? 0, 'SIGKILL');

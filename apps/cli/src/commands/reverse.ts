@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { recordConfig, reverseConfig } from '../config/effective.js';
 import type { Settings } from '../config/settings.js';
 import { specsOf } from '../options/table.js';
-import type { ReverseConfig } from '../stack/contract.js';
+import type { Io, ProxyConfig, ReverseConfig, Stack } from '../stack/contract.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags } from './flags.js';
@@ -42,10 +42,12 @@ export function addRecord(program: Command, context: CommandContext): void {
     ],
   });
   addFlags(command, specsOf('record')).action(async () => {
-    const settings = context.settings('record', command, { words: context.wordsAfterDashes(command) });
+    const read = (): Settings => context.settings('record', command, { words: context.wordsAfterDashes(command) });
+    const settings = read();
     const record = recordConfig(settings, context.host);
-    await context.serve(settings, (stack, io) =>
-      record.stdio ? stack.runRecordStdio(record.config, io) : stack.runReverse(record.config, io),
-    );
+    const again = (): ProxyConfig => recordConfig(read(), context.host).config;
+    const run = (stack: Stack, io: Io): Promise<number> =>
+      record.stdio ? stack.runRecordStdio(record.config, io) : stack.runReverse(record.config, io);
+    await context.serve(settings, run, record.stdio ? undefined : again);
   });
 }

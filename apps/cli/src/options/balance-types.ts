@@ -14,7 +14,7 @@ export const balancePolicy: OptionType<BalancePolicy> = oneOf(
 
 /** What a `hash` group looks at. */
 export const hashKey: OptionType<HashOn> = {
-  label: 'credential|session|header:<name>',
+  label: 'credential|session|header:NAME',
   parse(value) {
     if (value === 'credential' || value === 'session') return value;
     const field = /^header:\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)$/.exec(value)?.[1];

@@ -38,7 +38,7 @@ export type CredentialMark =
   | { readonly kind: 'env'; readonly variable: string };
 
 const credential: OptionType<CredentialMark> = {
-  label: 'sha256:<hex>|env:<NAME>|none',
+  label: 'sha256:HEX|env:NAME|none',
   parse(value) {
     if (value === 'none') return { kind: 'none' };
     const [, kind, rest = ''] = /^(sha256|env):(.*)$/.exec(value) ?? [];

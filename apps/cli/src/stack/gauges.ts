@@ -29,6 +29,8 @@ export function readGauges(meter: Meter, sources: GaugeSources): void {
   if (listener !== undefined) {
     meter.read(INSTRUMENTS.connections, () => listener()?.connections ?? 0);
     meter.read(INSTRUMENTS.streams, () => listener()?.streams ?? 0);
+    meter.read(INSTRUMENTS.connectionsRefused, () => listener()?.dropped ?? 0);
+    meter.read(INSTRUMENTS.malformed, () => listener()?.malformed ?? 0);
   }
   if (upstreams !== undefined) readUpstreams(meter, upstreams);
   if (recorder !== undefined) {
@@ -108,7 +110,9 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   meter.read(INSTRUMENTS.targetEjections, () =>
     upstreams().targets.map(({ name, ejections }) => ({ labels: [name], value: ejections })),
   );
-  meter.read(INSTRUMENTS.lateAnswers, () => upstreams().lateAnswers);
+  meter.read(INSTRUMENTS.lateAnswers, () =>
+    upstreams().lateAnswers.map(({ name, count }) => ({ labels: [name], value: count })),
+  );
   readBridge(meter, () => upstreams().bridge);
   readCombined(meter, () => upstreams().combined);
   readProtection(meter, () => upstreams().protection);
@@ -136,17 +140,22 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   meter.read(INSTRUMENTS.poolWaiting, () =>
     upstreams().pools.map(({ name, stats }) => ({ labels: [name], value: stats.waiting })),
   );
-  meter.read(INSTRUMENTS.children, () => upstreams().children.alive);
-  meter.read(INSTRUMENTS.spareChildren, () => upstreams().children.spares);
-  meter.read(INSTRUMENTS.spawns, () => {
-    const { started, failed } = upstreams().children;
-    return [
-      { labels: ['ok'], value: started },
-      { labels: ['failed'], value: failed },
-    ];
-  });
+  readChildren(meter, () => upstreams().children);
+}
+
+function readChildren(meter: Meter, children: () => UpstreamStats['children']): void {
+  meter.read(INSTRUMENTS.children, () => children().map(({ name, alive }) => ({ labels: [name], value: alive })));
+  meter.read(INSTRUMENTS.spareChildren, () => children().map(({ name, spares }) => ({ labels: [name], value: spares })));
+  meter.read(INSTRUMENTS.spawns, () =>
+    children().flatMap(({ name, started, failed }) => [
+      { labels: ['ok', name], value: started },
+      { labels: ['failed', name], value: failed },
+    ]),
+  );
   meter.read(INSTRUMENTS.childExits, () =>
-    Object.entries(upstreams().exits).map(([reason, value]) => ({ labels: [reason], value })),
+    children().flatMap(({ name, exits }) =>
+      Object.entries(exits).map(([reason, value]) => ({ labels: [reason, name], value })),
+    ),
   );
 }
 

@@ -9,6 +9,7 @@ import {
 } from '@shadowcat/transport-http';
 import type { PartHealth } from './admin.js';
 import type { UpstreamConfig, UrlTarget } from './contract.js';
+import type { Recoveries } from './recoveries.js';
 
 /** How long a server may take to prove that it is there. */
 const PROBE_MS = 2000;
@@ -29,7 +30,7 @@ export interface HttpTarget {
 export function httpTarget(
   target: UrlTarget,
   config: UpstreamConfig,
-  components: Pick<HttpUpstreamComponents, 'clock' | 'log' | 'recovered' | 'resumed'>,
+  components: Pick<HttpUpstreamComponents, 'clock' | 'log'> & Recoveries,
 ): HttpTarget {
   const handler = httpUpstream(
     {
@@ -41,7 +42,7 @@ export function httpTarget(
       forwardAuthorization: config.forwardAuthorization,
       onUpstreamLoss: config.onLoss,
     },
-    components,
+    { ...components, resumed: (outcome) => components.resumed(target.name, outcome) },
   );
   const documents = new DocumentClient({ url: target.url }, components);
   const probe = new Probe(new URL(target.url), components.clock);

@@ -22,15 +22,21 @@ import { openRouting, type Routing, type TargetState } from './routing.js';
 export interface UpstreamStats {
   readonly targets: readonly TargetState[];
   readonly pools: readonly { readonly name: string; readonly max: number; readonly stats: PoolStats }[];
-  readonly children: ChildStats;
-  readonly exits: Readonly<Record<string, number>>;
+  /** Of the targets that are commands. */
+  readonly children: readonly TargetChildren[];
   /** Answers that nobody waited for any more, or that came for another request. */
-  readonly lateAnswers: number;
+  readonly lateAnswers: readonly { readonly name: string; readonly count: number }[];
   /** What is translated between the eras; absent where nothing is. */
   readonly bridge: BridgingStats | undefined;
   /** Groups that are shown as one server. */
   readonly combined: readonly (CombineStats & { readonly name: string })[];
   readonly protection: ProtectionStats;
+}
+
+export interface TargetChildren extends ChildStats {
+  readonly name: string;
+  /** Ends, by exit code or signal. */
+  readonly exits: Readonly<Record<string, number>>;
 }
 
 export interface Upstreams {
@@ -65,7 +71,7 @@ interface Target {
   close(): Promise<void>;
   readonly lines: LineTarget | undefined;
   /** Of a command. */
-  children?(): ChildStats;
+  children?(): Omit<TargetChildren, 'name'>;
   lateAnswers(): number;
   /** Absent where nothing outlives this process. */
   farewell?(session: SessionHandle): void;
@@ -74,24 +80,20 @@ interface Target {
   readonly probe: ProbeTarget['probe'];
 }
 
-/** How many exit reasons are told apart. */
+/** How many exit reasons of a target are told apart. */
 const MAX_REASONS = 50;
 
 /** Makes the targets of the configuration ready; connections and children are opened when they are needed. */
 export function openUpstreams(config: ProxyConfig, components: UpstreamComponents): Upstreams {
   const { clock, log, owned, meter, note, recoveries, listFolder } = components;
   const { recovered, resumed } = recoveries;
-  const exits: Record<string, number> = {};
-  const exited = (reason: string): void => {
-    const label = reason in exits || Object.keys(exits).length < MAX_REASONS ? reason : 'other';
-    exits[label] = (exits[label] ?? 0) + 1;
-  };
   const waited = waits(meter);
   const watcher = watchChildren(listFolder, { log, owned });
   const targets = config.targets.map((target) => {
     if (target.kind === 'url') return urlTarget(target, config, { clock, log, recovered, resumed, waited });
+    const { exits, exited } = exitCounts();
     const parts = { clock, log, watcher, note, exited, recovered, waited };
-    return ofCommand(commandTarget(target, ofTarget(config, target), parts));
+    return ofCommand(commandTarget(target, ofTarget(config, target), parts), exits);
   });
   for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
   const bridging = config.upstream.bridge === 'off' ? undefined : bridged(targets, config, { clock, log, owned });
@@ -129,12 +131,11 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
       return {
         targets: routing.states(),
         pools: pools(),
-        children: childrenOf(targets),
-        exits,
+        children: targets.flatMap(({ name, children }) => (children === undefined ? [] : [{ name, ...children() }])),
         bridge: bridging?.stats(),
         combined: routing.combined.map(({ name, stats }) => ({ name, ...stats() })),
         protection: protection.stats(),
-        lateAnswers: targets.reduce((total, target) => total + target.lateAnswers(), 0),
+        lateAnswers: targets.map(({ name, lateAnswers }) => ({ name, count: lateAnswers() })),
       };
     },
     health: () => healthOf(targets, routing, protection.stats().breakers),
@@ -151,10 +152,14 @@ function ofTarget(config: ProxyConfig, { maxChildren: max }: CommandTarget): Pro
   return { ...config, children: { ...children, ...bounded } };
 }
 
-function childrenOf(targets: readonly Target[]): ChildStats {
-  const sum = (pick: keyof ChildStats): number =>
-    targets.reduce((total, { children }) => total + (children?.()[pick] ?? 0), 0);
-  return { alive: sum('alive'), spares: sum('spares'), started: sum('started'), failed: sum('failed') };
+/** Counts how the children of one target ended. Signals and exit codes are the server's to choose, so they are bounded. */
+function exitCounts(): { readonly exits: Readonly<Record<string, number>>; readonly exited: (reason: string) => void } {
+  const exits: Record<string, number> = {};
+  const exited = (reason: string): void => {
+    const label = reason in exits || Object.keys(exits).length < MAX_REASONS ? reason : 'other';
+    exits[label] = (exits[label] ?? 0) + 1;
+  };
+  return { exits, exited };
 }
 
 /** Measures waiting, by target and outcome. */
@@ -168,8 +173,8 @@ function waits(meter: Meter): LineComponents['waited'] {
   };
 }
 
-function ofCommand(lines: ChildTarget): Target {
-  return { ...ofLines(lines), probe: 'none', children: () => lines.children() };
+function ofCommand(lines: ChildTarget, exits: TargetChildren['exits']): Target {
+  return { ...ofLines(lines), probe: 'none', children: () => ({ ...lines.children(), exits }) };
 }
 
 function urlTarget(target: UrlTarget, config: ProxyConfig, components: Recoveries & LineComponents): Target {

@@ -57,16 +57,8 @@ export function retry(options: RetryOptions, components: RetryComponents): Layer
   const again = new Retry(options, components);
   return (next) => async (exchange) => {
     if (exchange.context.get(callSlot)?.expectsAnswer === true) budget.request();
-    let failure: Failure;
-    try {
-      const reply = await next(exchange);
-      if (outcomeOfStatus(reply.head.status) === 'answered') return again.learn(exchange, reply);
-      failure = { reply };
-    } catch (thrown) {
-      failure = { error: ProxyError.from(thrown) };
-    }
-    for (let attempt = 1; await again.allows(exchange, failure, attempt); attempt += 1) {
-      await failure.reply?.[Symbol.asyncDispose]();
+    for (let attempt = 1; ; attempt += 1) {
+      let failure: Failure;
       try {
         const reply = await next(exchange);
         if (outcomeOfStatus(reply.head.status) === 'answered') return again.learn(exchange, reply);
@@ -74,9 +66,12 @@ export function retry(options: RetryOptions, components: RetryComponents): Layer
       } catch (thrown) {
         failure = { error: ProxyError.from(thrown) };
       }
+      if (!(await again.allows(exchange, failure, attempt))) {
+        if (failure.reply !== undefined) return failure.reply;
+        throw failure.error;
+      }
+      await failure.reply?.[Symbol.asyncDispose]();
     }
-    if (failure.reply !== undefined) return failure.reply;
-    throw failure.error;
   };
 }
 

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { compareConformance } from '../conformance.js';
+import { lostChecks } from './losses.js';
 import { bridgePage } from './page.js';
 import { runBridge, WIRES } from './run-bridge.js';
 
@@ -16,10 +16,7 @@ async function main(): Promise<void> {
   for (const crossed of found) {
     for (const wire of WIRES) {
       process.stdout.write(`${crossed.crossing.title}, ${wire}\n`);
-      for (const { scenario, check, direct, proxied, errorMessage } of compareConformance(
-        crossed.direct,
-        crossed[wire],
-      ))
+      for (const { scenario, check, direct, proxied, errorMessage } of lostChecks(crossed, wire))
         process.stdout.write(`    ${scenario} ${check}: ${direct} -> ${proxied ?? 'missing'} ${errorMessage ?? ''}\n`);
     }
   }
