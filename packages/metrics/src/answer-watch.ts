@@ -48,20 +48,21 @@ export interface AnswerSink {
 }
 
 /**
- * The same bytes, piece by piece as they come, looked at in passing: no piece is kept, cut or delayed. Of the body's framing
+ * The same bytes, piece by piece as they come, looked at in passing: no piece is kept, cut or delayed. Without `look` only
+ * the end is of interest. Of the body's framing
  * nothing is asked, because the limits that its decoder has are not for those who only count.
  */
-export function watched(body: Body, sink: AnswerSink): Body {
+export function watched(body: Body, sink: AnswerSink, { look = true }: { readonly look?: boolean } = {}): Body {
   const framing = body.framing.name === 'sse' ? 'sse' : 'json';
   const source: ByteSource = {
-    [Symbol.asyncIterator]: () => new Watch(body.bytes()[Symbol.asyncIterator](), framing, sink),
+    [Symbol.asyncIterator]: () => new Watch(body.bytes()[Symbol.asyncIterator](), look ? framing : undefined, sink),
   };
   return Body.stream(source, body.framing);
 }
 
 class Watch implements AsyncIterator<Uint8Array> {
   readonly #bytes: AsyncIterator<Uint8Array>;
-  readonly #framing: 'json' | 'sse';
+  readonly #framing: 'json' | 'sse' | undefined;
   readonly #sink: AnswerSink;
   readonly #look = (result: IteratorResult<Uint8Array>): IteratorResult<Uint8Array> => this.#pass(result);
   readonly #fail = (error: unknown): never => {
@@ -69,7 +70,7 @@ class Watch implements AsyncIterator<Uint8Array> {
     throw error;
   };
 
-  constructor(bytes: AsyncIterator<Uint8Array>, framing: 'json' | 'sse', sink: AnswerSink) {
+  constructor(bytes: AsyncIterator<Uint8Array>, framing: 'json' | 'sse' | undefined, sink: AnswerSink) {
     this.#bytes = bytes;
     this.#framing = framing;
     this.#sink = sink;
@@ -85,7 +86,7 @@ class Watch implements AsyncIterator<Uint8Array> {
 
   #pass(result: IteratorResult<Uint8Array>): IteratorResult<Uint8Array> {
     if (result.done === true) this.#sink.ended();
-    else {
+    else if (this.#framing !== undefined) {
       const outcome = outcomeOf(result.value, this.#framing);
       if (outcome !== undefined) this.#sink.answered(outcome);
     }

@@ -56,7 +56,10 @@ export const INSTRUMENTS = {
   ),
   inFlight: gauge('exchanges_in_flight', 'Exchanges that did not end yet, standing streams included.'),
   connections: gauge('connections_open', 'Connections of clients that are open.'),
-  connectionsRefused: counter('connections_refused_total', 'Connections that were closed at once: there were too many.'),
+  connectionsRefused: counter(
+    'connections_refused_total',
+    'Connections that were closed at once: there were too many.',
+  ),
   malformed: counter(
     'requests_malformed_total',
     'Requests that were refused before they were exchanges: not HTTP, too late, or with too many or too large headers.',
@@ -96,6 +99,16 @@ export const INSTRUMENTS = {
   lateAnswers: counter('late_answers_total', 'Answers of upstreams that came too late, or for another request.', [
     'target',
   ]),
+  homeless: counter(
+    'messages_dropped_total',
+    'Messages of upstreams, on lines, that belong to no request and had no open stream of a client to go to.',
+    ['target'],
+  ),
+  slowClients: counter(
+    'slow_clients_total',
+    'Streams from upstreams on lines that were ended because their clients did not read them.',
+    ['target'],
+  ),
   bridgeQuestions: gauge('bridge_questions', 'Questions of servers that wait for clients of the other era.'),
   bridgeQuestionsLost: counter(
     'bridge_questions_lost_total',

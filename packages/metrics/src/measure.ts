@@ -42,11 +42,11 @@ export function measure(components: MeasureComponents): MeasureLayer {
     inFlight += 1;
     const settle: Settle = (outcome, error) => {
       inFlight -= 1;
-      // What failed after the head was sent is known only now.
-      if (outcome !== 'ok') failed(error ?? exchange.context.get(failureSlot));
       const { count, observe } = series(exchange.context.get(callSlot), outcome);
       count();
       observe((clock.now() - started) / 1000);
+      // What failed after the head was sent is known only now.
+      if (outcome !== 'ok' || error !== undefined) failed(error ?? exchange.context.get(failureSlot));
     };
     let answer: Reply;
     try {
@@ -71,7 +71,14 @@ function measured(exchange: Exchange, answer: Reply, settle: Settle): Reply {
   const call = exchange.context.get(callSlot);
   const framing = answer.body.framing.name;
   if (status >= 300 || call?.expectsAnswer !== true || (framing !== 'json' && framing !== 'sse')) {
-    return withReply(answer, { dispose: () => settle(outcomeOfStatus(status)) });
+    if (framing !== 'sse' || answer.body.ready !== undefined)
+      return withReply(answer, { dispose: () => settle(outcomeOfStatus(status)) });
+    // A standing stream has no answer to look for, but it may break.
+    const standing = new Verdict();
+    return withReply(answer, {
+      body: watched(answer.body, standing, { look: false }),
+      dispose: () => settle(outcomeOfStatus(status), standing.error),
+    });
   }
   const { ready } = answer.body;
   if (ready !== undefined) {

@@ -46,8 +46,11 @@ async function outcomeOf(answer: Handler | Reply, parts: Parameters<typeof class
   expect(layer.inFlight()).toBe(1);
   const read = await readReply(got).catch((error: unknown) => error as Error);
   expect(layer.inFlight()).toBe(0);
-  expect(seen).toHaveLength(2);
-  return { outcome: seen[0]?.replace('shadowcat_requests_total ', ''), read };
+  expect(seen.slice(0, 2).map((note) => note.split(' ')[0])).toEqual([
+    'shadowcat_requests_total',
+    'shadowcat_request_duration_seconds',
+  ]);
+  return { outcome: seen[0]?.replace('shadowcat_requests_total ', ''), errors: seen.slice(2), read };
 }
 
 describe('measure', () => {
@@ -87,7 +90,9 @@ describe('measure', () => {
     ['a result that says isError: false', OK.replace('[]', '[],"isError":false'), 'ok'],
   ];
   it.each(answers)('of %s as ready JSON', async (_, text, outcome) => {
-    const { outcome: got, read } = await outcomeOf(jsonReply(text));
+    const { outcome: got, errors, read } = await outcomeOf(jsonReply(text));
+    // Errors that a server answers with are not the proxy's.
+    expect(errors).toEqual([]);
     expect(got).toBe(`tools/call legacy ${outcome}`);
     expect(read).toMatchObject({ text });
   });
@@ -146,8 +151,9 @@ describe('measure', () => {
       yield ': a\n\n';
       throw new ProxyError('upstream_closed', 'gone');
     }
-    const { outcome, read } = await outcomeOf(streamReply(breaking()));
+    const { outcome, errors, read } = await outcomeOf(streamReply(breaking()));
     expect(outcome).toBe('tools/call legacy upstream_error');
+    expect(errors).toEqual(['shadowcat_errors_total upstream_closed']);
     expect(read).toMatchObject({ code: 'upstream_closed' });
   });
 
@@ -155,12 +161,28 @@ describe('measure', () => {
     expect((await outcomeOf(streamReply([': a\n\n']), {})).outcome).toBe('(stream) legacy ok');
   });
 
+  it('tells why a standing stream broke', async () => {
+    async function* breaking() {
+      yield ': a\n\n';
+      throw new ProxyError('slow_client', 'it does not read');
+    }
+    const { outcome, errors } = await outcomeOf(streamReply(breaking()), {});
+    expect({ outcome, errors }).toEqual({
+      outcome: '(stream) legacy ok',
+      errors: ['shadowcat_errors_total slow_client'],
+    });
+  });
+
   it('of an error that the rescue layer answered further in', async () => {
     const handler: Handler = (exchange) => {
       exchange.context.set(failureSlot, new ProxyError('blocked', 'no'));
       return Promise.resolve(jsonReply('{}'));
     };
-    expect((await outcomeOf(handler)).outcome).toBe('tools/call legacy refused');
+    const { outcome, errors } = await outcomeOf(handler);
+    expect({ outcome, errors }).toEqual({
+      outcome: 'tools/call legacy refused',
+      errors: ['shadowcat_errors_total blocked'],
+    });
   });
 
   it.each([
@@ -176,6 +198,7 @@ describe('measure', () => {
     const throwing = layer(() => Promise.reject(new ProxyError(code, 'x')));
     await expect(throwing(exchangeOf({ body: '{' }))).rejects.toMatchObject({ code });
     expect(seen[0]).toBe(`shadowcat_requests_total (unread)  ${outcome}`);
+    expect(seen.slice(2)).toEqual([`shadowcat_errors_total ${code}`]);
     expect(layer.inFlight()).toBe(0);
   });
 

@@ -60,14 +60,14 @@ describe('prometheusMeter', () => {
     ];
     let spawns = 5;
     meter.read(INSTRUMENTS.pool, () => rows);
-    meter.read(INSTRUMENTS.children, () => 7);
-    meter.read(INSTRUMENTS.spawns, () => [{ labels: ['ok'], value: spawns }]);
+    meter.read(INSTRUMENTS.inFlight, () => 7);
+    meter.read(INSTRUMENTS.spawns, () => [{ labels: ['ok', 'a'], value: spawns }]);
     expect(await linesOf(meter)).toEqual(
       expect.arrayContaining([
         'shadowcat_pool_resources{pool="a",state="idle"} 1',
         'shadowcat_pool_resources{pool="a",state="leased"} 2',
-        'shadowcat_children 7',
-        'shadowcat_spawns_total{outcome="ok"} 5',
+        'shadowcat_exchanges_in_flight 7',
+        'shadowcat_spawns_total{outcome="ok",target="a"} 5',
       ]),
     );
     rows = [{ labels: ['b', 'idle'], value: 0 }];
@@ -76,7 +76,7 @@ describe('prometheusMeter', () => {
     expect(lines.filter((line) => line.startsWith('shadowcat_pool'))).toEqual([
       'shadowcat_pool_resources{pool="b",state="idle"} 0',
     ]);
-    expect(lines).toContain('shadowcat_spawns_total{outcome="ok"} 6');
+    expect(lines).toContain('shadowcat_spawns_total{outcome="ok",target="a"} 6');
   });
 
   it('shows no gauge that nobody reads', async () => {
@@ -85,9 +85,9 @@ describe('prometheusMeter', () => {
 
   it('does not share its measurements with another', async () => {
     const [one, other] = [quiet(), quiet()];
-    one.counter(INSTRUMENTS.lateAnswers)();
-    expect(await linesOf(one)).toContain('shadowcat_late_answers_total 1');
-    expect(await linesOf(other)).toContain('shadowcat_late_answers_total 0');
+    one.counter(INSTRUMENTS.malformed)();
+    expect(await linesOf(one)).toContain('shadowcat_requests_malformed_total 1');
+    expect(await linesOf(other)).toContain('shadowcat_requests_malformed_total 0');
   });
 
   it('shows nothing once it is closed', async () => {

@@ -38,9 +38,22 @@ export async function readiness(endpoint: string): Promise<Readiness> {
   return { status: response.status, body: (await response.json()) as Readiness['body'] };
 }
 
-/** A figure of `/metrics`, named as it is written there with its labels; 0 when it is not there. */
+/** A figure of `/metrics`: the sum of the series with this name and at least these labels; 0 when there is none. */
 export async function metric(endpoint: string, name: string): Promise<number> {
   const text = await (await fetch(new URL('/metrics', endpoint))).text();
-  const line = text.split('\n').find((one) => one.startsWith(`${name} `));
-  return line === undefined ? 0 : Number(line.slice(name.length + 1));
+  const { family, labels } = seriesName(name);
+  let sum = 0;
+  for (const line of text.split('\n')) {
+    const end = line.lastIndexOf(' ');
+    const series = seriesName(line.slice(0, end));
+    const fits = series.family === family && labels.every((label) => series.labels.includes(label));
+    if (fits) sum += Number(line.slice(end + 1));
+  }
+  return sum;
+}
+
+/** `name{a="b",c="d"}` in its parts; what is in quotes may hold anything. */
+function seriesName(text: string): { readonly family: string; readonly labels: readonly string[] } {
+  const [family = '', rest = ''] = text.split('{', 2);
+  return { family, labels: rest.match(/\w+="(?:[^"\\]|\\.)*"/g) ?? [] };
 }

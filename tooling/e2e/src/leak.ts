@@ -61,17 +61,21 @@ export async function measureLeaks({ calls, sessions }: LeakOptions): Promise<Le
   return { before, after, calls, sessions, failures, seconds: (performance.now() - started) / 1000 };
 }
 
-/** What is held when nothing more is given up: sockets are closed, or as little is held as before. */
+/** What is held when nothing more is given up: the same twice in a row, without sockets, and no more than before if it can be. */
 async function quiet(
   holding: () => Promise<LeakReport['before']>,
   before: LeakReport['before'] | undefined,
 ): Promise<LeakReport['before']> {
   const end = performance.now() + QUIET_MS;
+  let last = '';
   for (;;) {
     const now = await holding();
-    const idle = (now.handles['TCPSocketWrap'] ?? 0) === 0 && now.children <= 1;
+    const { heap: _, ...counts } = now;
+    const text = JSON.stringify(counts);
+    const idle = text === last && (now.handles['TCPSocketWrap'] ?? 0) === 0 && now.children <= 1;
     const back = before === undefined || (now.timers <= before.timers && now.descriptors <= before.descriptors);
     if ((idle && back) || performance.now() > end) return now;
-    await delay(200);
+    last = text;
+    await delay(300);
   }
 }

@@ -4,7 +4,8 @@ import { isAlive } from './process-table.js';
 
 /**
  * An MCP server that starts in two milliseconds, so that hundreds of them can: a shell loop that answers `initialize` with
- * what is needed and everything else with its pid. With LEDGER set it writes down when it starts and ends, and what it hears.
+ * what is needed and everything else with its pid. With LEDGER set it writes down when it starts and ends, and what it hears;
+ * with FRAGILE set it dies of the first tool that is called.
  */
 const SCRIPT = `
 if [ -n "$LEDGER" ]; then
@@ -19,6 +20,7 @@ while IFS= read -r line; do
   case $line in *'"id":'*) ;; *) continue ;; esac
   id=\${line#*'"id":'}
   id=\${id%%[,\\}]*}
+  if [ "$method" = tools/call ] && [ -n "$FRAGILE" ]; then exit 9; fi
   if [ "$method" = initialize ]; then
     result='{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"tiny","version":"1"}}'
   else

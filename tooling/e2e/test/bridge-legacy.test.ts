@@ -8,6 +8,7 @@ import {
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { metric } from '../src/calls.js';
 import { type ClientKind, drive } from '../src/clients.js';
 import { fixtureServer, startFixture } from '../src/servers.js';
 import { type Shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
@@ -141,7 +142,5 @@ it('a command that has refused to open a session is not kept for it', async () =
   await using proxy = await startShadowcat(['reverse', '--', command, ...args], folder.path);
   await using listening = await listener(proxy.url);
   expect((await listening.client.listTools()).tools.length).toBeGreaterThan(5);
-  const children = async () =>
-    /^shadowcat_children (\d+)$/m.exec(await (await fetch(new URL('/metrics', proxy.url))).text())?.[1];
-  await expect.poll(children).toBe('1');
+  await expect.poll(() => metric(proxy.url, 'shadowcat_children')).toBe(1);
 });

@@ -170,6 +170,23 @@ describe('a server that dies again and again', () => {
   });
 });
 
+describe('a server that dies of each call', () => {
+  it.each([
+    ['session', 200, 'the server of one session'],
+    ['shared', 503, 'the shared server'],
+  ])('is told by health with --isolation %s: %d', async (isolation, wanted, of) => {
+    await using folder = await workFolder();
+    const tiny = await tinyServer(folder.path);
+    const flags = ['--isolation', isolation, '--env', 'FRAGILE=1'];
+    await using proxy = await startShadowcat(['reverse', ...flags, '--', ...tiny.command], folder.path);
+    const session = await openSession(proxy.url);
+    for (let times = 0; times < 2; times += 1) expect((await callsOf(session, 1))[0]).toContain('exited with code 9');
+    const { status, target } = await health(proxy);
+    expect(status).toBe(wanted);
+    expect(target).toMatchObject({ ok: wanted === 200, restarts: 1, crashLoops: [{ of, failures: 2 }] });
+  });
+});
+
 /** An MCP server that ignores SIGTERM and the end of its input, behind a shell that does what shells do. */
 async function stubborn(folder: string): Promise<{ readonly script: string; readonly command: readonly string[] }> {
   const script = join(folder, 'stubborn.mjs');
@@ -194,10 +211,11 @@ await new Promise(() => {});
 }
 
 describe('a grandchild behind a shell that ignores SIGTERM and the end of its input', () => {
-  const started = async (folder: string, env: Record<string, string> = {}) => {
+  const started = async (folder: string) => {
     const { script, command } = await stubborn(folder);
     const args = shadowcat(['reverse', '--listen', '127.0.0.1:0', '--', ...command], folder);
-    const proxy = await startWithUrl({ ...args, env });
+    // No other proxy finds the list of this one.
+    const proxy = await startWithUrl({ ...args, env: { XDG_RUNTIME_DIR: folder } });
     const session = await openSession(proxy.url);
     const pid = Number((await callsOf(session, 1))[0]);
     // The proxy's own command line names it as well.
@@ -224,8 +242,7 @@ describe('a grandchild behind a shell that ignores SIGTERM and the end of its in
 
   it('ends at the next start when the watcher was killed with the proxy', async () => {
     await using folder = await workFolder();
-    const env = { XDG_RUNTIME_DIR: folder.path };
-    const { proxy, left, pid } = await started(folder.path, env);
+    const { proxy, left, pid } = await started(folder.path);
     await using _ = proxy;
     const watchers = () => proxy.descendants().filter((row) => row.command.includes('mcp-child-watcher'));
     await expect.poll(watchers, GONE).toHaveLength(1);
@@ -237,7 +254,7 @@ describe('a grandchild behind a shell that ignores SIGTERM and the end of its in
     await expect.poll(() => isAlive(watcher?.pid ?? 0), GONE).toBe(false);
     expect(isAlive(pid)).toBe(true);
     const args = shadowcat(['reverse', '--listen', '127.0.0.1:0', '--', 'cat'], folder.path);
-    await using next = await startWithUrl({ ...args, env });
+    await using next = await startWithUrl({ ...args, env: { XDG_RUNTIME_DIR: folder.path } });
     await expect.poll(left, GONE).toEqual([]);
     expect(await next.line(/a killed proxy left behind/, { from: 'stderr' })).toContain(String(proxy.pid));
   });

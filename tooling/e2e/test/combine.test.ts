@@ -5,6 +5,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { metric } from '../src/calls.js';
 import { type ClientKind, drive } from '../src/clients.js';
 import { connectModern } from '../src/modern-client.js';
 import { freePort } from '../src/processes.js';
@@ -52,17 +53,6 @@ const textOf = (result: object): string => {
   const { content } = result as { readonly content?: readonly { readonly text?: string }[] };
   return content?.[0]?.text ?? '';
 };
-
-async function metric(proxy: Shadowcat, line: string): Promise<number> {
-  const text = await (await fetch(new URL('/metrics', proxy.url))).text();
-  return Number(
-    text
-      .split('\n')
-      .find((one) => one.startsWith(`${line} `))
-      ?.split(' ')
-      .at(-1) ?? Number.NaN,
-  );
-}
 
 describe('several servers as one', () => {
   it.each(['v1', 'v2-legacy', 'v2-pinned'] as const)(
@@ -132,7 +122,9 @@ describe('several servers as one', () => {
     expect(before.tools.map(({ name }) => name)).toContain('echo');
     expect(before.tools.map(({ name }) => name)).not.toContain('pid');
     expect(textOf(await client.callTool({ name: 'echo', arguments: { message: 'hi' } }))).toBe('Echo: hi');
-    expect(await metric(proxy, 'shadowcat_combined_lists_missing{group="default",member="late"}')).toBeGreaterThan(0);
+    expect(await metric(proxy.url, 'shadowcat_combined_lists_missing{group="default",member="late"}')).toBeGreaterThan(
+      0,
+    );
 
     const late = scope.use(await startFixture([], port));
     await vi.waitFor(() => expect(seenLast).toContain('pid'), { timeout: 60_000 });
@@ -140,7 +132,7 @@ describe('several servers as one', () => {
     const after = await client.listTools();
     expect(after.tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['every_echo', 'late_echo', 'pid']));
     expect(textOf(await client.callTool({ name: 'pid', arguments: {} }))).toBe(String(late.pid));
-    expect(await metric(proxy, 'shadowcat_combined_lists_missing{group="default",member="late"}')).toBe(0);
+    expect(await metric(proxy.url, 'shadowcat_combined_lists_missing{group="default",member="late"}')).toBe(0);
 
     await late.kill('SIGKILL');
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
@@ -168,11 +160,11 @@ describe('several servers as one', () => {
     };
     const opened = [await connect(), await connect(), await connect()];
     // One more of each was asked for its revision.
-    expect(await metric(proxy, 'shadowcat_children')).toBe(8);
+    expect(await metric(proxy.url, 'shadowcat_children')).toBe(8);
     for (const { client, transport } of opened) {
       await transport.terminateSession();
       await client.close();
     }
-    await vi.waitFor(async () => expect(await metric(proxy, 'shadowcat_children')).toBe(2), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await metric(proxy.url, 'shadowcat_children')).toBe(2), { timeout: 20_000 });
   });
 });

@@ -1,27 +1,18 @@
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { toolCall, toolText } from '../src/calls.js';
+import { metric, toolCall, toolText } from '../src/calls.js';
 import { connectListening } from '../src/listening-client.js';
 import { freePort, type OwnedProcess } from '../src/processes.js';
-import { openSession, postModern, type RawSession } from '../src/raw-mcp.js';
+import { openSession, postModern, postRaw, type RawSession } from '../src/raw-mcp.js';
 import { FIXTURE_MAIN, startFixture } from '../src/servers.js';
 import { type Shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
 
 /** Several servers behind one proxy: what one of them does is no matter for who uses the others. */
 
 type Replica = OwnedProcess & { readonly url: string };
-
-async function metric(proxy: Shadowcat, name: string): Promise<number> {
-  const text = await (await fetch(new URL('/metrics', proxy.url))).text();
-  return Number(
-    text
-      .split('\n')
-      .find((line) => line.startsWith(`${name} `))
-      ?.split(' ')
-      .at(-1) ?? Number.NaN,
-  );
-}
 
 /** Replicas, and a proxy with this configuration in front of them. */
 async function start(scope: AsyncDisposableStack, replicas: number, config: (urls: readonly string[]) => string) {
@@ -168,10 +159,10 @@ describe('weights', () => {
     };
     expect(await share()).toBe(1);
     await reload(config(urls, [90, 10]), /"weights":\{"old":90,"new":10\}/);
-    expect(await metric(proxy, 'shadowcat_upstream_weight{target="new"}')).toBe(10);
+    expect(await metric(proxy.url, 'shadowcat_upstream_weight{target="new"}')).toBe(10);
     expect(await share()).toBeGreaterThanOrEqual(9);
     await reload(`${config(urls, [0, 1])}nonsense: 1\n`, /nothing was changed: .*nonsense/);
-    expect(await metric(proxy, 'shadowcat_upstream_weight{target="old"}')).toBe(90);
+    expect(await metric(proxy.url, 'shadowcat_upstream_weight{target="old"}')).toBe(90);
     await reload(config(urls, [0, 1]), /"weights":\{"old":0,"new":1\}/);
     expect(await share()).toBe(100);
   });
@@ -218,9 +209,9 @@ routes:
     const there = await client.call('whoami');
     expect(await client.call('whoami')).toBe(there);
     expect(await client.call('sleep', { ms: 1 })).toBeTypeOf('string');
-    expect(await metric(proxy, 'shadowcat_children')).toBe(1);
+    expect(await metric(proxy.url, 'shadowcat_children')).toBe(1);
     expect(await client.call('pid')).toBe(home);
-    expect(await metric(proxy, 'shadowcat_session_recoveries_total{outcome="ok",target="web"}')).toBeNaN();
+    expect(await metric(proxy.url, 'shadowcat_session_recoveries_total{outcome="ok",target="web"}')).toBe(0);
   });
 
   it('bring questions of the server that a rule leads to, and their answers back', async () => {
@@ -266,6 +257,25 @@ describe('sessions', () => {
   });
 });
 
+describe('an upstream', () => {
+  it('gets its own headers over those for all', async () => {
+    await using scope = new AsyncDisposableStack();
+    const seen: (string | string[] | undefined)[][] = [];
+    const server = createServer((request, response) => {
+      if (request.method === 'POST') seen.push([request.headers['x-all'], request.headers['x-key']]);
+      response.writeHead(404).end();
+    });
+    await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
+    scope.defer(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const url = `http://127.0.0.1:${port}/mcp`;
+    const config = `header: { x-all: all, x-key: general }\nupstreams:\n  a: { url: "${url}", headers: { X-Key: special } }\n`;
+    const { proxy } = await start(scope, 0, () => config);
+    await (await postRaw(proxy.url, '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}')).text();
+    expect(seen[0]).toEqual(['all', 'special']);
+  });
+});
+
 describe('commands', () => {
   it('share sessions, each with children of its own', async () => {
     await using scope = new AsyncDisposableStack();
@@ -275,10 +285,10 @@ describe('commands', () => {
     const opened = await sessions(proxy, 4);
     const pids = await Promise.all(opened.map(pidOf));
     expect(new Set(pids).size).toBe(4);
-    expect(await metric(proxy, 'shadowcat_children')).toBe(4);
+    expect(await metric(proxy.url, 'shadowcat_children')).toBe(4);
     const of = async (pool: string): Promise<number> =>
-      (await metric(proxy, `shadowcat_pool_resources{pool="${pool}",state="idle"}`)) +
-      (await metric(proxy, `shadowcat_pool_resources{pool="${pool}",state="leased"}`));
+      (await metric(proxy.url, `shadowcat_pool_resources{pool="${pool}",state="idle"}`)) +
+      (await metric(proxy.url, `shadowcat_pool_resources{pool="${pool}",state="leased"}`));
     expect([await of('one'), await of('two')]).toEqual([2, 2]);
   });
 });

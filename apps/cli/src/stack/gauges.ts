@@ -1,4 +1,4 @@
-import { INSTRUMENTS, type MeasureLayer, type Meter } from '@shadowcat/metrics';
+import { INSTRUMENTS, type MeasureLayer, type Meter, type Reading } from '@shadowcat/metrics';
 import type { SessionLayer } from '@shadowcat/session';
 import type { StoreHealth } from '@shadowcat/store';
 import type { RecorderState } from '@shadowcat/tape';
@@ -110,9 +110,11 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   meter.read(INSTRUMENTS.targetEjections, () =>
     upstreams().targets.map(({ name, ejections }) => ({ labels: [name], value: ejections })),
   );
-  meter.read(INSTRUMENTS.lateAnswers, () =>
-    upstreams().lateAnswers.map(({ name, count }) => ({ labels: [name], value: count })),
-  );
+  const drops = (pick: 'late' | 'homeless' | 'slowClients'): Reading[] =>
+    upstreams().drops.map((target) => ({ labels: [target.name], value: target[pick] }));
+  meter.read(INSTRUMENTS.lateAnswers, () => drops('late'));
+  meter.read(INSTRUMENTS.homeless, () => drops('homeless'));
+  meter.read(INSTRUMENTS.slowClients, () => drops('slowClients'));
   readBridge(meter, () => upstreams().bridge);
   readCombined(meter, () => upstreams().combined);
   readProtection(meter, () => upstreams().protection);
@@ -145,7 +147,9 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
 
 function readChildren(meter: Meter, children: () => UpstreamStats['children']): void {
   meter.read(INSTRUMENTS.children, () => children().map(({ name, alive }) => ({ labels: [name], value: alive })));
-  meter.read(INSTRUMENTS.spareChildren, () => children().map(({ name, spares }) => ({ labels: [name], value: spares })));
+  meter.read(INSTRUMENTS.spareChildren, () =>
+    children().map(({ name, spares }) => ({ labels: [name], value: spares })),
+  );
   meter.read(INSTRUMENTS.spawns, () =>
     children().flatMap(({ name, started, failed }) => [
       { labels: ['ok', name], value: started },

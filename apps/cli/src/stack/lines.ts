@@ -12,12 +12,22 @@ const LAST_LEASES_MS = 500;
 /** Clients send their first few requests one right after the other. */
 const SPARE_MS = 250;
 
+/** What came from a server and did not get to a client. */
+export interface Drops {
+  /** Answers that nobody waited for any more, or that came for another request. */
+  readonly late: number;
+  /** Messages that are for no request, of clients without an open stream: too many waited. */
+  readonly homeless: number;
+  /** Streams that were ended because their clients did not read them. */
+  readonly slowClients: number;
+}
+
 /** One server at the end of lines, and how it is. */
 export interface LineTarget {
   readonly name: string;
   readonly handler: Handler;
   stats(): PoolStats;
-  lateAnswers(): number;
+  drops(): Drops;
   health(): Promise<PartHealth>;
   close(): Promise<void>;
 }
@@ -48,9 +58,9 @@ export function lineTarget(options: LineTargetOptions, components: LineComponent
   // Ids of one run are not those of the next: a late answer to a server's question must not fit a new one.
   const newId = counter(`l${unguessableId().slice(0, 6)}.`);
   const lines = new Set<LineClient>();
-  let late = 0;
+  let dropped: Drops = { late: 0, homeless: 0, slowClients: 0 };
   const count = (line: LineClient): void => {
-    if (lines.delete(line)) late += line.stats.late;
+    if (lines.delete(line)) dropped = sumOf(dropped, line.stats);
   };
   const pool: Pool<string, LineClient> = createPool(
     {
@@ -109,7 +119,7 @@ export function lineTarget(options: LineTargetOptions, components: LineComponent
     name,
     handler,
     stats: () => pool.stats,
-    lateAnswers: () => [...lines].reduce((sum, line) => sum + line.stats.late, late),
+    drops: () => [...lines].reduce((sum, line) => sumOf(sum, line.stats), dropped),
     health: async () => healthOf(pool.stats, pool.crashLoops(), children.max),
     close: async () => {
       const timer = clock.timer(LAST_LEASES_MS, () => {
@@ -118,6 +128,14 @@ export function lineTarget(options: LineTargetOptions, components: LineComponent
       await pool.close();
       timer.cancel();
     },
+  };
+}
+
+function sumOf(one: Drops, other: Drops): Drops {
+  return {
+    late: one.late + other.late,
+    homeless: one.homeless + other.homeless,
+    slowClients: one.slowClients + other.slowClients,
   };
 }
 

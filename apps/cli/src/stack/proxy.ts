@@ -54,7 +54,7 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   const { io, clock, owned } = components;
   const { log } = io;
   const interceptors = await loadInterceptors(config.interceptors);
-  const meter = openMeter(VERSION, owned);
+  const meter = openMeter(VERSION, owned, config);
   const adoption = openAdoption(config.upstream, (exchange) => upstreams.handler(exchange));
   const expired = (session: SessionHandle): void => upstreams.farewell(session);
   const { adopts } = adoption ?? {};

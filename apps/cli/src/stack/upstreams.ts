@@ -12,7 +12,7 @@ import { combinedGroup } from './combining.js';
 import { type ChildStats, type ChildTarget, commandTarget, type Note, watchChildren } from './commands.js';
 import type { CommandTarget, ProxyConfig, UrlTarget } from './contract.js';
 import { httpTarget } from './http-targets.js';
-import { type LineComponents, type LineTarget, lineTarget } from './lines.js';
+import { type Drops, type LineComponents, type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
 import { openProtection, type ProbeTarget, type ProtectionStats } from './protection.js';
 import type { Recoveries } from './recoveries.js';
@@ -24,8 +24,7 @@ export interface UpstreamStats {
   readonly pools: readonly { readonly name: string; readonly max: number; readonly stats: PoolStats }[];
   /** Of the targets that are commands. */
   readonly children: readonly TargetChildren[];
-  /** Answers that nobody waited for any more, or that came for another request. */
-  readonly lateAnswers: readonly { readonly name: string; readonly count: number }[];
+  readonly drops: readonly (Drops & { readonly name: string })[];
   /** What is translated between the eras; absent where nothing is. */
   readonly bridge: BridgingStats | undefined;
   /** Groups that are shown as one server. */
@@ -72,7 +71,7 @@ interface Target {
   readonly lines: LineTarget | undefined;
   /** Of a command. */
   children?(): Omit<TargetChildren, 'name'>;
-  lateAnswers(): number;
+  drops(): Drops;
   /** Absent where nothing outlives this process. */
   farewell?(session: SessionHandle): void;
   readonly metadata?: MetadataOrigin;
@@ -135,7 +134,7 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
         bridge: bridging?.stats(),
         combined: routing.combined.map(({ name, stats }) => ({ name, ...stats() })),
         protection: protection.stats(),
-        lateAnswers: targets.map(({ name, lateAnswers }) => ({ name, count: lateAnswers() })),
+        drops: targets.map(({ name, drops }) => ({ name, ...drops() })),
       };
     },
     health: () => healthOf(targets, routing, protection.stats().breakers),
@@ -184,7 +183,9 @@ function urlTarget(target: UrlTarget, config: ProxyConfig, components: Recoverie
     // Clients on lines send no headers; the server wants them.
     const handler = toolParamHeaders({ validate: false })(http.handler);
     const { farewell, stats } = http.handler;
-    return { ...http, handler, probe: 'http', lines: undefined, lateAnswers: () => stats().foreign, farewell };
+    // Its streams go at the pace of who reads them.
+    const drops = (): Drops => ({ late: stats().foreign, homeless: 0, slowClients: 0 });
+    return { ...http, handler, probe: 'http', lines: undefined, drops, farewell };
   }
   const { connectTimeoutMs, firstByteTimeoutMs } = config.upstream;
   const { maxLine } = config.children;
@@ -212,7 +213,7 @@ function ofLines(lines: LineTarget): Target {
     lines,
     probe: 'line',
     health: () => lines.health(),
-    lateAnswers: () => lines.lateAnswers(),
+    drops: () => lines.drops(),
     close: () => lines.close(),
   };
 }
