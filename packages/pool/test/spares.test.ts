@@ -1,7 +1,7 @@
 import { ProxyError, silentLog } from '@shadowcat/kernel';
 import { ManualClock, settled } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
-import { createSpares } from '../src/index.js';
+import { createSpares, type Spares } from '../src/index.js';
 
 interface Thing {
   readonly serial: number;
@@ -18,7 +18,7 @@ class Bench {
   readonly ready: Thing[] = [];
   readonly closed: Thing[] = [];
   taken = 0;
-  readonly spares;
+  readonly spares: Spares<Thing>;
   #serial = 0;
 
   constructor(count: number, max = 10) {

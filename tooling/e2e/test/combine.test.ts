@@ -134,7 +134,7 @@ describe('several servers as one', () => {
     expect(textOf(await client.callTool({ name: 'pid', arguments: {} }))).toBe(String(late.pid));
     expect(await metric(proxy.url, 'shadowcat_combined_lists_missing{group="default",member="late"}')).toBe(0);
 
-    await late.kill('SIGKILL');
+    await late.kill();
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['every_echo', 'late_echo', 'pid']),
     );
