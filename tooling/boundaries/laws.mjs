@@ -17,6 +17,7 @@ export const ROOMS = {
   'packages/pipeline': { colour: 'PURE', floor: 2 },
   'packages/bridge': { colour: 'PURE', floor: 2 },
   'packages/combine': { colour: 'PURE', floor: 2 },
+  'packages/shadow': { colour: 'PURE', floor: 2 },
   'packages/upstream': { colour: 'PURE', floor: 2 },
   'packages/tape': { colour: 'PURE', floor: 2 },
   'packages/metrics': { colour: 'PURE', floor: 2 },

@@ -40,6 +40,7 @@ export const STEPS = [
   { name: 'boundaries', commands: [['tooling/boundaries/check.mjs']] },
   { name: 'picture', commands: [['tooling/boundaries/picture.mjs', '--check']] },
   { name: 'traces', commands: [['tooling/check/traces.mjs']] },
+  { name: 'alerts', commands: [['tooling/check/alerts.mjs']] },
   { name: 'knip', commands: [[BIN.knip, '--no-progress', '--no-config-hints']] },
   { name: 'publint', needs: 'build', commands: [['tooling/check/publint.mjs']] },
   vitest('unit'),

@@ -7,6 +7,7 @@ export const EXIT = {
   tapeInvalid: 3,
   incomplete: 4,
   targetFailed: 5,
+  secretFound: 6,
 } as const;
 
 /** Something the user can mend. `message` is one or two plain lines: what, where, what to do. */

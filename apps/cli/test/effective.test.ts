@@ -336,6 +336,44 @@ describe('what the stack gets', () => {
       },
     });
     const stdio = await shadowcat(['replay', '--stdio', 'a.tape.jsonl'], { cwd });
-    expect(stdio.started[0]?.config).toMatchObject({ listen: undefined, allUsed: false });
+    expect(stdio.started[0]?.config).toMatchObject({
+      listen: undefined,
+      allUsed: false,
+      overlays: [],
+      dryRun: false,
+      time: 'instant',
+      maxRung: 'rule',
+      reports: [],
+    });
+  });
+
+  it('is a replay with an overlay, a pace and reports', async () => {
+    const cwd = emptyDirectory({ 'a.tape.jsonl': '', 'a.overlay.yaml': '', 'b.overlay.yaml': '' });
+    const overlays = ['--overlay', 'a.overlay.yaml', '--overlay', 'b.overlay.yaml'];
+    const rest = ['--time', 'x2.5', '--max-rung', 'bound', '--report', 'junit=out/r.xml', '--report', 'sarif=r.sarif'];
+    const { started } = await shadowcat(['replay', 'a.tape.jsonl', ...overlays, ...rest], { cwd });
+    expect(started[0]?.config).toMatchObject({
+      overlays: [join(cwd, 'a.overlay.yaml'), join(cwd, 'b.overlay.yaml')],
+      time: 2.5,
+      maxRung: 'bound',
+      reports: [
+        { format: 'junit', path: join(cwd, 'out/r.xml') },
+        { format: 'sarif', path: join(cwd, 'r.sarif') },
+      ],
+    });
+  });
+
+  it.each([
+    [['--overlay', 'no.yaml'], /--overlay: there is no file no\.yaml/],
+    [['--dry-run'], /--dry-run is about an overlay: give --overlay <file>/],
+    [['--time', 'x0'], /--time: "x0" is not a way to keep time: write instant, recorded, or x2/],
+    [['--max-rung', 'any'], /--max-rung: "any" is not one of the choices: write exact, bound, normalised, rule/],
+    [['--report', 'xml=r'], /--report: "xml=r" is not a report: write junit=file/],
+    [['--report', 'junit='], /--report: "junit=" is not a report/],
+  ])('is no replay with %j', async (words, message) => {
+    const cwd = emptyDirectory({ 'a.tape.jsonl': '' });
+    const { code, err } = await shadowcat(['replay', 'a.tape.jsonl', ...words], { cwd });
+    expect(code).toBe(2);
+    expect(err).toMatch(message);
   });
 });

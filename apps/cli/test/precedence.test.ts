@@ -26,6 +26,7 @@ const SAMPLES: Readonly<Record<string, readonly [string, string, string]>> = {
   'off|collisions|always': ['collisions', 'off', 'always'],
   origin: ['https://a.example', 'https://b.example', 'https://c.example'],
   path: ['/a', '/b', '/c'],
+  pointer: ['/a', '/b', '/c'],
   size: ['65KiB', '66KiB', '67KiB'],
   url: ['http://a.example/', 'http://b.example/', 'http://c.example/'],
 };

@@ -67,8 +67,6 @@ describe('usage', () => {
       ['config', 'migrate'],
       'shadowcat: this version does not have `shadowcat config migrate` yet; `shadowcat config --help` lists what it has\n',
     ],
-    [['replay', 'a.tape.jsonl', '--overlay', 'x'], 'shadowcat: this version does not have --overlay yet\n'],
-    [['replay', 'a.tape.jsonl', '--report=junit=f'], 'shadowcat: this version does not have --report yet\n'],
   ])('%j is wrong', async (argv, err) => {
     expect(await shadowcat(argv)).toEqual({ code: 2, out: '', err, started: [] });
   });

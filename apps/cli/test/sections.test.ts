@@ -207,7 +207,7 @@ describe('what is wrong', () => {
     [
       'a group in a group that does not combine',
       `${UPSTREAMS}groups:\n  g: { members: [a, b] }\n  h: { members: [g] }`,
-      /groups.h.members: there is no upstream g/,
+      /groups.h.members: g is a group, and this one combines nothing: name upstreams, or write combine/,
     ],
     ['a group without members', `${UPSTREAMS}groups:\n  g: { balance: random }`, /groups.g: "members" is missing/],
     [
@@ -247,6 +247,20 @@ describe('what is wrong', () => {
       `${UPSTREAMS}routes:\n  - match: { credential: s3cr3t }\n    to: a`,
       /credential: this does not stand for a credential: write env:NAME/,
     ],
+    ['no groups', `${UPSTREAMS}groups: {}`, /yaml:4:9: groups: expected a mapping .*, found an empty mapping/],
+    ['no members', `${UPSTREAMS}groups:\n  g: { members: [] }`, /groups.g.members: expected .*, found an empty list/],
+    ['a group of nothing', `${UPSTREAMS}groups:\n  g:\n`, /groups.g: expected keys of a group, found nothing/],
+    [
+      'a group in itself',
+      `${UPSTREAMS}groups:\n  g: { members: [g, a, b], combine: always }`,
+      /groups.g.members: g is a group that combines, and can be no member/,
+    ],
+    [
+      'a tool of another method',
+      `${UPSTREAMS}routes:\n  - match: { method: tools/list, tool: x }\n    to: a`,
+      /routes: no request has this method and a tool: only tools\/call has one/,
+    ],
+    ['no end of brackets', `upstreams: ${'['.repeat(20_000)}`, /upstreams: not valid YAML: it is nested too deeply/],
     [
       'an alias',
       'upstreams:\n  a: &x http://a.example\n  b: *x\n',

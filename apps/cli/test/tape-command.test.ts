@@ -50,7 +50,7 @@ describe('tape show', () => {
     expect(code).toBe(3);
     expect(out).toContain('tools/call');
     expect(err).toMatch(
-      /^shadowcat: cut.tape.jsonl:\d+: .*cut off\nwhat is whole can be kept with: shadowcat tape recover cut.tape.jsonl\n$/,
+      /^shadowcat: cut.tape.jsonl:\d+: .*cut off\nKeep what is whole with: shadowcat tape recover cut.tape.jsonl\n$/,
     );
   });
 

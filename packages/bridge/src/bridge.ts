@@ -1,5 +1,5 @@
 import type { Exchange, Handler, Reply } from '@shadowcat/kernel';
-import { type Call, callSlot, sessionSlot } from '@shadowcat/wire';
+import { type Call, callSlot, sessionSlot, unlessAborted } from '@shadowcat/wire';
 import { errorOf, handedOn } from './answers.js';
 import type { BridgeComponents, BridgeOptions } from './contract.js';
 import { EraFacts, evidenceOf, isModernOnly, isRefusal, type Known } from './era-facts.js';
@@ -88,7 +88,7 @@ class Eras {
       return this.#modern.handle(exchange);
     }
     if (call.method === 'server/discover') return this.#discover(exchange, call);
-    const noEvidence = await facts.find(exchange);
+    const noEvidence = await unlessAborted(facts.find(exchange), exchange.signal);
     if (noEvidence !== undefined) return handedOn(noEvidence, call.message?.idText ?? 'null');
     return this.#handleModern(exchange, call);
   }

@@ -160,6 +160,24 @@ describe('a server', () => {
     expect(own.stats().sessions).toBe(0);
   });
 
+  it.each(['server/discover', 'initialize'])(
+    'that never answers %s does not hold a client that leaves',
+    async (method) => {
+      const { bridge: own, clock } = bridged(failingAt(legacyServer(echo), method, silence));
+      const leaving = new AbortController();
+      const answer = expect(own(modern('tools/call', {}, { signal: leaving.signal }))).rejects.toMatchObject({
+        code: 'cancelled',
+      });
+      await turns();
+      leaving.abort();
+      await answer;
+      // What was begun for it ends in its own time.
+      await clock.pass(60_000);
+      await own.close();
+      expect({ sessions: own.stats().sessions, timers: clock.pending }).toEqual({ sessions: 0, timers: 0 });
+    },
+  );
+
   it('that never lets a session go does not keep the bridge from ending', async () => {
     const { bridge: own, clock } = bridged(failingAt(legacyServer(echo), 'DELETE', silence));
     await lastOf(own(modern('tools/call', {})));

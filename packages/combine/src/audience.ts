@@ -1,18 +1,19 @@
 import type { CombineMember } from './contract.js';
+import type { About } from './discover.js';
 import { KINDS, type Kind } from './kinds.js';
 import type { MemberList } from './member-list.js';
-import { type Joined, joinNames, joinUris, type NamedList, type Owner } from './naming.js';
+import { type Joined, joinNames, joinUris, type NamedList, type Owner, prefixed } from './naming.js';
 import { fitsTemplate } from './uri-template.js';
 
 /** A client that listens for changes. */
 export interface Listener {
   /** A list is another. */
   changed(kind: Kind): void;
-  /** A member could not give a list; whoever is told asks it again until it can. One listener is told, not all. */
+  /** A member could not give a list that it could before; whoever is told asks until none is missing. One is told, not all. */
   missed(): void;
 }
 
-/** Names that were somebody's once; a client may still know them. */
+/** Names of one kind that were somebody's once; a client may still know them. */
 const MAX_REMEMBERED = 10_000;
 
 /**
@@ -26,7 +27,10 @@ export class Audience {
   readonly #prefix: 'collisions' | 'always';
   readonly #lists = new Map<string, MemberList>();
   readonly #missing = new Set<string>();
-  readonly #remembered = new Map<string, Owner>();
+  readonly #about = new Map<string, About>();
+  readonly #silent = new Set<string>();
+  /** By name: whose the names are that were shown, the newest last. */
+  readonly #remembered = new Map<Kind, Map<string, Owner>>();
   readonly #joined = new Map<Kind, readonly Joined[]>();
 
   constructor(members: readonly CombineMember[], prefix: 'collisions' | 'always') {
@@ -38,20 +42,48 @@ export class Audience {
     return this.#lists.get(place(member, kind));
   }
 
-  /** Takes what a member answered. Says whether that is news: another list than the one known, or one that was missing. */
-  learn(member: string, kind: Kind, list: MemberList): boolean {
+  /**
+   * Takes what a member answered, and gives it back, as the list known before where that says the same. `news`: it is another
+   * list than the one known, or one that was missing.
+   */
+  learn(member: string, kind: Kind, answer: MemberList): { readonly list: MemberList; readonly news: boolean } {
     const at = place(member, kind);
     const before = this.#lists.get(at);
-    this.#lists.set(at, list);
-    this.#joined.delete(kind);
     const missed = this.#missing.delete(at);
-    return before === undefined ? missed && list.items.length > 0 : !sameItems(before, list);
+    if (before !== undefined && sameItems(before, answer)) {
+      const list = { ...answer, items: before.items };
+      this.#lists.set(at, list);
+      return { list, news: false };
+    }
+    this.#lists.set(at, answer);
+    this.#joined.delete(kind);
+    return { list: answer, news: before !== undefined || (missed && answer.items.length > 0) };
   }
 
-  /** The member did not answer: what it said last is what there is. */
-  miss(member: string, kind: Kind): void {
-    this.#missing.add(place(member, kind));
-    this.#tell();
+  /** What the member said about itself last. */
+  about(member: string): About | undefined {
+    return this.#about.get(member);
+  }
+
+  hear(member: string, about: About): void {
+    this.#silent.delete(member);
+    this.#about.set(member, about);
+  }
+
+  /** The member did not say anything about itself. Says whether that is news. */
+  hearNothing(member: string): boolean {
+    const news = !this.#silent.has(member);
+    this.#silent.add(member);
+    return news;
+  }
+
+  /** The member did not answer: what it said last is what there is. Says whether that is news. */
+  miss(member: string, kind: Kind): boolean {
+    const at = place(member, kind);
+    const news = !this.#missing.has(at);
+    this.#missing.add(at);
+    if (news) this.#tell();
+    return news;
   }
 
   get missing(): readonly { readonly member: string; readonly kind: Kind }[] {
@@ -68,10 +100,11 @@ export class Audience {
   /** Until the returned function is called. */
   listen(listener: Listener): () => void {
     this.#listeners.add(listener);
-    this.#tell();
+    if (this.#listeners.size === 1) this.#tell();
     return () => {
+      const [first] = this.#listeners;
       this.#listeners.delete(listener);
-      this.#tell();
+      if (first === listener) this.#tell();
     };
   }
 
@@ -79,17 +112,28 @@ export class Audience {
     for (const listener of [...this.#listeners]) listener.changed(kind);
   }
 
-  /** The joined list, of what is known. */
-  joined(kind: Kind): readonly Joined[] {
-    let joined = this.#joined.get(kind);
-    if (joined !== undefined) return joined;
+  /** How many entries are kept, about. */
+  get size(): number {
+    let size = 0;
+    for (const { items } of this.#lists.values()) size += items.length;
+    for (const { size: names } of this.#remembered.values()) size += names;
+    return size;
+  }
+
+  /** The joined list: of what members have just `said`, else of what is known of them. */
+  joined(kind: Kind, said?: ReadonlyMap<string, MemberList>): readonly Joined[] {
+    let usual = true;
     const lists: NamedList[] = this.#members.flatMap(({ name }) => {
-      const list = this.known(name, kind);
+      const known = this.known(name, kind);
+      const list = said?.get(name) ?? known;
+      usual &&= list?.items === known?.items;
       return list === undefined ? [] : [{ member: name, items: list.items }];
     });
-    joined = KINDS[kind].key === 'name' ? joinNames(lists, this.#prefix) : joinUris(lists);
-    this.#joined.set(kind, joined);
-    for (const entry of joined) this.#remember(kind, entry);
+    const before = this.#joined.get(kind);
+    if (usual && before !== undefined) return before;
+    const joined = KINDS[kind].key === 'name' ? joinNames(lists, this.#prefix) : joinUris(lists);
+    if (usual) this.#joined.set(kind, joined);
+    this.#remember(kind, joined);
     return joined;
   }
 
@@ -99,8 +143,8 @@ export class Audience {
    */
   owner(kind: 'tools' | 'prompts', exposed: string): Owner | undefined {
     const joined = this.joined(kind);
-    const found = this.#remembered.get(`${kind} ${exposed}`);
-    return found ?? joined.find(({ member, key }) => `${member}_${key}` === exposed);
+    const found = this.#remembered.get(kind)?.get(exposed);
+    return found ?? joined.find(({ member, key }) => prefixed(member, key) === exposed);
   }
 
   /** Whose a URI is: one that is listed, or that fits a listed template. */
@@ -116,12 +160,16 @@ export class Audience {
     first?.missed();
   }
 
-  #remember(kind: Kind, { exposed, member, key }: Joined): void {
-    const at = `${kind} ${exposed}`;
-    this.#remembered.delete(at);
-    this.#remembered.set(at, { member, key });
-    const [oldest] = this.#remembered.keys();
-    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
+  #remember(kind: Kind, joined: readonly Joined[]): void {
+    if (KINDS[kind].key !== 'name') return;
+    const names = this.#remembered.get(kind) ?? new Map<string, Owner>();
+    this.#remembered.set(kind, names);
+    for (const { exposed, member, key } of joined) {
+      names.delete(exposed);
+      names.set(exposed, { member, key });
+    }
+    const excess = names.size - joined.length - MAX_REMEMBERED;
+    for (const name of [...names.keys()].slice(0, Math.max(0, excess))) names.delete(name);
   }
 }
 

@@ -4,6 +4,8 @@ import { Audience } from './audience.js';
 import type { CombineMember } from './contract.js';
 
 const MAX_AUDIENCES = 1000;
+/** Entries and names that all of them together keep, about: some hundred megabytes. */
+const MAX_ENTRIES = 500_000;
 
 /** One {@link Audience} for each credential; those that were not used for longest make room. */
 export class Audiences {
@@ -16,10 +18,11 @@ export class Audiences {
 
   of({ context }: Exchange): Audience {
     const credential = context.get(credentialSlot) ?? '';
-    const audience = this.#all.get(credential) ?? this.#make();
+    const known = this.#all.get(credential);
+    const audience = known ?? this.#make();
     this.#all.delete(credential);
     this.#all.set(credential, audience);
-    if (this.#all.size > MAX_AUDIENCES) this.#makeRoom();
+    if (known === undefined) this.#makeRoom(audience);
     return audience;
   }
 
@@ -27,11 +30,14 @@ export class Audiences {
     return this.#all.values();
   }
 
-  #makeRoom(): void {
-    for (const [credential, { listeners }] of this.#all) {
-      if (listeners > 0) continue;
+  #makeRoom(newest: Audience): void {
+    let entries = 0;
+    for (const { size } of this.#all.values()) entries += size;
+    for (const [credential, audience] of this.#all) {
+      if (this.#all.size <= MAX_AUDIENCES && entries <= MAX_ENTRIES) return;
+      if (audience === newest || audience.listeners > 0) continue;
+      entries -= audience.size;
       this.#all.delete(credential);
-      return;
     }
   }
 }

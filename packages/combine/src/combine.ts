@@ -1,5 +1,13 @@
 import { type Exchange, type Handler, ProxyError, type Reply, reply } from '@shadowcat/kernel';
-import { callSlot, failureText, jsonReply, objectAt, responseText, withMembers } from '@shadowcat/wire';
+import {
+  callSlot,
+  envelopeProblem,
+  failureText,
+  jsonReply,
+  objectAt,
+  responseText,
+  withMembers,
+} from '@shadowcat/wire';
 import type { Audience } from './audience.js';
 import { Audiences } from './audiences.js';
 import { type Asked, Calls } from './calls.js';
@@ -9,6 +17,7 @@ import { KINDS, type Kind, kindOf } from './kinds.js';
 import { Lists } from './lists.js';
 import { Refused } from './member-list.js';
 import { OwnRequests } from './own-request.js';
+import { Patience } from './patience.js';
 import { Subscription } from './subscription.js';
 
 /** Several servers as one. */
@@ -47,7 +56,7 @@ class Combiner {
   readonly #lists: Lists;
   readonly #calls: Calls;
   readonly #subscriptions = new Set<Subscription>();
-  readonly #timeoutMs: number;
+  readonly #patience: Patience;
   #closed = false;
 
   constructor(members: readonly CombineMember[], options: CombineOptions, components: CombineComponents) {
@@ -55,10 +64,11 @@ class Combiner {
     this.#members = members;
     this.#options = options;
     this.#components = components;
-    this.#timeoutMs = options.listTimeoutMs ?? LIST_TIMEOUT_MS;
+    const patience = new Patience(options.listTimeoutMs ?? LIST_TIMEOUT_MS, clock);
+    this.#patience = patience;
     this.#audiences = new Audiences(members, options.prefix ?? 'collisions');
-    this.#lists = new Lists({ members, requests: this.#requests, timeoutMs: this.#timeoutMs, clock, log });
-    this.#calls = new Calls(members, this.#lists);
+    this.#lists = new Lists({ members, requests: this.#requests, patience, clock, log });
+    this.#calls = new Calls({ members, lists: this.#lists, patience, clock });
   }
 
   stats(): CombineStats {
@@ -72,7 +82,7 @@ class Combiner {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
-    await this.#lists.close();
+    await this.#patience.close();
   }
 
   async handle(exchange: Exchange): Promise<Reply> {
@@ -84,6 +94,8 @@ class Combiner {
     if (this.#closed) throw new ProxyError('draining', 'the proxy is ending');
     // A modern notification belongs to no session; giving up a request is leaving it.
     if (message.kind !== 'request') return reply({ status: 202, headers: {} });
+    const problem = envelopeProblem(message);
+    if (problem !== undefined) return jsonReply(failureText(message.idText ?? 'null', problem), { status: 400 });
     const asked: Asked = { exchange, call, message, audience: this.#audiences.of(exchange) };
     try {
       return await this.#answer(asked);
@@ -131,15 +143,15 @@ class Combiner {
     return jsonReply(responseText(idText, result));
   }
 
-  async #discover({ exchange, message }: Asked): Promise<Reply> {
+  async #discover({ exchange, message, audience }: Asked): Promise<Reply> {
     const { name, version } = this.#options;
     const { clock, log } = this.#components;
-    const result = await discovered(exchange, {
+    const result = await discovered(exchange, audience, {
       members: this.#members,
       requests: this.#requests,
       name,
       version,
-      timeoutMs: this.#timeoutMs,
+      patience: this.#patience,
       clock,
       log,
     });
@@ -160,7 +172,7 @@ class Combiner {
         members: this.#members,
         requests: this.#requests,
         lists: this.#lists,
-        timeoutMs: this.#timeoutMs,
+        patience: this.#patience,
         clock,
         log,
         random,

@@ -1,22 +1,24 @@
 import { type Clock, type Exchange, type Log, ProxyError } from '@shadowcat/kernel';
 import { ask, META_SERVER_INFO, MODERN, objectAt, withMembers } from '@shadowcat/wire';
+import type { Audience } from './audience.js';
 import type { CombineMember } from './contract.js';
-import { gather } from './gather.js';
+import { gather, type Waited } from './gather.js';
 import { Refused } from './member-list.js';
 import type { OwnRequests } from './own-request.js';
+import type { Patience } from './patience.js';
 
 export interface DiscoverParts {
   readonly members: readonly CombineMember[];
   readonly requests: OwnRequests;
   readonly name: string;
   readonly version: string;
-  readonly timeoutMs: number;
+  readonly patience: Patience;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** What a member says about itself. */
-interface About {
+export interface About {
   readonly capabilities: { readonly [name: string]: unknown };
   readonly instructions: string | undefined;
 }
@@ -33,33 +35,24 @@ const ALL = {
 const OFFERED = ['tools', 'prompts', 'resources', 'completions', 'logging'] as const;
 
 /**
- * The result of `server/discover` for all members together, as JSON: what any of them can do, and all instructions. A member
- * that does not answer is left out. Rejects with what the first member said when none answers.
+ * The result of `server/discover` for all members together, as JSON: what any of them can do, and all instructions. Of a member
+ * that does not answer it is what it said last. Rejects with what the first member said when nothing is known of any.
  */
-export async function discovered(client: Exchange, parts: DiscoverParts): Promise<string> {
-  const { members, name, version, timeoutMs, clock, log } = parts;
-  const abort = new AbortController();
-  const asked = members.map((member) => ({
-    answer: aboutOf(member, client, { ...parts, signal: abort.signal }).catch((error: unknown) =>
-      ProxyError.from(error),
-    ),
-    patienceMs: timeoutMs,
-  }));
-  const answers = await gather<About | ProxyError>(asked, (answer) => !(answer instanceof ProxyError), clock);
-  abort.abort(new ProxyError('upstream_timeout', `not everybody answered within ${timeoutMs} ms`));
-  const all: { readonly member: string; readonly about: About }[] = [];
-  let failure: ProxyError | undefined;
-  for (const [at, about] of answers.entries()) {
-    const member = members[at]?.name ?? '';
-    if (about !== undefined && !(about instanceof ProxyError)) {
-      all.push({ member, about });
-      continue;
-    }
-    failure ??= about;
-    const why = about?.message ?? `it did not answer within ${timeoutMs} ms`;
-    log.warn({ member, err: about }, `${member} does not say what it can do (${why}); the others are shown`);
-  }
-  if (all.length === 0) throw failure;
+export async function discovered(client: Exchange, audience: Audience, parts: DiscoverParts): Promise<string> {
+  const { members, name, version, clock } = parts;
+  const answers = await gather<About | Error>(
+    members.map((member) => asked(member, { client, audience, parts })),
+    {
+      enough: (answer) => !(answer instanceof Error),
+      good: members.some((member) => audience.about(member.name) !== undefined),
+    },
+    clock,
+  );
+  const all = members.flatMap(({ name: member }) => {
+    const about = audience.about(member);
+    return about === undefined ? [] : [{ member, about }];
+  });
+  if (all.length === 0) throw answers.find((answer) => answer instanceof Error);
   const info = JSON.stringify({ name, version });
   const instructions = all.flatMap(({ member, about }) =>
     about.instructions === undefined ? [] : [`# ${member}\n\n${about.instructions}`],
@@ -72,6 +65,33 @@ export async function discovered(client: Exchange, parts: DiscoverParts): Promis
     capabilities: JSON.stringify(all.length < members.length ? ALL : capabilitiesOf(all.map(({ about }) => about))),
     instructions: instructions.length === 0 ? undefined : JSON.stringify(instructions.join('\n\n')),
     _meta: `{${JSON.stringify(META_SERVER_INFO)}:${info}}`,
+  });
+}
+
+interface Asking {
+  readonly client: Exchange;
+  readonly audience: Audience;
+  readonly parts: DiscoverParts;
+}
+
+function asked(member: CombineMember, { client, audience, parts }: Asking): Waited<About | Error> {
+  const { patience, log } = parts;
+  const { name } = member;
+  const missed = (why: string, err?: Error): void => {
+    if (!audience.hearNothing(name)) return;
+    log.warn({ member: name, err }, `${name} does not say what it can do (${why}); the others are shown`);
+  };
+  return patience.ask<About>({
+    member: name,
+    whose: audience,
+    what: 'discover',
+    ask: (signal) => aboutOf(member, client, { ...parts, signal }),
+    overdue: () => missed('it does not answer in time'),
+    answered: (about) => {
+      audience.hear(name, about);
+      return about;
+    },
+    failed: (error) => missed(error.message, error),
   });
 }
 

@@ -11,18 +11,19 @@ export interface Waited<T> {
 
 /**
  * The answers that are there when everybody has answered or was waited for long enough; `undefined` for who was not in time.
- * While nobody has given an answer that is `enough`, waiting goes on: to show nothing is worse than to be late.
+ * While there is nothing to show, because nobody has given an answer that is `enough`, waiting goes on: to show nothing is worse
+ * than to be late. `good`: there is something to show in any case.
  */
 export function gather<T>(
   all: readonly Waited<T>[],
-  enough: (answer: T) => boolean,
+  { enough, good: shown = false }: { readonly enough: (answer: T) => boolean; readonly good?: boolean },
   clock: Clock,
 ): Promise<readonly (T | undefined)[]> {
   const { promise, resolve } = Promise.withResolvers<readonly (T | undefined)[]>();
   const answers = new Array<T | undefined>(all.length).fill(undefined);
   const answered = new Array<boolean>(all.length).fill(false);
   const late = new Array<boolean>(all.length).fill(false);
-  let good = false;
+  let good = shown;
   let over = false;
   const look = (): void => {
     if (over || !all.every((_, at) => answered[at] || (good && late[at]))) return;

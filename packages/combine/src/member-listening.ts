@@ -33,7 +33,8 @@ export class MemberListening {
   readonly #acknowledged = Promise.withResolvers<JsonObject>();
   readonly #running: Promise<void>;
   #pause: { readonly timer: Timer; readonly wake: () => void } | undefined;
-  #opened = false;
+  /** Whether it could not be listened to for a while. */
+  #broken = false;
 
   constructor(parts: MemberListeningParts) {
     this.#parts = parts;
@@ -65,6 +66,7 @@ export class MemberListening {
         if (!this.#abort.signal.aborted) log.debug({ member: member.name, err: error }, 'a subscription broke off');
       }
       if (outcome === 'over') break;
+      this.#broken = true;
       if (clock.now() - started >= STEADY_MS) failures = 0;
       const ceiling = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
       failures = Math.min(failures + 1, 16);
@@ -106,8 +108,8 @@ export class MemberListening {
   #acknowledge(message: Message): boolean {
     const honoured = objectAt(objectAt(message.value, 'params'), 'notifications') ?? {};
     this.#acknowledged.resolve(honoured);
-    if (this.#opened) this.#parts.back();
-    this.#opened = true;
+    if (this.#broken) this.#parts.back();
+    this.#broken = false;
     return Object.keys(honoured).length === 0;
   }
 

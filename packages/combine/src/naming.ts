@@ -59,8 +59,25 @@ function keysOf(items: readonly Item[]): ReadonlySet<string> {
   return new Set(items.map(({ key }) => key));
 }
 
+/** Names that are longer are refused by clients (2026-07-28, "Tool Names"). */
+const MAX_NAME = 128;
+
+/** A name with its member's in front; what would be too long for a name ends with a checksum instead of its end. */
+export function prefixed(member: string, key: string, separator = '_'): string {
+  const name = `${member}${separator}${key}`;
+  if (name.length <= MAX_NAME || key.length > MAX_NAME) return name;
+  return `${name.slice(0, MAX_NAME - 9).toWellFormed()}_${checksum(name)}`;
+}
+
 function free(member: string, key: string, taken: ReadonlySet<string>): string {
   let separator = '_';
-  while (taken.has(`${member}${separator}${key}`)) separator += '_';
-  return `${member}${separator}${key}`;
+  while (taken.has(prefixed(member, key, separator))) separator += '_';
+  return prefixed(member, key, separator);
+}
+
+/** FNV-1a, 32 bits, as eight hexadecimal digits. */
+function checksum(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
 }

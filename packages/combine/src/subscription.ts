@@ -15,17 +15,19 @@ import {
 } from '@shadowcat/wire';
 import type { Audience } from './audience.js';
 import type { CombineMember } from './contract.js';
+import { gather } from './gather.js';
 import { KINDS, type Kind } from './kinds.js';
 import type { Lists } from './lists.js';
 import { MemberListening } from './member-listening.js';
 import type { OwnRequests } from './own-request.js';
+import type { Patience } from './patience.js';
 
 export interface SubscriptionParts {
   readonly members: readonly CombineMember[];
   readonly requests: OwnRequests;
   readonly lists: Lists;
-  /** How long the acknowledgement waits for those of the members, in milliseconds. */
-  readonly timeoutMs: number;
+  /** How long the acknowledgement waits for those of the members. */
+  readonly patience: Patience;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
@@ -60,7 +62,8 @@ export class Subscription {
   #ended: () => void = () => {};
   #unlisten: () => void = () => {};
   #recheck: Timer | undefined;
-  #rechecking: Promise<void> = Promise.resolve();
+  /** The lists that are being asked for again. */
+  readonly #asking = new Set<string>();
   #closing: Promise<void> | undefined;
 
   constructor({ exchange, message, audience }: Listening, parts: SubscriptionParts) {
@@ -109,31 +112,29 @@ export class Subscription {
     this.#recheck?.cancel();
     this.#queue.owe(responseText(this.#idText, `{"resultType":"complete","_meta":${this.#meta()}}`));
     this.#queue.end();
-    await Promise.all([this.#rechecking, ...this.#listenings.map((listening) => listening.close())]);
+    await Promise.all(this.#listenings.map((listening) => listening.close()));
     this.#ended();
   }
 
   /** Resolves with what is acknowledged: lists in any case, since the joined ones are ours. */
   async #listen(asked: JsonObject): Promise<object> {
-    const { members, timeoutMs, clock } = this.#parts;
+    const { members, patience, clock } = this.#parts;
     const lists: Record<string, true> = {};
     for (const { filter } of Object.values(KINDS)) if (asked[filter] === true) lists[filter] = true;
     const listed = Array.isArray(asked['resourceSubscriptions']) ? asked['resourceSubscriptions'] : [];
     const wanted = [...new Set(listed.filter((uri): uri is string => typeof uri === 'string'))].slice(0, MAX_URIS);
-    const promises: Promise<JsonObject>[] = [];
-    for (const member of members) {
+    const waited = members.flatMap((member) => {
       const uris = wanted.filter((uri) => (this.#audience.ownerOf(uri) ?? member.name) === member.name);
       const filter = { ...lists, ...(uris.length > 0 ? { resourceSubscriptions: uris } : {}) };
-      if (Object.keys(filter).length === 0) continue;
-      promises.push(this.#listenTo(member, JSON.stringify(filter)));
-    }
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = clock.timer(timeoutMs, resolve);
-    const acknowledged: JsonObject[] = [];
-    const all = Promise.all(promises.map(async (one) => acknowledged.push(await one)));
-    await Promise.race([all, late]);
-    timer.cancel();
-    const uris = acknowledged.flatMap(({ resourceSubscriptions: mine }) => (Array.isArray(mine) ? mine : []));
+      if (Object.keys(filter).length === 0) return [];
+      const answer = this.#listenTo(member, JSON.stringify(filter));
+      return [{ answer, patienceMs: patience.limitOf(member.name) }];
+    });
+    const acknowledged = await gather(waited, { enough: () => true, good: true }, clock);
+    const uris = acknowledged.flatMap((one) => {
+      const mine = one?.['resourceSubscriptions'];
+      return Array.isArray(mine) ? mine : [];
+    });
     const honoured = wanted.filter((uri) => uris.includes(uri));
     return { ...lists, ...(honoured.length > 0 ? { resourceSubscriptions: honoured } : {}) };
   }
@@ -177,28 +178,36 @@ export class Subscription {
     return `{${JSON.stringify(META_SUBSCRIPTION)}:${this.#idText}}`;
   }
 
-  /** Asks members that were left out again, with longer and longer pauses, and announces it when they answer. */
-  #missed(pause = FIRST_PAUSE_MS): void {
-    if (this.#recheck !== undefined || this.#closing !== undefined) return;
+  /** Something is missing that was not before. */
+  #missed(): void {
+    this.#recheck?.cancel();
+    this.#recheck = undefined;
+    this.#askAgainIn(FIRST_PAUSE_MS);
+  }
+
+  /** Asks members that were left out again, with longer and longer pauses, until none is. */
+  #askAgainIn(pause: number): void {
+    if (this.#closing !== undefined) return;
     this.#recheck = this.#parts.clock.timer(pause, () => {
-      this.#rechecking = this.#askAgain().then((left) => {
-        this.#recheck = undefined;
-        if (left) this.#missed(Math.min(pause * 2, LONGEST_PAUSE_MS));
-      });
+      this.#recheck = undefined;
+      if (this.#audience.missing.length === 0) return;
+      this.#askAgain();
+      this.#askAgainIn(Math.min(pause * 2, LONGEST_PAUSE_MS));
     });
   }
 
-  /** Says whether some are still missing. Never rejects. */
-  async #askAgain(): Promise<boolean> {
+  /** Announces each list as soon as it is there; one that hangs keeps no other waiting. What is asked ends with the lists. */
+  #askAgain(): void {
     const audience = this.#audience;
-    const found = await Promise.all(
-      audience.missing.map(async ({ kind, member }) => {
-        const back = await this.#parts.lists.again(kind, member, { client: this.#exchange, audience });
-        return back ? kind : undefined;
-      }),
-    );
-    for (const kind of new Set(found)) if (kind !== undefined) audience.announce(kind);
-    return audience.missing.length > 0;
+    for (const { kind, member } of audience.missing) {
+      const at = `${kind} ${member}`;
+      if (this.#asking.has(at)) continue;
+      this.#asking.add(at);
+      void this.#parts.lists.again(kind, member, { client: this.#exchange, audience }).then((back) => {
+        this.#asking.delete(at);
+        if (back) audience.announce(kind);
+      });
+    }
   }
 }
 

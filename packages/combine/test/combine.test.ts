@@ -1,6 +1,6 @@
 import { Body, type Exchange, ProxyError, reply } from '@shadowcat/kernel';
-import { settled } from '@shadowcat/testkit';
-import { type JsonObject, jsonFraming } from '@shadowcat/wire';
+import { classifiedExchange, settled } from '@shadowcat/testkit';
+import { callSlot, type JsonObject, jsonFraming, MODERN, sseFraming } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { askedOf, errorOf, join, modern, namesIn, server, textOf, tool } from './support.js';
 
@@ -62,6 +62,63 @@ describe('joined lists', () => {
     expect(namesIn(await ask('tools/list'))).toEqual(['a_x', 'b_x', 'b__x']);
     expect(textOf(await ask('tools/call', { name: 'b_x' }))).toBe('a tools/call "b_x"');
     expect(textOf(await ask('tools/call', { name: 'b__x' }))).toBe('b tools/call "x"');
+  });
+
+  it('are those that the members have for this client, whatever they say to another one at the same time', async () => {
+    const a = server('a', { tools: [tool('one')] });
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let asked = 0;
+    const b = {
+      name: 'b',
+      handler: async (exchange: Exchange) => {
+        const at = asked;
+        asked += 1;
+        await gates[at]?.promise;
+        return server('b', { tools: [tool(`of client ${at}`)] }).handler(exchange);
+      },
+    };
+    const { ask } = join([a, b]);
+    const asking = [ask('tools/list'), ask('tools/list')];
+    gates[0]?.resolve();
+    gates[1]?.resolve();
+    const answers = await Promise.all(asking);
+    expect(answers.map((answer) => namesIn(answer))).toEqual([
+      ['one', 'of client 0'],
+      ['one', 'of client 1'],
+    ]);
+    // Both find their way, whoever listed last.
+    for (const name of ['of client 0', 'of client 1']) {
+      expect(textOf(await ask('tools/call', { name }))).toBe(`b tools/call "${name}"`);
+    }
+  });
+
+  it('may be longer than what is remembered of old names', async () => {
+    const names = (prefix: string) => Array.from({ length: 6000 }, (_, at) => tool(`${prefix}${at}`));
+    const page = (tools: JsonObject[]) => async () =>
+      reply(
+        { status: 200, headers: {} },
+        Body.whole(new TextEncoder().encode(JSON.stringify({ jsonrpc: '2.0', id: 1, result: { tools } })), jsonFraming),
+      );
+    const a = { name: 'a', handler: page(names('x')) };
+    const b = server('b', { tools: [] });
+    const c = { name: 'c', handler: page(names('y')) };
+    const { ask } = join([a, b, c]);
+    expect(namesIn(await ask('tools/list'))).toHaveLength(12_000);
+    for (const name of ['x0', 'y5999']) {
+      expect((await ask('tools/call', { name }))['error']).toBeUndefined();
+    }
+  });
+
+  it('keep names within the length that clients take', async () => {
+    const long = (end: string) => 'x'.repeat(127) + end;
+    const lists = { tools: [tool(long('1')), tool(long('2')), tool('x'.repeat(200))] };
+    const [a, b] = [server('a', lists), server('b', lists)];
+    const { ask } = join([a, b]);
+    const names = namesIn(await ask('tools/list')) as string[];
+    expect(names.map((name) => name.length)).toEqual([128, 128, 202, 128, 128, 202]);
+    expect(new Set(names).size).toBe(6);
+    expect(names.every((name, at) => name.startsWith(at < 3 ? 'a_xxx' : 'b_xxx'))).toBe(true);
+    expect(textOf(await ask('tools/call', { name: names[4] ?? '' }))).toBe(`b tools/call "${long('2')}"`);
   });
 
   it('show a URI that several members have once', async () => {
@@ -133,10 +190,73 @@ describe('a member that does not answer', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('nor is it when all of them hang and there is something to show', async () => {
+    const [a, b] = [server('a', { tools: [tool('one')] }), server('b', { tools: [tool('two')] })];
+    const { ask, clock, combined } = join([a, b], { listTimeoutMs: 3000 });
+    await ask('tools/list');
+    for (const one of [a, b]) one.state = 'hanging';
+    for (const patience of [3000, 100]) {
+      const asking = ask('tools/list');
+      await clock.pass(patience);
+      expect(namesIn(await asking)).toEqual(['one', 'two']);
+    }
+    await combined.close();
+  });
+
+  it('is not waited for in one list when it is late with another, or with its failure', async () => {
+    const b = server('b', { tools: [tool('two')], prompts: [{ name: 'p' }] });
+    b.state = 'hanging';
+    const { ask, clock, combined } = join([server('a', { tools: [], prompts: [] }), b], { listTimeoutMs: 3000 });
+    const slowly = ask('tools/list');
+    await clock.pass(2000);
+    b.state = 'dead';
+    b.fail();
+    await slowly;
+    b.state = 'hanging';
+    const asking = ask('prompts/list');
+    await clock.pass(100);
+    expect(namesIn(await asking, 'prompts')).toEqual([]);
+    await combined.close();
+  });
+
+  it('is waited for as before as soon as anybody has had an answer of it', async () => {
+    const b = server('b', { tools: [tool('two')] });
+    const { ask, clock, combined } = join([server('a', { tools: [tool('one')] }), b], { listTimeoutMs: 3000 });
+    b.state = 'hanging';
+    const stuck = Array.from({ length: 6 }, () => ask('tools/list', {}, 'me'));
+    await clock.pass(3000);
+    await Promise.all(stuck);
+    b.state = 'up';
+    // The ones that hang still do, but another one has an answer.
+    expect(namesIn(await ask('prompts/list', {}, 'you'), 'prompts')).toEqual([]);
+    b.state = 'hanging';
+    const asking = ask('prompts/list', {}, 'her');
+    await clock.pass(2999);
+    b.release();
+    expect(namesIn(await asking, 'prompts')).toEqual([]);
+    await combined.close();
+  });
+
   it('is an error only when nobody answers', async () => {
     const a = server('a', { tools: [tool('one')] });
     a.state = 'dead';
     await expect(join([a]).ask('tools/list')).rejects.toMatchObject({ code: 'upstream_unreachable' });
+  });
+
+  it('is told of in the log once, until it answers again', async () => {
+    const b = server('b', { tools: [tool('two')] });
+    b.state = 'dead';
+    const { ask, warnings } = join([server('a', { tools: [tool('one')] }), b]);
+    for (let round = 0; round < 3; round += 1) {
+      await ask('server/discover');
+      await ask('tools/list');
+    }
+    expect(warnings).toHaveLength(2);
+    b.state = 'up';
+    await ask('tools/list');
+    b.state = 'dead';
+    await ask('tools/list');
+    expect(warnings).toHaveLength(3);
   });
 
   it('is not asked ever more while it hangs', async () => {
@@ -158,6 +278,23 @@ describe('a member that does not answer', () => {
     }
     expect(asked).toBe(4);
     await combined.close();
+  });
+
+  it('is not given up for who has nothing to show yet, however many wait for it', async () => {
+    const b = server('b', { tools: [tool('two')] });
+    b.state = 'hanging';
+    const { ask, clock, combined } = join([b], { listTimeoutMs: 100 });
+    const asking = ['me', 'me', 'me', 'me', 'me', 'you'].flatMap((who) => [
+      ask('server/discover', {}, who),
+      ask('tools/list', {}, who),
+    ]);
+    await clock.pass(200);
+    asking.push(ask('tools/list', {}, 'me'), ask('tools/list', {}, 'you'));
+    await clock.pass(5000);
+    b.release();
+    for (const answer of await Promise.all(asking)) expect(answer['error']).toBeUndefined();
+    await combined.close();
+    expect(clock.pending).toBe(0);
   });
 
   it('is not waited for again while it is late', async () => {
@@ -214,6 +351,24 @@ describe('a call', () => {
     });
   });
 
+  it('of a tool that nobody lists goes to the member whose name is in front', async () => {
+    const [a, b] = [server('a', { tools: [tool('one')] }), server('a_b', { tools: [tool('two')] })];
+    const { ask } = join([a, b]);
+    expect(textOf(await ask('tools/call', { name: 'a_hidden' }))).toBe('a tools/call "hidden"');
+    expect(textOf(await ask('tools/call', { name: 'a_b_hidden' }))).toBe('a_b tools/call "hidden"');
+    b.state = 'dead';
+    await expect(ask('tools/call', { name: 'a_b_other' })).rejects.toMatchObject({ code: 'upstream_unreachable' });
+  });
+
+  it('of a tool that nobody lists says who could not be asked', async () => {
+    const b = server('b');
+    b.state = 'dead';
+    const answer = await join([server('a', { tools: [tool('one')] }), b]).ask('tools/call', { name: 'two' });
+    expect(errorOf(answer)['message']).toBe(
+      'Unknown tool: two (none of a has it; not known of b, which cannot be asked now)',
+    );
+  });
+
   it('without a name is refused', async () => {
     expect(errorOf(await join([server('a')]).ask('tools/call', {}))).toMatchObject({ code: -32602 });
   });
@@ -254,6 +409,58 @@ describe('a call', () => {
     await expect(join([a, b]).ask('resources/read', { uri: 'x://' })).rejects.toBeInstanceOf(ProxyError);
   });
 
+  it('of a resource that nobody lists goes on to the next when one refuses, by a stream or by HTTP alone', async () => {
+    const streaming = {
+      name: 's',
+      handler: async (exchange: Exchange) =>
+        exchange.context.get(callSlot)?.method === 'resources/read'
+          ? reply(
+              { status: 200, headers: { 'content-type': 'text/event-stream' } },
+              Body.whole(
+                new TextEncoder().encode('data: {"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no"}}\n\n'),
+                sseFraming,
+              ),
+            )
+          : server('s').handler(exchange),
+    };
+    const failing = { name: 'f', handler: async () => reply({ status: 500, headers: {} }) };
+    const c = server('c');
+    c.readable.add('c://hidden');
+    const { ask } = join([streaming, failing, c]);
+    expect((await ask('resources/read', { uri: 'c://hidden' }))['result']).toMatchObject({ contents: [{ text: 'c' }] });
+  });
+
+  it('of a resource that nobody lists waits for one that hangs no longer than a list does', async () => {
+    const [a, b] = [server('a'), server('b')];
+    b.readable.add('b://hidden');
+    const { ask, clock, combined } = join([a, b], { listTimeoutMs: 1000 });
+    a.state = 'hanging';
+    const listing = ask('resources/list');
+    await clock.pass(1000);
+    await listing;
+    const reading = [ask('resources/read', { uri: 'b://hidden' }), ask('resources/read', { uri: 'x://' })] as const;
+    const failure = reading[1].catch((error: unknown) => error);
+    await clock.pass(100);
+    expect((await reading[0])['result']).toMatchObject({ contents: [{ text: 'b' }] });
+    await clock.pass(1000);
+    expect(await failure).toMatchObject({ code: 'upstream_timeout' });
+    await combined.close();
+  });
+
+  it('that does not say what a modern request must say is refused', async () => {
+    const { combined } = join([server('a', { tools: [tool('one')] })]);
+    const refused = async (meta: JsonObject | undefined): Promise<unknown> => {
+      const body = { jsonrpc: '2.0' as const, id: 1, method: 'tools/list', params: { _meta: meta ?? null } };
+      const answer = await combined(classifiedExchange({ headers: { 'mcp-protocol-version': MODERN }, body }));
+      const { error } = JSON.parse(new TextDecoder().decode(answer.body.ready)) as { error: JsonObject };
+      return [answer.head.status, error['code']];
+    };
+    const version = 'io.modelcontextprotocol/protocolVersion';
+    const capabilities = { 'io.modelcontextprotocol/clientCapabilities': {} };
+    expect(await refused({ [version]: MODERN })).toEqual([400, -32602]);
+    expect(await refused({ [version]: '2099-01-01', ...capabilities })).toEqual([400, -32022]);
+  });
+
   it('of a method that cannot be divided is refused', async () => {
     expect(errorOf(await join([server('a')]).ask('vendor/odd'))).toMatchObject({ code: -32601 });
   });
@@ -287,13 +494,31 @@ describe('discovery', () => {
     const a = server('a');
     const b = server('b');
     b.state = 'hanging';
-    const { ask, clock } = join([a, b], { listTimeoutMs: 300 });
+    const { ask, clock, combined } = join([a, b], { listTimeoutMs: 300 });
     const asking = ask('server/discover');
     await clock.pass(300);
     expect((await asking)['result']).toMatchObject({
       capabilities: { prompts: { listChanged: true }, completions: {} },
     });
+    await combined.close();
     expect(clock.pending).toBe(0);
+  });
+
+  it('does not wait again for a member that is late, and offers what it said last', async () => {
+    const [a, b] = [server('a'), server('b')];
+    b.capabilities = { logging: {} };
+    b.instructions = 'Be quick.';
+    const { ask, clock, combined } = join([a, b], { listTimeoutMs: 3000 });
+    await ask('server/discover');
+    b.state = 'hanging';
+    for (const patience of [3000, 100]) {
+      const asking = ask('server/discover');
+      await clock.pass(patience);
+      const { result } = (await asking) as { result: JsonObject };
+      expect(result).toMatchObject({ capabilities: { logging: {} }, instructions: '# b\n\nBe quick.' });
+      expect(result['capabilities']).not.toHaveProperty('prompts');
+    }
+    await combined.close();
   });
 });
 
@@ -343,6 +568,41 @@ describe('a subscription', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('says so at once, also while another one hangs', async () => {
+    const [a, b, c] = [server('a', { tools: [tool('one')] }), server('b', { tools: [tool('two')] }), server('c')];
+    const { listen, ask, clock, combined } = join([a, b, c], { listTimeoutMs: 1000 });
+    const heard = await listen({ toolsListChanged: true });
+    await heard.next();
+    b.state = 'dead';
+    c.state = 'hanging';
+    const asking = ask('tools/list');
+    await clock.pass(1000);
+    expect(namesIn(await asking)).toEqual(['one']);
+    // The first time that both are asked again; the one that hangs hangs.
+    await clock.pass(1000);
+    b.state = 'up';
+    const next = heard.next();
+    await clock.pass(2000);
+    expect(await next).toMatchObject({ method: 'notifications/tools/list_changed' });
+    await heard.leave();
+    await combined.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('says so when a member can be listened to that could not be before: what it announced meanwhile is lost', async () => {
+    const a = server('a', { tools: [tool('one')] });
+    a.state = 'dead';
+    const { listen, clock } = join([a], { listTimeoutMs: 100 });
+    const opening = listen({ toolsListChanged: true });
+    await clock.pass(100);
+    const heard = await opening;
+    await heard.next();
+    a.state = 'up';
+    await clock.pass(1000);
+    expect(await heard.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
+    await heard.leave();
+  });
+
   it('says so as well when a slow member answers at last', async () => {
     const a = server('a', { tools: [tool('one')] });
     const b = server('b', { tools: [tool('two')] });
@@ -357,6 +617,19 @@ describe('a subscription', () => {
     await settled();
     expect(await heard.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
     await heard.leave();
+    await combined.close();
+  });
+
+  it('does not wait again for a member that is late', async () => {
+    const b = server('b', { tools: [tool('two')] });
+    b.state = 'hanging';
+    const { ask, listen, clock, combined } = join([server('a', { tools: [] }), b], { listTimeoutMs: 3000 });
+    const asking = ask('tools/list');
+    await clock.pass(3000);
+    await asking;
+    const opening = listen({ toolsListChanged: true });
+    await clock.pass(100);
+    expect(await (await opening).next()).toMatchObject({ method: 'notifications/subscriptions/acknowledged' });
     await combined.close();
   });
 

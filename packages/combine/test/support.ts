@@ -21,6 +21,8 @@ export interface Server extends CombineMember {
   /** `dead`: cannot be reached; `hanging`: does not answer until it is released. */
   state: 'up' | 'dead' | 'hanging';
   release(): void;
+  /** What hangs cannot be reached. */
+  fail(): void;
   /** Says something to those who listen. */
   say(method: string, params?: JsonObject): void;
   /** Breaks the streams of those who listen. */
@@ -48,6 +50,10 @@ export function server(name: string, lists: Record<string, JsonObject[]> = {}): 
     release: () => {
       self.state = 'up';
       gate.resolve();
+      gate = Promise.withResolvers();
+    },
+    fail: () => {
+      gate.reject(new ProxyError('upstream_unreachable', `${name} is gone`));
       gate = Promise.withResolvers();
     },
     say: (method, params = {}) => {
@@ -133,6 +139,8 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 export interface Joined {
   readonly combined: Combined;
+  /** What the log was told. */
+  readonly warnings: string[];
   readonly clock: ManualClock;
   ask(method: string, params?: JsonObject, credential?: string): Promise<JsonObject>;
   listen(notifications: JsonObject): Promise<Heard>;
@@ -148,13 +156,12 @@ let lastId = 0;
 
 export function join(members: readonly CombineMember[], options: Partial<CombineOptions> = {}): Joined {
   const clock = new ManualClock();
-  const combined = combine(
-    members,
-    { name: 'joined', version: '1.2.3', ...options },
-    { clock, log: silentLog, random: () => 0 },
-  );
+  const warnings: string[] = [];
+  const log = { ...silentLog, warn: (_fields: object, text: string) => void warnings.push(text) };
+  const combined = combine(members, { name: 'joined', version: '1.2.3', ...options }, { clock, log, random: () => 0 });
   return {
     combined,
+    warnings,
     clock,
     ask: async (method, params = {}, credential = '') => {
       const answer = await combined(modern(method, params, { credential }));

@@ -152,6 +152,23 @@ export const INSTRUMENTS = {
     'member',
   ]),
   combinedListeners: gauge('combined_listeners', 'Clients that listen for changes of a combined group.', ['group']),
+  mirrored: counter(
+    'mirror_requests_total',
+    'Requests that were to be asked of a second server too: answered alike (same) or not (different), not answered by it (failed, timeout), nothing to compare (skipped).',
+    ['outcome'],
+  ),
+  mirrorSkipped: counter(
+    'mirror_skipped_total',
+    'Mirrored requests with nothing to compare: too many in flight (busy), no answer of the first server (unanswered), cancelled, a question of the second one (asked), an answer that is too large (too-large).',
+    ['reason'],
+  ),
+  mirrorDifferences: counter(
+    'mirror_differences_total',
+    'Places where the answers of two servers differ, by tool or prompt and JSON Pointer; * is a step into a list.',
+    ['method', 'tool', 'pointer'],
+  ),
+  mirrorInFlight: gauge('mirror_in_flight', 'Mirrored requests that are not compared yet.'),
+  mirrorSessions: gauge('mirror_sessions', 'Sessions that are open at the second server for clients.'),
   interceptorVerdicts: counter('interceptor_verdicts_total', 'Verdicts of interceptors.', ['interceptor', 'verdict']),
   recorderUp: gauge('recorder_up', 'Whether the recorder writes (1) or cannot (0).'),
   recorderRecords: counter('recorder_records_total', 'Records that were written to tapes.'),
@@ -164,5 +181,6 @@ export const INSTRUMENTS = {
   keptEvicted: counter('kept_events_evicted_total', 'Events that had to make room before their time.'),
   resumptions: counter('resumptions_total', 'Streams that clients came back to, or came too late for.', ['outcome']),
   storeUp: gauge('store_up', 'Whether the session store could be written last (1) or not (0).'),
+  storePending: gauge('store_pending', 'Sessions whose latest state is not in the session store yet.'),
   build: gauge('build_info', 'The version that runs; always 1.', ['version']),
 } as const satisfies Readonly<Record<string, InstrumentSpec>>;

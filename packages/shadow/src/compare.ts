@@ -20,7 +20,7 @@ export interface Difference {
 }
 
 /** Of one pair of answers no more than these are told. */
-export const MAX_DIFFERENCES = 50;
+const MAX_DIFFERENCES = 50;
 const MAX_DEPTH = 100;
 const MAX_POINTER = 200;
 
@@ -109,7 +109,11 @@ class Comparison {
     this.#tell(at, 'value', [typeOf(primary), typeOf(shadow)]);
   }
 
-  #tell({ pointer, place }: Place, kind: DifferenceKind, types: readonly [JsonType?, JsonType?]): void {
+  #tell(
+    { pointer, place }: Place,
+    kind: DifferenceKind,
+    types: readonly [JsonType | undefined, JsonType | undefined],
+  ): void {
     if (this.found.length >= MAX_DIFFERENCES) return;
     const [primary, shadow] = types;
     this.found.push({ pointer: cut(pointer), place: cut(place), kind, primary, shadow });
@@ -157,7 +161,8 @@ function byName(items: readonly Json[], member: string): Named | undefined {
 
 /** Whether two arrays of plain values have the same ones, and only their order differs. */
 function isReordered(primary: readonly Json[], shadow: readonly Json[]): boolean {
-  if (primary.length !== shadow.length || [...primary, ...shadow].some((item) => typeof item === 'object')) return false;
+  if (primary.length !== shadow.length || [...primary, ...shadow].some((item) => typeof item === 'object'))
+    return false;
   const sorted = (items: readonly Json[]): string => JSON.stringify(items.map((item) => JSON.stringify(item)).sort());
   return JSON.stringify(primary) !== JSON.stringify(shadow) && sorted(primary) === sorted(shadow);
 }

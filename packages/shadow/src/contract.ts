@@ -3,24 +3,21 @@ import type { Call } from '@shadowcat/wire';
 import type { Difference } from './compare.js';
 
 /** The requests that can be asked twice and compared. */
-export const MIRRORABLE = [
-  'tools/call',
-  'tools/list',
-  'prompts/get',
-  'prompts/list',
-  'resources/read',
-  'resources/list',
-  'resources/templates/list',
-  'completion/complete',
-  'server/discover',
-] as const;
-export type MirroredMethod = (typeof MIRRORABLE)[number];
+export type MirroredMethod =
+  | 'tools/call'
+  | 'tools/list'
+  | 'prompts/get'
+  | 'prompts/list'
+  | 'resources/read'
+  | 'resources/list'
+  | 'resources/templates/list'
+  | 'completion/complete'
+  | 'server/discover';
 
 export interface MirrorOptions {
   /** Between 0 and 1: the share of what can be mirrored. */
   readonly share: number;
-  /** Default: all of {@link MIRRORABLE}. */
-  readonly methods?: readonly MirroredMethod[] | undefined;
+  readonly methods: readonly MirroredMethod[];
   /** Whether tools are called that do not say that they only read. Default false. */
   readonly effects?: boolean | undefined;
   /** JSON Pointers within the result; `*` is any one step. What they point at is not compared. */

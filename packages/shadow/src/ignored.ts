@@ -1,5 +1,5 @@
 /** The steps of a JSON Pointer (RFC 6901); `undefined` when it is none. */
-export function stepsOf(pointer: string): readonly string[] | undefined {
+function stepsOf(pointer: string): readonly string[] | undefined {
   if (pointer === '') return [];
   if (!pointer.startsWith('/') || /~(?![01])/.test(pointer)) return undefined;
   return pointer

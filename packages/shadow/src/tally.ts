@@ -67,8 +67,8 @@ export class Tally {
   /** All that is counted, as lines of JSON, and starts again at nothing. */
   drain(): string {
     const lines = [
-      ...this.compared.map((row) => lineOf({ kind: 'compared', row })),
-      ...this.differences.map((row) => lineOf({ kind: 'difference', row })),
+      ...this.compared.map((row) => lineOf('compared', row)),
+      ...this.differences.map((row) => lineOf('difference', row)),
     ];
     this.#compared.clear();
     this.#differences.clear();
@@ -136,11 +136,8 @@ type Entry =
   | { readonly kind: 'difference'; readonly row: DifferenceRow };
 
 /** Times are written as people read them. */
-function lineOf({ kind, row }: Entry): string {
-  const { first, last, ...rest } = row;
-  const times = { first: new Date(first).toISOString(), last: new Date(last).toISOString() };
-  const { kind: how, ...values } = kind === 'difference' ? (rest as DifferenceRow) : { kind: undefined, ...rest };
-  return JSON.stringify({ k: kind, ...(how === undefined ? {} : { kind: how }), ...values, ...times });
+function lineOf(k: Entry['kind'], { first, last, ...row }: ComparedRow | DifferenceRow): string {
+  return JSON.stringify({ k, ...row, first: new Date(first).toISOString(), last: new Date(last).toISOString() });
 }
 
 const KINDS: readonly unknown[] = ['missing', 'extra', 'type', 'value', 'order'];

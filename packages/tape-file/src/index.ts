@@ -1,10 +1,23 @@
+export { loadBlobs } from './blob-files.js';
 export { newDigest } from './digest.js';
 export { makeDirectory } from './directories.js';
 export { type FileOps, nodeFiles } from './file-ops.js';
 export { openTapeFile, type TapeFileComponents, type TapeFileOptions } from './file-writer.js';
-export { type ListedTape, listTapes } from './list.js';
+export { type FormatOptions, type Formatted, formatTapeFile } from './format-file.js';
+export { lintTapeFile } from './lint-file.js';
+export { type ListedTape, listTapes, tapesIn } from './list.js';
 export { inspectTapeFile, type ReadFileOptions, readTapeFile, TAPE_WORKER } from './read-file.js';
 export { type Recovery, recoverTape } from './recover.js';
-export { type FindTapeKeyOptions, findTapeKey, loadTapeKey, type TapeKey, type TapeKeyOptions } from './tape-key.js';
+export { openRedaction, type Redaction } from './redaction.js';
+export { type RedactedFile, redactTapeFile, scanTapeFile, type TapeSecret } from './secrets-file.js';
+export {
+  type FindTapeKeyOptions,
+  findTapeKey,
+  loadTapeKey,
+  TAPE_KEY_VARIABLE,
+  type TapeKey,
+  type TapeKeyOptions,
+} from './tape-key.js';
 export { layoutOf, PART_SUFFIX, TAPE_SUFFIX, tapeName, tapePath } from './tape-names.js';
 export { tapeOpener } from './tape-opener.js';
+export { updateTapeFile } from './update-file.js';

@@ -12,16 +12,18 @@ export interface ListedTape {
   readonly error: string | undefined;
 }
 
-/** The tapes of a directory by name, those being written or cut short (`.part`) included. */
-export async function listTapes(directory: string, options: ReadFileOptions = {}): Promise<ListedTape[]> {
+/** The names of a directory's tapes, those being written or cut short (`.part`) included. Throws `tape_invalid`. */
+export async function tapesIn(directory: string): Promise<string[]> {
   const names = await readdir(directory).catch((error: unknown) => {
     throw new ProxyError('tape_invalid', `${directory}: cannot be read: ${(error as Error).message}`, { cause: error });
   });
+  return names.filter((name) => name.endsWith(TAPE_SUFFIX) || name.includes(`${TAPE_SUFFIX}${PART_SUFFIX}`)).sort();
+}
+
+/** The tapes of {@link tapesIn}, and what is on them. */
+export async function listTapes(directory: string, options: ReadFileOptions = {}): Promise<ListedTape[]> {
   const tapes: ListedTape[] = [];
-  for (const name of names.sort()) {
-    if (!name.endsWith(TAPE_SUFFIX) && !name.includes(`${TAPE_SUFFIX}${PART_SUFFIX}`)) continue;
-    tapes.push(await listed(join(directory, name), options));
-  }
+  for (const name of await tapesIn(directory)) tapes.push(await listed(join(directory, name), options));
   return tapes;
 }
 

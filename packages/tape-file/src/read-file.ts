@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { ProxyError } from '@shadowcat/kernel';
 import { createOffload, type Offload } from '@shadowcat/offload';
 import { readTape, soundTape, type Tape } from '@shadowcat/tape';
+import { loadBlobs } from './blob-files.js';
 import { newDigest } from './digest.js';
 
 /** The largest tape that is read, in bytes. */
@@ -25,10 +26,10 @@ export interface ReadFileOptions {
  * short, was changed after it was written, or is beyond the limits for hostile input.
  */
 export async function readTapeFile(path: string, options: ReadFileOptions = {}): Promise<Tape> {
-  return soundTape(await inspectTapeFile(path, options));
+  return loadBlobs(soundTape(await inspectTapeFile(path, options)), path);
 }
 
-/** A tape as far as it makes sense, with what is wrong in `problems`. Throws `tape_invalid` when it has no head. */
+/** A tape as far as it makes sense, without its blobs, with what is wrong in `problems`. Throws `tape_invalid` when it has no head. */
 export async function inspectTapeFile(path: string, options: ReadFileOptions = {}): Promise<Tape> {
   const size = await sizeOf(path);
   if (size < (options.large ?? LARGE_TAPE)) return inspectHere(path);
@@ -39,10 +40,15 @@ export async function inspectTapeFile(path: string, options: ReadFileOptions = {
 
 /** Reads a tape on this thread. */
 export async function inspectHere(path: string): Promise<Tape> {
-  const bytes = await readFile(path).catch((error: unknown) => {
+  return readTape(await readTapeBytes(path), { name: path, newDigest });
+}
+
+/** What is in a tape's file. Throws `tape_invalid` when it cannot be read, or is larger than a tape may be. */
+export async function readTapeBytes(path: string): Promise<Uint8Array> {
+  await sizeOf(path);
+  return readFile(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
-  return readTape(bytes, { name: path, newDigest });
 }
 
 function inspectThere(offload: Offload, path: string, signal: AbortSignal | undefined): Promise<Tape> {

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { ProxyError } from '@shadowcat/kernel';
-import { readTape, Seal, type Tape } from '@shadowcat/tape';
+import { adviceFor, readTape, Seal, type Tape } from '@shadowcat/tape';
 import { newDigest } from './digest.js';
 import { PART_SUFFIX } from './tape-names.js';
 
@@ -27,6 +27,8 @@ export async function recoverTape(part: string, out = defaultOut(part)): Promise
   const damage = tape.problems.find(({ kind }) => kind !== 'gap');
   if (damage === undefined)
     throw new ProxyError('tape_invalid', `${part}: the tape is whole: there is nothing to recover`);
+  if (damage.kind === 'edited')
+    throw new ProxyError('tape_invalid', `${part}:${damage.line}: ${damage.message}. ${adviceFor(damage, part)}`);
   const lines = damage.kind === 'corrupt' && tape.end === undefined ? verifiedLines(tape) : tape.records.length;
   if (lines === 0) {
     throw new ProxyError('tape_invalid', `${part}:${damage.line}: ${damage.message}; no part of it can be trusted`);
@@ -85,8 +87,9 @@ function openExchanges(tape: Tape, lines: number): string[] {
   for (const record of tape.records) {
     if (record.line > lines) break;
     if (!('x' in record) || record.x === undefined) continue;
-    if (record.k === 'x-') open.delete(record.x);
-    else open.set(record.x, JSON.stringify({ k: 'x-', s: record.s, x: record.x, end: 'open-at-end' }));
+    const name = `${record.s} ${record.x}`;
+    if (record.k === 'x-') open.delete(name);
+    else open.set(name, JSON.stringify({ k: 'x-', s: record.s, x: record.x, end: 'open-at-end' }));
   }
   return [...open.values()];
 }

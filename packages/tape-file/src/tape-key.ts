@@ -8,6 +8,8 @@ import { makeDirectory } from './directories.js';
 export interface TapeKey {
   /** HMAC-SHA-256 in hex. */
   readonly hmac: (text: string) => string;
+  /** The key itself as hex digits, for a worker of our own. Never shown, never logged. */
+  readonly hex: string;
   /** A fingerprint that says nothing about the key; tapes carry it, so that a replay can tell a wrong key. */
   readonly id: string;
   /** Where the key is kept; `undefined` when it was given, or made for this run only. */
@@ -22,6 +24,9 @@ export interface TapeKeyOptions {
   /** The key itself as 64 hex digits, for machines that have no file; from configuration or environment. */
   readonly value?: string | undefined;
 }
+
+/** The variable that holds the key where there is no file. */
+export const TAPE_KEY_VARIABLE = 'SHADOWCAT_TAPE_KEY';
 
 const KEY_FILE = join('.shadowcat', 'tape.key');
 const KEY = /^[0-9a-f]{64}$/;
@@ -140,9 +145,14 @@ function keyOf(text: string, where: string, about: Partial<Pick<TapeKey, 'path' 
       `${where}: a tape key is 64 hex digits; restore it, or remove it to get a new one`,
     );
   }
+  const hmac = hmacWith(hex);
+  return { hmac, hex, id: hmac('shadowcat tape key').slice(0, 8), path: about.path, warning: about.warning };
+}
+
+/** HMAC-SHA-256 in hex, with a key of hex digits. */
+export function hmacWith(hex: string): (text: string) => string {
   const key = Buffer.from(hex, 'hex');
-  const hmac = (of: string): string => createHmac('sha256', key).update(of).digest('hex');
-  return { hmac, id: hmac('shadowcat tape key').slice(0, 8), path: about.path, warning: about.warning };
+  return (text) => createHmac('sha256', key).update(text).digest('hex');
 }
 
 async function exists(path: string): Promise<boolean> {

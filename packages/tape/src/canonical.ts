@@ -34,7 +34,7 @@ export function withMember(node: JsonNode | undefined, key: string, value: JsonN
   if (node?.kind !== 'object') return node;
   const members = node.members.flatMap((member) => {
     if (member.key !== key) return [member];
-    return value === undefined ? [] : [{ key, value }];
+    return value === undefined ? [] : [{ ...member, value }];
   });
   return members.length === 0 ? undefined : { ...node, members };
 }

@@ -23,6 +23,8 @@ export interface JsonScalarNode {
 export interface JsonMember {
   /** Decoded. */
   readonly key: string;
+  /** Where the key lies. */
+  readonly name: JsonScalarNode;
   readonly value: JsonNode;
 }
 
@@ -96,7 +98,7 @@ class TreeReader {
         const name = this.#string();
         this.#match(SPACE);
         if (!this.#take(':')) throw this.#broken();
-        members.push({ key: stringOf(this.#text, name), value: this.#spaced(depth) });
+        members.push({ key: stringOf(this.#text, name), name, value: this.#spaced(depth) });
       } while (this.#take(','));
       if (!this.#take('}')) throw this.#broken();
     }

@@ -1,10 +1,10 @@
-import { META_VERSION, type Message, readMessage, spanOf } from '@shadowcat/wire';
+import { type JsonObject, META_VERSION, type Message, readMessage, spanOf } from '@shadowcat/wire';
 import type { ClientNotice, Library, Place, RecordedLane, Recording, Step } from './recording.js';
 import { type HttpRecord, type MsgRecord, NO_SESSION, type SessRecord, type Tape, type TapeRecord } from './records.js';
-import { retryKey, shapeOf } from './request-key.js';
+import { type RequestShape, retryKey, shapeOf } from './request-key.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type Draft = Mutable<Omit<Recording, 'steps'>> & { steps: Step[] };
+type Draft = Mutable<Omit<Recording, 'steps'>> & { steps: Step[]; at: number };
 
 /** An exchange while its records are read. */
 interface OpenExchange {
@@ -15,19 +15,23 @@ interface OpenExchange {
 }
 
 /** Client messages that nothing is caused by. */
-const CAUSE_NOTHING = new Set(['ping', 'notifications/cancelled', 'notifications/progress']);
+export const CAUSE_NOTHING = new Set(['ping', 'notifications/cancelled', 'notifications/progress']);
 
 /** Reads tapes into lanes that can be served. The lanes without a session of all tapes become one. */
 export function libraryOf(tapes: readonly Tape[]): Library {
   const sessions: LaneBuilder[] = [];
   const sessionless = new LaneBuilder(NO_SESSION, tapes[0]?.name ?? '');
   const keyIds = new Set<string>();
+  let timed = false;
   for (const tape of tapes) {
+    let now = 0;
     const lanes = new Map<string, LaneBuilder>([[NO_SESSION, sessionless]]);
     const truncated = tape.end === undefined || tape.end.recovered === true;
     if (tape.head.redaction !== undefined) keyIds.add(tape.head.redaction.key);
     sessionless.begin(tape.name, truncated);
     for (const record of tape.records) {
+      now += (record.t ?? 0) / 1000;
+      timed ||= record.t !== undefined;
       const name = 's' in record ? record.s : undefined;
       if (name === undefined) continue;
       let lane = lanes.get(name);
@@ -37,10 +41,18 @@ export function libraryOf(tapes: readonly Tape[]): Library {
         lanes.set(name, lane);
         sessions.push(lane);
       }
-      lane.add(record);
+      lane.add(record, now);
     }
   }
-  return { sessions: sessions.map((lane) => lane.lane()), sessionless: sessionless.lane(), keyIds };
+  return { sessions: sessions.map((lane) => lane.lane()), sessionless: sessionless.lane(), keyIds, timed };
+}
+
+/** What a message came after. */
+interface Causes {
+  readonly after?: readonly number[];
+  readonly awaits?: readonly Step[];
+  /** When what was right before it happened, in milliseconds. */
+  readonly since: number;
 }
 
 /** Reads the records of one lane, in order. */
@@ -56,9 +68,14 @@ class LaneBuilder {
   readonly #exchanges = new Map<string, OpenExchange>();
   /** Server requests, newest last, for finding what a client's answer belongs to. */
   readonly #asked: { readonly step: Step; readonly stream: boolean; readonly during: Draft | undefined }[] = [];
+  /** Requests that ask for input and were not retried yet. */
+  readonly #legs: Draft[] = [];
+  /** When this record was made, and when the one before on the standing stream: milliseconds. */
+  #now = 0;
+  #streamed = 0;
   #streamStatus: number | undefined;
   /** The last client message that can have caused something. */
-  #cause: { readonly order: number; readonly recording?: Draft } | undefined;
+  #cause: { readonly order: number; readonly at: number; readonly recording?: Draft } | undefined;
 
   constructor(name: string, file: string) {
     this.#name = name;
@@ -72,7 +89,9 @@ class LaneBuilder {
     this.#exchanges.clear();
   }
 
-  add(record: TapeRecord): void {
+  /** `now`: milliseconds since the beginning of the tape. */
+  add(record: TapeRecord, now: number): void {
+    this.#now = now;
     switch (record.k) {
       case 'http':
         this.#http(record);
@@ -151,7 +170,7 @@ class LaneBuilder {
     const answer = readMessage(`{"jsonrpc":"2.0","id":0,"result":${JSON.stringify(record.result)}}`);
     if (request === undefined || answer === undefined) return;
     const recording = this.#request(request, { recordings: [], stream: false, status: 200, contentType: '' }, place);
-    this.#respond(recording, this.#step(answer, place, {}));
+    this.#respond(recording, this.#step(answer, place, { since: this.#now }));
     recording.exit = { end: 'answered' };
   }
 
@@ -173,14 +192,15 @@ class LaneBuilder {
   #fromClient(message: Message, exchange: OpenExchange, place: Place): void {
     if (message.kind === 'response') {
       const asked = this.#asked.findLast(({ step }) => step.answer === undefined && step.idText === message.idText);
-      if (asked !== undefined) asked.step.answer = { text: message.text, place, order: this.#order };
+      if (asked !== undefined) asked.step.answer = { text: message.text, place, order: this.#order, at: this.#now };
       return;
     }
     const method = message.method ?? '';
     const recording = message.kind === 'request' ? this.#request(message, exchange, place) : undefined;
-    if (recording === undefined) this.#notices.push({ method, order: this.#order });
+    if (recording === undefined) this.#notices.push({ method, order: this.#order, text: message.text });
     if (!CAUSE_NOTHING.has(method)) {
-      this.#cause = recording === undefined ? { order: this.#order } : { order: this.#order, recording };
+      const { order, now: at } = { order: this.#order, now: this.#now };
+      this.#cause = recording === undefined ? { order, at } : { order, at, recording };
     }
   }
 
@@ -203,7 +223,12 @@ class LaneBuilder {
       status: exchange.status,
       raw: undefined,
       exit: undefined,
+      polled: false,
+      previous: undefined,
+      next: undefined,
+      at: this.#now,
     };
+    this.#joinLegs(recording, shape);
     exchange.recordings.push(recording);
     this.#recordings.push(recording);
     return recording;
@@ -214,7 +239,8 @@ class LaneBuilder {
       const recording = this.#asker(message, exchange);
       if (recording === undefined) return;
       const awaits = this.#awaitedBy(recording);
-      this.#respond(recording, this.#step(message, place, { awaits }));
+      recording.polled = !exchange.recordings.includes(recording) && recording.exit?.end === 'closed-by-server';
+      this.#respond(recording, this.#step(message, place, { awaits, since: this.#sinceIn(recording) }));
       return;
     }
     const owner = this.#ownerOf(message, exchange);
@@ -222,8 +248,11 @@ class LaneBuilder {
     const step = this.#step(message, place, {
       after: standing ? this.#causes(owner) : [],
       awaits: owner === undefined ? this.#awaitedByStream() : this.#awaitedBy(owner),
+      since: owner === undefined ? Math.max(this.#streamed, this.#cause?.at ?? 0) : this.#sinceIn(owner),
     });
     (owner?.steps ?? this.#stream).push(step);
+    if (owner === undefined) this.#streamed = this.#now;
+    else owner.at = this.#now;
     if (message.kind === 'request') this.#ask(step, owner);
     if (step.method?.endsWith('/list_changed') === true) this.#changes.push(step);
   }
@@ -237,15 +266,45 @@ class LaneBuilder {
     this.#asked.push({ step, stream: owner === undefined, during });
   }
 
-  #step(message: Message, place: Place, causes: { after?: readonly number[]; awaits?: readonly Step[] }): Step {
+  #step(message: Message, place: Place, causes: Causes): Step {
     const { kind, text, value, method, idText } = message;
-    const { after = [], awaits = [] } = causes;
-    return { kind, text, value, method, idText, place, order: this.#order, after, awaits, answer: undefined };
+    const { after = [], since } = causes;
+    const awaits = causes.awaits ?? [];
+    const began = awaits.reduce((latest, asked) => Math.max(latest, asked.answer?.at ?? 0), since);
+    const gapMs = Math.max(0, this.#now - began);
+    return { kind, text, value, method, idText, place, order: this.#order, after, awaits, gapMs, answer: undefined };
   }
 
   #respond(recording: Draft, step: Step): void {
     recording.steps.push(step);
     recording.answer = step;
+    recording.at = this.#now;
+    if (resultOf(step)?.['resultType'] === 'input_required') this.#legs.push(recording);
+  }
+
+  /** When what came before on the same exchange happened, the request itself at first. */
+  #sinceIn(recording: Draft): number {
+    const cause = this.#cause;
+    // A message on a subscription follows what the client did last, if that is later.
+    const listens = recording.method === 'subscriptions/listen';
+    return listens && cause !== undefined ? Math.max(recording.at, cause.at) : recording.at;
+  }
+
+  /** A retry with answers belongs to the request that asked for them: it brings its state, or answers its questions. */
+  #joinLegs(recording: Draft, shape: RequestShape): void {
+    const params = recording.message.value['params'] as JsonObject | undefined;
+    if (recording.retryKey === undefined && params?.['requestState'] === undefined) return;
+    const index = this.#legs.findIndex((leg) => {
+      if (leg.method !== shape.method || leg.target !== shape.target) return false;
+      const asked = leg.answer === undefined ? undefined : resultOf(leg.answer);
+      if (asked?.['requestState'] !== undefined) return asked['requestState'] === params?.['requestState'];
+      return keysOf(asked?.['inputRequests']) === keysOf(params?.['inputResponses']);
+    });
+    const leg = this.#legs[index];
+    if (leg === undefined) return;
+    this.#legs.splice(index, 1);
+    recording.previous = leg;
+    leg.next = recording;
   }
 
   /** Which request a response answers: one of its exchange; on a standing stream, one that is still open. */
@@ -288,4 +347,13 @@ class LaneBuilder {
     const answer = cause.recording?.answer?.order;
     return answer === undefined ? [cause.order] : [cause.order, answer];
   }
+}
+
+function resultOf({ value }: Step): JsonObject | undefined {
+  const result = value['result'];
+  return typeof result === 'object' && result !== null && !Array.isArray(result) ? (result as JsonObject) : undefined;
+}
+
+function keysOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? Object.keys(value).sort().join('\n') : '';
 }

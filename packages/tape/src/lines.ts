@@ -1,4 +1,5 @@
 import type { HeaderMap, SseFields } from '@shadowcat/kernel';
+import { PARAM_PREFIX } from './param-headers.js';
 import type { ExchangeEnd, Sender } from './records.js';
 import type { Redactor } from './redact.js';
 
@@ -13,21 +14,30 @@ export const HEADER_ALLOW_LIST: readonly string[] = [
   'allow',
   'retry-after',
 ];
-const PARAM_PREFIX = 'mcp-param-';
+
+/** Whether a field may be on a tape whose recorder was given no more fields. */
+export function isAllowedHeader(name: string): boolean {
+  return HEADER_ALLOW_LIST.includes(name) || name.startsWith(PARAM_PREFIX);
+}
 
 /** The members of records after `s` and `x`, as JSON text. Text that comes from outside is redacted by the caller. */
 
-export function messageFields(text: string, about: { from: Sender; batch?: boolean; sse?: SseFields }): string {
+export function messageFields(
+  text: string,
+  about: { readonly from: Sender; readonly batch?: boolean; readonly sse?: SseFields | undefined },
+  redactor: Redactor,
+): string {
   const batch = about.batch === true ? ',"batch":true' : '';
-  return `"from":"${about.from}"${batch}${sseFields(about.sse)},"m":${onOneLine(text)}`;
+  return `"from":"${about.from}"${batch}${sseFields(about.sse, redactor)},"m":${onOneLine(text)}`;
 }
 
 /** Empty when there is nothing to say. Begins with a comma. */
-export function sseFields(sse: SseFields | undefined): string {
+export function sseFields(sse: SseFields | undefined, redactor: Redactor): string {
   if (sse === undefined) return '';
   const { id, event, retry } = sse;
   if (id === undefined && event === undefined && retry === undefined) return '';
-  return `,"sse":${JSON.stringify({ id, event, retry })}`;
+  const shown = id === undefined ? undefined : redactor.text(id);
+  return `,"sse":${JSON.stringify({ id: shown, event, retry })}`;
 }
 
 export function requestFields(
@@ -35,8 +45,7 @@ export function requestFields(
   redactor: Redactor,
   allowed: readonly string[],
 ): string {
-  const target = head.target.includes('?') ? redactor.text(head.target) : head.target;
-  return `"from":"client","method":${JSON.stringify(head.method)},"target":${JSON.stringify(target)},"headers":${headerFields(head.headers, redactor, allowed)}`;
+  return `"from":"client","method":${JSON.stringify(head.method)},"target":${JSON.stringify(redactor.text(head.target))},"headers":${headerFields(head.headers, redactor, allowed)}`;
 }
 
 export function replyFields(

@@ -1,3 +1,7 @@
+import type { Timer } from '@shadowcat/kernel';
+import { Bindings } from './bindings.js';
+import type { Ladder } from './ladder.js';
+import type { ReplaceRule, Rung } from './overlay.js';
 import type { RecordedLane, Recording, Step } from './recording.js';
 import { type RequestShape, retryKey } from './request-key.js';
 
@@ -12,10 +16,12 @@ export const REPEATED: ReadonlyMap<string, string | undefined> = new Map([
   ['resources/templates/list', 'notifications/resources/list_changed'],
 ]);
 
-/** What a request was matched with. `retry`: by its state and which inputs it answers, not by what the answers are. */
+/** What a request was matched with, and by which rung. */
 export interface Match {
   readonly recording: Recording;
-  readonly rung: 'exact' | 'retry';
+  readonly rung: Rung;
+  /** A retry that was matched by its state and which inputs it answers, not by what the answers are. */
+  readonly otherAnswers: boolean;
 }
 
 /** What a live request asked with: its id and progress token, as JSON text. */
@@ -29,7 +35,24 @@ export interface Play {
   readonly session: LiveSession;
   readonly recording: Recording;
   readonly live: LiveRequest;
+  /** What is sent; all of the recording's, unless the overlay says otherwise. */
+  readonly steps: readonly Step[];
+  /** Milliseconds before the first of them. */
+  readonly delayMs: number;
+  /** Whether it stays open when all was sent, until the client goes or cancels. */
+  readonly hold: boolean;
+  /** The overlay's values for what is sent. */
+  readonly replace: readonly ReplaceRule[];
   stopped: boolean;
+}
+
+/** What is looked for, and among which recordings, in their order. `key` names them. */
+interface Wanted {
+  readonly shape: RequestShape;
+  readonly key: string;
+  readonly recordings: readonly Recording[];
+  /** Which of them count; absent: all. */
+  readonly fits?: (candidate: Recording) => boolean;
 }
 
 /**
@@ -38,6 +61,7 @@ export interface Play {
  */
 export class LiveSession {
   readonly lane: RecordedLane;
+  readonly bindings = new Bindings();
   /** Recordings that were served at least once. */
   readonly used = new Set<Recording>();
   /** Server requests that were sent, by their id in this session. */
@@ -49,6 +73,7 @@ export class LiveSession {
   readonly #last = new Map<string, number>();
   readonly #waiters = new Set<() => void>();
   readonly #notices = new Map<string, number>();
+  readonly #reminders = new Map<Recording, Timer>();
   #retries: Map<string, Recording[]> | undefined;
   #ids = 0;
   /** Which standing stream is the present one. */
@@ -67,41 +92,66 @@ export class LiveSession {
     return this.lane.recordings.every((recording) => this.used.has(recording) || REPEATED.has(recording.method));
   }
 
-  /** The recording for a request: first in, first out per key; lists and openings repeat their last. */
-  take(shape: RequestShape): Match | undefined {
-    const recordings = this.lane.byKey.get(shape.key);
-    const recording = REPEATED.has(shape.method)
-      ? this.#takeRepeated(shape, recordings)
-      : this.#takeNext(shape.key, recordings);
-    if (recording !== undefined) return this.#use(recording, 'exact');
-    const retried = this.#takeRetry(shape);
-    return retried === undefined ? undefined : this.#use(retried, 'retry');
-  }
-
-  #use(recording: Recording, rung: Match['rung']): Match {
-    this.used.add(recording);
-    this.done(recording.order);
-    return { recording, rung };
-  }
-
-  #takeNext(key: string, recordings: readonly Recording[] | undefined): Recording | undefined {
-    if (recordings === undefined) return undefined;
-    let next = this.#last.get(key) ?? 0;
-    let candidate = recordings[next];
-    while (candidate !== undefined && this.used.has(candidate)) {
-      next += 1;
-      candidate = recordings[next];
+  /**
+   * The recording for a request, by the strictest rung that has one: first in, first out per key; lists and openings repeat
+   * their last. It counts as served with {@link use}.
+   */
+  find(shape: RequestShape, ladder: Ladder): Match | undefined {
+    const exact = this.#takeAt({ shape, key: shape.key, recordings: this.lane.byKey.get(shape.key) ?? [] });
+    if (exact !== undefined) return { recording: exact, rung: 'exact', otherAnswers: false };
+    for (const { rung, key, recordings } of ladder.climb(this.lane, shape, this.bindings)) {
+      const fits = (candidate: Recording): boolean => ladder.fits(candidate, shape, this.bindings);
+      const recording = this.#takeAt({ shape, key, recordings, fits });
+      if (recording !== undefined) return { recording, rung, otherAnswers: false };
     }
-    this.#last.set(key, next);
-    return candidate;
+    const retried = ladder.allows('bound') ? this.#takeRetry(shape) : undefined;
+    return retried === undefined ? undefined : { recording: retried, rung: 'bound', otherAnswers: true };
   }
 
-  #takeRepeated(shape: RequestShape, recordings: readonly Recording[] = []): Recording | undefined {
-    const last = this.#last.get(shape.key);
+  /** The recording is served: it is used up, and what waited for its request need not any more. */
+  use(recording: Recording): void {
+    this.used.add(recording);
+    this.#reminders.get(recording)?.cancel();
+    this.#reminders.delete(recording);
+    this.done(recording.order);
+  }
+
+  /** The client did not get its answer: the next equal request has it. */
+  giveBack(recording: Recording): void {
+    this.used.delete(recording);
+  }
+
+  /** A timer that is to fire unless `recording` is used before, or the session ends. */
+  remind(recording: Recording, timer: Timer): void {
+    this.#reminders.get(recording)?.cancel();
+    this.#reminders.set(recording, timer);
+  }
+
+  #takeAt(wanted: Wanted): Recording | undefined {
+    return REPEATED.has(wanted.shape.method) ? this.#takeRepeated(wanted) : this.#takeNext(wanted);
+  }
+
+  #takeNext({ key, recordings, fits }: Wanted): Recording | undefined {
+    const free = (from: number): number => {
+      let at = from;
+      for (let one = recordings[at]; one !== undefined && this.used.has(one); one = recordings[at]) at += 1;
+      return at;
+    };
+    let at = free(this.#last.get(key) ?? 0);
+    this.#last.set(key, at);
+    for (let one = recordings[at]; one !== undefined; one = recordings[at]) {
+      if (fits === undefined || fits(one)) return one;
+      at = free(at + 1);
+    }
+    return undefined;
+  }
+
+  #takeRepeated({ shape, key, recordings }: Wanted): Recording | undefined {
+    const last = this.#last.get(key);
     const next = last === undefined ? 0 : last + 1;
     const candidate = recordings[next];
     if (last === undefined || (candidate !== undefined && this.#due(shape.method, recordings[last], candidate))) {
-      if (candidate !== undefined) this.#last.set(shape.key, next);
+      if (candidate !== undefined) this.#last.set(key, next);
       return candidate;
     }
     return recordings[last];
@@ -212,6 +262,8 @@ export class LiveSession {
 
   close(): void {
     this.closed = true;
+    for (const timer of this.#reminders.values()) timer.cancel();
+    this.#reminders.clear();
     this.#wake();
   }
 

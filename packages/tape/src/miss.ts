@@ -1,7 +1,8 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { type Difference, differencesOf } from './differences.js';
+import type { Ladder } from './ladder.js';
 import type { LiveSession } from './live-session.js';
-import { type Library, type Place, placeText, type RecordedLane, type Recording } from './recording.js';
+import { type Library, type Place, placeText, type Recording } from './recording.js';
 import { hasPlaceholder } from './redact.js';
 import { type RequestShape, shapeOf } from './request-key.js';
 
@@ -37,6 +38,8 @@ export interface MissContext {
   readonly modern: boolean;
   /** Fingerprint of the key that redacts live requests. */
   readonly keyId: string;
+  /** What rules say may differ. */
+  readonly ladder: Ladder;
 }
 
 /** Reasons whose nearest recording is not in the client's own session. */
@@ -45,8 +48,8 @@ const ELSEWHERE: ReadonlySet<MissReason> = new Set(['wrong-session', 'era-mismat
 /** Finds out why nothing on the tape answers this request, and what is nearest to it. */
 export function missOf(shape: RequestShape, context: MissContext): Miss {
   const { method, target } = shape;
-  const near = nearest(shape, context.session.lane);
-  const differences = near === undefined ? [] : differencesFrom(near, shape);
+  const near = nearest(shape, context);
+  const differences = near === undefined ? [] : differencesFrom(near, shape, context.ladder);
   const reason = reasonOf(shape, context, { near, differences });
   const overlay = reason === 'arguments-differ' && near !== undefined ? overlayLine(near, differences) : undefined;
   const other = elsewhere(shape, context);
@@ -59,6 +62,13 @@ export function missOf(shape: RequestShape, context: MissContext): Miss {
 export function cutOff(recording: Recording): Miss {
   const { method, target, place } = recording;
   const about = { reason: 'truncated-tape' as const, method, target, place, differences: [] };
+  return { ...about, overlay: undefined, message: messageOf(about) };
+}
+
+/** A retry (2026-07-28) whose question was not asked in this session. */
+export function outOfOrder(recording: Recording, before: Recording): Miss {
+  const { method, target } = recording;
+  const about = { reason: 'wrong-order' as const, method, target, place: before.place, differences: [] };
   return { ...about, overlay: undefined, message: messageOf(about) };
 }
 
@@ -85,9 +95,10 @@ function reasonOf(
   found: { readonly near: Recording | undefined; readonly differences: readonly Difference[] },
 ): MissReason {
   const { near, differences } = found;
-  const { lane } = context.session;
+  const { lane, bindings } = context.session;
   const sameTarget = near !== undefined && near.target === shape.target;
-  if (lane.byKey.has(shape.key)) return lane.truncated ? 'truncated-tape' : 'exhausted';
+  const [alike] = context.ladder.climb(lane, shape, bindings);
+  if (lane.byKey.has(shape.key) || alike !== undefined) return lane.truncated ? 'truncated-tape' : 'exhausted';
   const other = elsewhere(shape, context);
   if (other !== undefined && other.key === shape.key)
     return other.modern === context.modern ? 'wrong-session' : 'era-mismatch';
@@ -117,7 +128,8 @@ function missingKey(differences: readonly Difference[], { library, keyId }: Miss
 const MAX_COMPARED = 500;
 
 /** The recording of this lane with the same method and target that differs least; else the first of the method. */
-function nearest(shape: RequestShape, lane: RecordedLane): Recording | undefined {
+function nearest(shape: RequestShape, { session, ladder }: MissContext): Recording | undefined {
+  const { lane } = session;
   let best: Recording | undefined;
   let fewest = Number.POSITIVE_INFINITY;
   let compared = 0;
@@ -126,7 +138,7 @@ function nearest(shape: RequestShape, lane: RecordedLane): Recording | undefined
     best ??= recording;
     if (recording.target !== shape.target || compared >= MAX_COMPARED) continue;
     compared += 1;
-    const count = recording.key === shape.key ? 0 : differencesFrom(recording, shape).length;
+    const count = recording.key === shape.key ? 0 : differencesFrom(recording, shape, ladder).length;
     if (count >= fewest) continue;
     best = recording;
     fewest = count;
@@ -149,9 +161,11 @@ function elsewhere(shape: RequestShape, { library, session }: MissContext): Reco
   return undefined;
 }
 
-function differencesFrom(recording: Recording, shape: RequestShape): readonly Difference[] {
+/** Where the two differ; what rules let differ anyway is left out. */
+function differencesFrom(recording: Recording, shape: RequestShape, ladder: Ladder): readonly Difference[] {
   const recorded = shapeOf(recording.method, recording.message.text);
-  return differencesOf({ text: recorded.text, node: recorded.params }, { text: shape.text, node: shape.params });
+  const all = differencesOf({ text: recorded.text, node: recorded.params }, { text: shape.text, node: shape.params });
+  return all.filter(({ pointer }) => !ladder.excuses(shape, pointer));
 }
 
 /** One rule of an overlay file, in YAML's flow style: these places are not compared for this request. */
@@ -167,7 +181,7 @@ const EXPLANATIONS: Readonly<Record<MissReason, string>> = {
   'unknown-target': 'the tape has none of this name',
   'arguments-differ': 'the recorded one was asked with other parameters',
   exhausted: 'every recording of it was served already',
-  'wrong-order': 'what has to come before it has not come',
+  'wrong-order': 'the request that it goes on from was not made before',
   'wrong-session': 'it was recorded in another session',
   'era-mismatch': 'the tape has it in the other protocol era only',
   'truncated-tape': 'the recording was cut short before its answer',

@@ -2,6 +2,7 @@ import { ProxyError } from '@shadowcat/kernel';
 import { type JsonLimits, type JsonObject, scanJson } from '@shadowcat/wire';
 import { jsonTree, memberOf } from './json-tree.js';
 import {
+  type BlobPointer,
   EXCHANGE_ENDS,
   type ExchangeEnd,
   type Sender,
@@ -119,6 +120,13 @@ class Fields {
       return this.#fail(name, 'a list of strings');
     return value as string[];
   }
+  objects(name: string): readonly JsonObject[] {
+    const value = this.#own(name);
+    if (value === undefined) return [];
+    if (!Array.isArray(value) || value.some((item) => typeof item !== 'object' || item === null || Array.isArray(item)))
+      return this.#fail(name, 'a list of objects');
+    return value as JsonObject[];
+  }
   missing(name: string): never {
     return this.#fail(name, 'there');
   }
@@ -175,6 +183,7 @@ const KINDS: Readonly<Record<string, Maker>> = {
     from: f.oneOf('from', SENDERS),
     ...(f.flag('batch') ? { batch: true } : {}),
     ...sseOf(f.object('sse')),
+    ...blobsOf(f),
     text: m ?? f.missing('m'),
   }),
   http: (f) => ({
@@ -224,6 +233,22 @@ function textRecord(k: TextRecord['k'], f: Fields): Readonly<Record<string, unkn
     }),
     text: f.text('text'),
   };
+}
+
+const BLOB_KINDS = ['base64', 'text', 'json'] as const;
+
+function blobsOf(f: Fields): { blobs?: readonly BlobPointer[] } {
+  const blobs = f.objects('blobs');
+  return blobs.length === 0 ? {} : { blobs: blobs.map(blobPointer) };
+}
+
+/** Names of files are made of these: nothing but what {@link BlobPointer} says may be in them. */
+function blobPointer(value: JsonObject): BlobPointer {
+  const f = new Fields(value, 'blob');
+  const pointer = { at: f.text('at'), sha: f.text('sha'), type: f.text('type'), as: f.oneOf('as', BLOB_KINDS) };
+  if (!/^[0-9a-f]{64}$/.test(pointer.sha) || !/^[a-z0-9]{1,8}$/.test(pointer.type) || !pointer.at.startsWith('/'))
+    throw wrong('"blobs" of a msg record has to name a JSON pointer, a SHA-256 and a type');
+  return pointer;
 }
 
 function redactionOf(value: JsonObject | undefined): { redaction?: { policy: string; key: string } } {

@@ -1,14 +1,16 @@
 import { type Clock, Frame, type Log, type Timer } from '@shadowcat/kernel';
 import type { LiveSession, Play } from './live-session.js';
+import { pauseBefore, type ReplayTime } from './pace.js';
 import { placeText, type Recording, type Step } from './recording.js';
 import { rewritten, unownedText } from './rewrite.js';
 
 /** After this long without anything to send, what the tape waits for is logged. */
-const PATIENCE_MS = 5000;
+export const PATIENCE_MS = 5000;
 
 export interface PlayParts {
   readonly clock: Clock;
   readonly log: Log;
+  readonly time: ReplayTime;
 }
 
 /** Somewhere that messages are sent to: whose session, and when it is over. */
@@ -22,25 +24,27 @@ interface Outlet extends PlayParts {
  * that was never answered is left open until the client goes, unless the server had closed or lost it.
  */
 export async function* playRequest(play: Play, parts: PlayParts): AsyncGenerator<Frame, void, undefined> {
-  const { recording, session } = play;
+  const { session } = play;
   const outlet: Outlet = { ...parts, session, over: () => play.stopped || session.closed };
   try {
-    for (const step of recording.steps) {
+    await pause(play.delayMs, outlet);
+    for (const step of play.steps) {
       yield* askHere(outlet, step);
       await patiently(outlet, step);
+      await pause(pauseBefore(step, parts.time), outlet);
       if (outlet.over()) return;
       const text = rewritten(step, play);
       if (text !== undefined) yield new Frame({ text });
       session.done(step.order);
     }
-    if (staysOpen(recording)) await session.until(outlet.over);
+    if (play.hold) await session.until(outlet.over);
   } finally {
     session.release(play);
   }
 }
 
 /** Whether a request that the tape shows without an answer is held: its client had gone or had cancelled it. */
-function staysOpen(recording: Recording): boolean {
+export function staysOpen(recording: Recording): boolean {
   const end = recording.exit?.end;
   return recording.answer === undefined && (end === 'cancelled-by-client' || end === 'closed-by-client');
 }
@@ -81,7 +85,9 @@ export async function* playStream(
         return;
       }
       const isSent = (): boolean => session.sentAs(step) !== undefined;
-      await patiently({ ...parts, session, over: () => over() || isSent() }, step);
+      const outlet: Outlet = { ...parts, session, over: () => over() || isSent() };
+      await patiently(outlet, step);
+      await pause(pauseBefore(step, parts.time), outlet);
       if (over()) return;
       session.cursor += 1;
       if (isSent()) continue;
@@ -90,6 +96,24 @@ export async function* playStream(
     }
   } finally {
     session.closeStream(number);
+  }
+}
+
+/** Lets time pass, unless it is over before. */
+export async function pause(
+  ms: number,
+  { session, clock, over }: Pick<Outlet, 'session' | 'clock' | 'over'>,
+): Promise<void> {
+  if (ms <= 0 || over()) return;
+  let due = false;
+  const timer = clock.timer(ms, () => {
+    due = true;
+    session.wake();
+  });
+  try {
+    await session.until(() => due || over());
+  } finally {
+    timer.cancel();
   }
 }
 

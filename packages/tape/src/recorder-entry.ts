@@ -17,8 +17,9 @@ import {
   targetSlot,
 } from '@shadowcat/wire';
 import { exitFields, messageFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
+import { withoutHiddenParams } from './param-headers.js';
 import { MESSAGE_LIMITS } from './parse-record.js';
-import type { Lane, Lanes } from './recorder-lanes.js';
+import type { Lane, Lanes, LateRecord, RecordContent } from './recorder-lanes.js';
 import type { ExchangeEnd, Sender, TextRecord } from './records.js';
 import type { Redactor } from './redact.js';
 
@@ -26,6 +27,7 @@ import type { Redactor } from './redact.js';
 export interface EntryParts {
   readonly lanes: Lanes;
   readonly redactor: Redactor;
+  readonly redactLater?: (text: string) => Promise<string> | undefined;
   readonly allowedHeaders: readonly string[];
   readonly now: () => number;
 }
@@ -35,6 +37,15 @@ interface Held {
   readonly fields: string;
   readonly at: number;
   readonly ofExchange: boolean;
+  /** Instead of `kind` and `fields`, which are empty then. */
+  readonly late?: LateRecord;
+}
+
+/** What a message's record has beside the message. */
+interface MessageAbout {
+  readonly from: Sender;
+  readonly batch?: boolean;
+  readonly sse?: Frame['sse'];
 }
 
 /** The longest body that is no message and is kept as text, in bytes. */
@@ -72,14 +83,19 @@ export class RecorderEntry {
 
   /** When the tape's queue is full: to be awaited before traffic goes on. */
   room(): Promise<void> | undefined {
-    return this.#lane?.deck.writer.room();
+    return this.#lane?.deck.room();
   }
 
   /** Records the head, and the messages unless they are to be seen as they leave. */
   begin(exchange: Exchange, withMessages: boolean): void {
-    this.#put('http', requestFields(exchange.head, this.#parts.redactor, this.#parts.allowedHeaders));
+    const { redactor, allowedHeaders } = this.#parts;
+    const { messages, batch } = this.#call;
+    const headers = withoutHiddenParams(exchange.head.headers, () =>
+      messages.map(({ text }) => ({ passed: text, recorded: this.#redacted(text) ?? '' })),
+    );
+    this.#put('http', requestFields({ ...exchange.head, headers }, redactor, allowedHeaders));
     if (!withMessages) return;
-    for (const message of this.#call.messages) this.#message(message.text, 'client', { batch: this.#call.batch });
+    for (const message of messages) this.#message(message.text, { from: 'client', batch });
     this.#followCancellations(this.#call.messages);
   }
 
@@ -188,7 +204,7 @@ export class RecorderEntry {
       const version = this.#call.protocolVersion;
       lane.put('sess', `"era":"modern"${version === undefined ? '' : `,"version":${JSON.stringify(version)}`}`);
     }
-    for (const { kind, fields, at, ofExchange } of this.#held) this.#write(lane, { kind, fields, at, ofExchange });
+    for (const held of this.#held) this.#write(lane, held);
     this.#held = [];
   }
 
@@ -198,7 +214,7 @@ export class RecorderEntry {
       this.#frame(frame, 'server');
       return;
     }
-    const sse = sseFields(frame.sse);
+    const sse = sseFields(frame.sse, this.#parts.redactor);
     if (sse !== '') this.#put('sse', sse.slice(1));
     else if (frame.sse === undefined && frame.bytes !== undefined) this.#keepRaw(frame.bytes);
   }
@@ -212,7 +228,7 @@ export class RecorderEntry {
     } else if (Array.isArray(message)) {
       this.#batch(text, from);
     } else {
-      this.#message(text, from, frame.sse === undefined ? {} : { sse: frame.sse });
+      this.#message(text, frame.sse === undefined ? { from } : { from, sse: frame.sse });
       if (from === 'server') this.#look(message);
     }
   }
@@ -220,7 +236,7 @@ export class RecorderEntry {
   #batch(text: string, from: Sender): void {
     const { messages } = readMessages(encoder.encode(text), { ...MESSAGE_LIMITS, batch: 10_000 });
     for (const message of messages) {
-      this.#message(message.text, from, { batch: true });
+      this.#message(message.text, { from, batch: true });
       if (from === 'server') this.#look(message.value);
     }
   }
@@ -263,18 +279,27 @@ export class RecorderEntry {
     }
   }
 
-  #message(text: string, from: Sender, about: { batch?: boolean; sse?: Frame['sse'] }): void {
-    const { batch, sse } = about;
-    const redacted = this.#redacted(text);
-    if (redacted === undefined) {
-      const shown = this.#parts.redactor.text(text);
-      this.#put('raw', textFields(shown, { from, why: 'too deep to redact' }));
+  #message(text: string, about: MessageAbout): void {
+    const later = this.#parts.redactLater?.(text);
+    if (later === undefined) {
+      const { kind, fields } = this.#content(text, this.#redacted(text), about);
+      this.#put(kind, fields);
       return;
     }
-    this.#put(
-      'msg',
-      messageFields(redacted, { from, ...(batch === true ? { batch } : {}), ...(sse === undefined ? {} : { sse }) }),
+    const redacted = later.catch((error: unknown) =>
+      ProxyError.from(error).code === 'parse_error' ? undefined : this.#redacted(text),
     );
+    this.#putLate({ made: redacted.then((made) => this.#content(text, made, about)), size: text.length });
+  }
+
+  /** The record of a message; without `redacted`, which is nested too deep to be walked, as text. */
+  #content(text: string, redacted: string | undefined, about: MessageAbout): RecordContent {
+    const { redactor } = this.#parts;
+    if (redacted !== undefined) return { kind: 'msg', fields: messageFields(redacted, about, redactor) };
+    return {
+      kind: 'raw',
+      fields: textFields(redactor.text(text), { from: about.from, why: 'too deep to redact' }),
+    };
   }
 
   #redacted(text: string): string | undefined {
@@ -343,8 +368,21 @@ export class RecorderEntry {
     else this.#write(lane, { kind, fields, at, ofExchange });
   }
 
-  #write(lane: Lane, { kind, fields, at, ofExchange }: Held): void {
-    lane.put(kind, ofExchange ? `"x":"${this.#x}",${fields}` : fields, at);
+  #putLate(late: LateRecord): void {
+    if (this.#ended) return;
+    const held: Held = { kind: '', fields: '', at: this.#parts.now(), ofExchange: true, late };
+    if (this.#lane === undefined) this.#held.push(held);
+    else this.#write(this.#lane, held);
+  }
+
+  #write(lane: Lane, { kind, fields, at, ofExchange, late }: Held): void {
+    const named = (own: string): string => (ofExchange ? `"x":"${this.#x}",${own}` : own);
+    if (late === undefined) {
+      lane.put(kind, named(fields), at);
+      return;
+    }
+    const made = late.made.then((content) => ({ kind: content.kind, fields: named(content.fields) }));
+    lane.putLate({ made, size: late.size }, at);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '@shadowcat/kernel';
 import type { SessionHandle } from '@shadowcat/wire';
+import { LateLines } from './late-lines.js';
 import type { RecorderEntry } from './recorder-entry.js';
 import { NO_SESSION, type Sender, type TapeScope } from './records.js';
 import type { Redactor } from './redact.js';
@@ -9,6 +10,7 @@ import type { TapeWriter } from './writer.js';
 export class Deck {
   readonly writer: TapeWriter;
   readonly #clock: Clock;
+  readonly #lines: LateLines;
   #last: number;
   #exchanges = 0;
   #sessions = 0;
@@ -16,14 +18,44 @@ export class Deck {
   constructor(writer: TapeWriter, clock: Clock) {
     this.writer = writer;
     this.#clock = clock;
+    this.#lines = new LateLines((line) => writer.append(line));
     this.#last = clock.now();
+  }
+
+  /** Records that wait for others that are being made. */
+  get waiting(): number {
+    return this.#lines.length;
   }
 
   /** Appends a record; `fields` are its members after `t`, as JSON text. `at` is when it happened (default: now). */
   put(kind: string, fields: string, at = this.#clock.now()): void {
+    this.#lines.add(lineOf({ kind, fields }, this.#elapsed(at)));
+  }
+
+  /** Appends a record that is still being made, in its place. */
+  putLate(late: LateRecord, at = this.#clock.now()): void {
+    const elapsed = this.#elapsed(at);
+    this.#lines.addLate(
+      late.made.then((content) => lineOf(content, elapsed)),
+      late.size,
+    );
+  }
+
+  /** When the tape's queue is full, or too much is being made: to be awaited before traffic goes on. */
+  room(): Promise<void> | undefined {
+    return this.#lines.room() ?? this.writer.room();
+  }
+
+  /** Writes what is left, and ends the tape. */
+  async finish(): Promise<void> {
+    await this.#lines.settled();
+    await this.writer.finish();
+  }
+
+  #elapsed(at: number): number {
     const elapsed = Math.max(0, Math.round((at - this.#last) * 1000));
     this.#last = Math.max(this.#last, at);
-    this.writer.append(`{"k":"${kind}","t":${elapsed},${fields}}`);
+    return elapsed;
   }
 
   exchangeName(): string {
@@ -35,6 +67,24 @@ export class Deck {
     this.#sessions += 1;
     return `s${this.#sessions}`;
   }
+}
+
+/** A record's kind, and its members after `t` as JSON text. */
+export interface RecordContent {
+  readonly kind: string;
+  readonly fields: string;
+}
+
+/** A record that takes a while to be made. */
+export interface LateRecord {
+  /** Never rejects. */
+  readonly made: Promise<RecordContent>;
+  /** About how long it will be, in characters. */
+  readonly size: number;
+}
+
+function lineOf({ kind, fields }: RecordContent, elapsed: number): string {
+  return `{"k":"${kind}","t":${elapsed},${fields}}`;
 }
 
 /** How many ids of one session are remembered; a session gets another one when its upstream lost it. */
@@ -64,7 +114,19 @@ export class Lane {
   }
 
   put(kind: string, fields: string, at?: number): void {
-    this.deck.put(kind, `"s":"${this.name}",${this.#scrub(fields, this.#known)}`, at);
+    this.deck.put(kind, this.#own(fields, this.#known), at);
+  }
+
+  putLate({ made, size }: LateRecord, at?: number): void {
+    const known = [...this.#known];
+    this.deck.putLate(
+      { size, made: made.then(({ kind, fields }) => ({ kind, fields: this.#own(fields, known) })) },
+      at,
+    );
+  }
+
+  #own(fields: string, known: readonly string[]): string {
+    return `"s":"${this.name}",${this.#scrub(fields, known)}`;
   }
 
   /** Remembers the ids of the session, also the one that a recovery gave it. */
@@ -80,10 +142,10 @@ export class Lane {
 /** How the tapes of a recorder are laid out: everything in one, or one a session and one for what has none. */
 export type TapeLayout = 'file' | 'directory';
 
-/** What lanes are made with: how a tape is opened, and what happens to its writer in the end. */
+/** What lanes are made with: how a tape is opened, and what happens to it in the end. */
 export interface LaneParts {
   readonly open: (scope: TapeScope) => Deck;
-  readonly finished: (writer: TapeWriter) => void;
+  readonly finished: (deck: Deck) => void;
   readonly scrub: Scrub;
 }
 
@@ -91,7 +153,7 @@ export interface LaneParts {
 export class Lanes {
   readonly #layout: TapeLayout;
   readonly #open: (scope: TapeScope) => Deck;
-  readonly #finished: (writer: TapeWriter) => void;
+  readonly #finished: (deck: Deck) => void;
   readonly #scrub: Scrub;
   readonly #sessions = new Map<string, Lane>();
   /** Lanes of sessions that ended, with exchanges that have not. */
@@ -182,6 +244,6 @@ export class Lanes {
 
   #finish(deck: Deck): void {
     this.#decks.delete(deck);
-    this.#finished(deck.writer);
+    this.#finished(deck);
   }
 }

@@ -31,6 +31,11 @@ export interface RecorderComponents {
   /** Opens a tape; `head` is its first line. Must not throw: a tape that cannot be opened is a writer that is failing. */
   readonly open: (scope: TapeScope, head: string) => TapeWriter;
   readonly redactor: Redactor;
+  /**
+   * The redactor's `json` for texts that would hold up everything else, on another thread; `undefined` for others. Rejects with
+   * `parse_error` as it does; after any other failure the redactor does it.
+   */
+  readonly redactLater?: (text: string) => Promise<string> | undefined;
   /** The fingerprint of the key that made the placeholders. */
   readonly keyId: string;
   readonly clock: Clock;
@@ -99,12 +104,13 @@ class Recording {
     const { clock } = components;
     this.#lanes = new Lanes(options.layout, {
       open: (scope) => new Deck(components.open(scope, this.#head(scope)), clock),
-      finished: (writer) => this.#finish(writer),
+      finished: (deck) => this.#finish(deck),
       scrub: (text, known) => components.redactor.known(text, known),
     });
     this.#parts = {
       lanes: this.#lanes,
       redactor: components.redactor,
+      ...(components.redactLater === undefined ? {} : { redactLater: components.redactLater }),
       allowedHeaders: [...HEADER_ALLOW_LIST, ...(options.headers ?? [])],
       now: () => clock.now(),
     };
@@ -172,7 +178,7 @@ class Recording {
       records: this.#past.records + sum(({ written }) => written),
       bytes: this.#past.bytes + sum(({ bytes }) => bytes),
       lost: this.#past.lost + sum(({ lost }) => lost),
-      queued: sum(({ queued }) => queued),
+      queued: sum(({ queued }) => queued) + [...this.#lanes.decks].reduce((total, deck) => total + deck.waiting, 0),
       ...(error === undefined ? {} : { error }),
     };
   }
@@ -192,9 +198,9 @@ class Recording {
     while (this.#finishing.size > 0) await Promise.all(this.#finishing);
   }
 
-  #finish(writer: TapeWriter): void {
-    const finishing = writer.finish().then(() => {
-      const { written, bytes, lost, error } = writer.state();
+  #finish(deck: Deck): void {
+    const finishing = deck.finish().then(() => {
+      const { written, bytes, lost, error } = deck.writer.state();
       this.#past.finished += 1;
       this.#past.records += written;
       this.#past.bytes += bytes;

@@ -26,8 +26,10 @@ export interface Step {
   readonly after: readonly number[];
   /** Server requests whose recorded answers came before this. */
   readonly awaits: readonly Step[];
-  /** Of a server request: what the recorded client answered, and when. */
-  answer: { readonly text: string; readonly place: Place; readonly order: number } | undefined;
+  /** Milliseconds that had passed since what came right before it. 0 on a tape without a clock. */
+  readonly gapMs: number;
+  /** Of a server request: what the recorded client answered, and when: its order, and milliseconds on the tape's clock. */
+  answer: { readonly text: string; readonly place: Place; readonly order: number; readonly at: number } | undefined;
 }
 
 /** A client's request and all that came of it. */
@@ -49,6 +51,11 @@ export interface Recording {
   readonly status: number;
   /** A reply that was no JSON-RPC. */
   readonly raw: { readonly text: string; readonly contentType: string } | undefined;
+  /** Whether the stream was closed without the answer, which a later one brought (2025-11-25: the client polls). */
+  readonly polled: boolean;
+  /** Of one operation in several requests (2026-07-28, `input_required`): the request before, and the one after. */
+  readonly previous: Recording | undefined;
+  readonly next: Recording | undefined;
   readonly exit: { readonly end: ExchangeEnd; readonly code?: string; readonly message?: string } | undefined;
 }
 
@@ -56,6 +63,8 @@ export interface Recording {
 export interface ClientNotice {
   readonly method: string;
   readonly order: number;
+  /** The message's JSON text, verbatim. */
+  readonly text: string;
 }
 
 /** The recorded traffic of one session, or of everything without one. */
@@ -84,4 +93,6 @@ export interface Library {
   readonly sessionless: RecordedLane;
   /** Fingerprints of the keys that made the tapes' placeholders. */
   readonly keyIds: ReadonlySet<string>;
+  /** Whether a tape says when things happened. */
+  readonly timed: boolean;
 }

@@ -27,7 +27,7 @@ export const NO_SESSION = '-';
 interface Line {
   /** Where the record stands in its file, from 1. */
   readonly line: number;
-  /** Microseconds since the record before it that has a `t`; capture form only. */
+  /** Microseconds since the record before it that has a `t`; negative only in the golden form, where most have none. */
   readonly t?: number;
 }
 /** Of an exchange: its lane `s`, and `x`, its name within the tape. */
@@ -73,7 +73,20 @@ export interface MsgRecord extends OfExchange {
   readonly from: Sender;
   readonly batch?: boolean;
   readonly sse?: SseInfo;
+  /** Values of the message that lie beside the tape; `text` has empty strings in their place. */
+  readonly blobs?: readonly BlobPointer[];
   readonly text: string;
+}
+/** A string of a message that is kept as a file of its own, `blobs/<sha, 2 digits>/<the rest>.<type>` beside the tape. */
+export interface BlobPointer {
+  /** JSON Pointer (RFC 6901) into the message. */
+  readonly at: string;
+  /** SHA-256 of the file's bytes, lower-case hex. */
+  readonly sha: string;
+  /** How the file's name ends. */
+  readonly type: string;
+  /** What the bytes are: what the base64 stands for, the string as UTF-8, or its JSON text. */
+  readonly as: 'base64' | 'text' | 'json';
 }
 export interface SseInfo {
   readonly id?: string;
@@ -153,9 +166,9 @@ export type TapeRecord =
   | EndRecord
   | OtherRecord;
 
-/** Something about a tape that a user has to know. Only `gap` leaves a tape usable. */
+/** Something about a tape that a user has to know. Only `gap` leaves a tape usable. `edited`: a golden tape whose digest is not its own. */
 export interface TapeProblem {
-  readonly kind: 'truncated' | 'invalid' | 'corrupt' | 'gap';
+  readonly kind: 'truncated' | 'invalid' | 'corrupt' | 'edited' | 'gap';
   readonly line: number;
   readonly message: string;
 }

@@ -35,50 +35,60 @@ export const SECRET_KEYS: readonly string[] = [
   'mcp session id',
 ];
 
+/** Keys that name a secret half of the time; their value has to look like one too (`looksRandom`). */
+export const WEAK_KEYS: readonly string[] = ['key', 'auth', 'pass', 'pat', 'signature', 'sig'];
+
 /** In the query of a URL these are secrets too: signed links, and the session ids of the legacy HTTP+SSE pair. */
 export const SECRET_QUERY_KEYS: readonly string[] = ['signature', 'sig', 'session id', 'auth', 'key'];
 
 /** They end like a secret and are none: tokens that name a place in the protocol or in a list. */
-const NO_SECRETS = new Set([
-  'progresstoken',
-  'nexttoken',
-  'pagetoken',
-  'nextpagetoken',
-  'continuationtoken',
-  'synctoken',
-  'canceltoken',
-  'cancellationtoken',
-]);
+const NO_SECRETS: readonly string[] = [
+  'progress token',
+  'next token',
+  'page token',
+  'continuation token',
+  'sync token',
+  'cancel token',
+  'cancellation token',
+];
 
 /** Environment variables that hold the working directory. */
 const WORKING_DIRECTORIES = new Set(['PWD', 'OLDPWD']);
 
 const MAX_CACHED = 4096;
+const MAX_CACHED_KEY = 256;
+/** How many words of a key are looked at, from its end. */
+const MAX_WORDS = 12;
 
 /** Whether a key names a secret. */
 export type IsSecretKey = (key: string) => boolean;
 
-/** Makes the test for a list of keys. Remembers what it decided, for a bounded number of keys. */
-export function secretKeys(entries: readonly string[]): IsSecretKey {
-  const secrets = new Set(entries.map((entry) => wordsOf(entry).join('')));
+/**
+ * Makes the test for a list of keys; `allowed` are keys that are none. Of several entries that a key ends with, the longest counts.
+ * Remembers what it decided, for a bounded number of keys.
+ */
+export function secretKeys(entries: readonly string[], allowed: readonly string[] = []): IsSecretKey {
+  const verdicts = new Map<string, boolean>();
+  for (const entry of entries) verdicts.set(wordsOf(entry).join(''), true);
+  for (const entry of [...NO_SECRETS, ...allowed]) verdicts.set(wordsOf(entry).join(''), false);
   const decided = new Map<string, boolean>();
   return (key) => {
     const known = decided.get(key);
     if (known !== undefined) return known;
-    const verdict = !WORKING_DIRECTORIES.has(key) && judge(wordsOf(key), secrets);
-    if (decided.size < MAX_CACHED) decided.set(key, verdict);
+    const verdict = !WORKING_DIRECTORIES.has(key) && judge(wordsOf(key), verdicts);
+    if (decided.size < MAX_CACHED && key.length < MAX_CACHED_KEY) decided.set(key, verdict);
     return verdict;
   };
 }
 
-function judge(words: readonly string[], secrets: ReadonlySet<string>): boolean {
-  if (NO_SECRETS.has(words.join(''))) return false;
+function judge(words: readonly string[], verdicts: ReadonlyMap<string, boolean>): boolean {
+  let verdict = false;
   let tail = '';
-  for (const word of [...words].reverse()) {
+  for (const word of words.slice(-MAX_WORDS).reverse()) {
     tail = word + tail;
-    if (secrets.has(tail)) return true;
+    verdict = verdicts.get(tail) ?? verdict;
   }
-  return false;
+  return verdict;
 }
 
 /** `clientAPIKey`, `client-api-key`, `CLIENT_API_KEY`: `client api key`, as a list. */
@@ -93,7 +103,8 @@ function wordsOf(key: string): string[] {
 
 /**
  * A pattern that finds every text in which {@link secretKeys} or the patterns of free text could find something, and few
- * others: most messages are done with after one test. `\u00` is there because letters can be spelled as escapes.
+ * others: most messages are done with after one test. `\u00` is there because letters can be spelled as escapes. Each
+ * beginning that no other word has makes every test slower, so the list of keys is short.
  */
 export function suspicion(entries: readonly string[]): RegExp {
   const keys = entries.map((entry) => wordsOf(entry).join('[^a-z0-9"]{0,2}'));

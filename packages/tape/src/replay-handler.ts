@@ -1,38 +1,43 @@
 import {
-  BLAME,
   Body,
   type Clock,
-  type ErrorCode,
   type Exchange,
-  Frame,
   type Handler,
   type HeaderMap,
   type Log,
-  opaqueFraming,
   ProxyError,
   type Reply,
   reply,
 } from '@shadowcat/kernel';
-import { type Call, callSlot, errorText, jsonReply, type Message, SESSION_HEADER, sseFraming } from '@shadowcat/wire';
+import { type Call, callSlot, jsonReply, type Message, SESSION_HEADER, sseFraming } from '@shadowcat/wire';
+import { Answering, SSE_HEADERS } from './answering.js';
 import { canonicalOf } from './canonical.js';
+import { Disruptions } from './disruptions.js';
 import { jsonTree, memberOf } from './json-tree.js';
+import { Ladder } from './ladder.js';
 import { libraryOf } from './library.js';
-import type { LiveSession, Play } from './live-session.js';
+import type { LiveSession } from './live-session.js';
 import { LiveSessions } from './live-sessions.js';
-import { cutOff, type Miss, missError, missOf } from './miss.js';
-import { type PlayParts, playRequest, playStream } from './play.js';
-import { type Library, placeText, type Step } from './recording.js';
+import { Matcher } from './matcher.js';
+import { NO_OVERLAY, type Overlay, type Rung } from './overlay.js';
+import type { ReplayTime } from './pace.js';
+import { type PlayParts, playStream } from './play.js';
+import type { Library } from './recording.js';
 import type { Tape } from './records.js';
 import type { Redactor } from './redact.js';
 import { ReplayLedger, type ReplaySummary } from './replay-summary.js';
-import { shapeOf } from './request-key.js';
-import { isProgressOf, liveRequest, rewritten } from './rewrite.js';
 
 export interface ReplayOptions {
   /** Whether recordings that nobody asked for are a failure. */
   readonly allUsed?: boolean;
-  /** `exact`: retries (2026-07-28) have to bring the recorded answers. Default: any answers to the same questions. */
-  readonly maxRung?: 'exact' | 'retry';
+  /** The loosest rung by which a request may be matched. Default `rule`. */
+  readonly maxRung?: Rung;
+  /** What a test changes. Default: nothing. */
+  readonly overlay?: Overlay;
+  /** Default `instant`. */
+  readonly time?: ReplayTime;
+  /** Whether streams are kept for clients that come back (`resumption` of transport-sse, {@link cutLayer}). Default no. */
+  readonly resumable?: boolean;
 }
 
 export interface ReplayComponents {
@@ -63,30 +68,45 @@ export function replayHandler(tapes: readonly Tape[], options: ReplayOptions, co
   return Object.assign(handler, { summary: () => player.summary(), close: () => player.close() });
 }
 
-const encoder = new TextEncoder();
-const SSE_HEADERS: HeaderMap = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no',
-};
-
 class Player {
   readonly #library: Library;
   readonly #options: ReplayOptions;
   readonly #components: ReplayComponents;
-  readonly #ledger = new ReplayLedger();
+  readonly #ledger: ReplayLedger;
   readonly #sessions: LiveSessions;
+  readonly #disruptions: Disruptions;
+  readonly #matcher: Matcher;
   readonly #parts: PlayParts;
+  readonly #answering: Answering;
 
   constructor(library: Library, options: ReplayOptions, components: ReplayComponents) {
+    const { overlay = NO_OVERLAY, maxRung = 'rule', time = 'instant', resumable = false } = options;
+    const { clock, log, redactor, keyId } = components;
     this.#library = library;
     this.#options = options;
     this.#components = components;
+    this.#ledger = new ReplayLedger(overlay);
     this.#sessions = new LiveSessions(library, this.#ledger, components.newId);
-    this.#parts = components;
+    this.#disruptions = new Disruptions(overlay);
+    const ladder = new Ladder(overlay, maxRung);
+    for (const lane of [...library.sessions, library.sessionless]) ladder.prepare(lane);
+    this.#matcher = new Matcher({ library, ladder, ledger: this.#ledger, redactor, keyId, log });
+    this.#parts = { clock, log, time };
+    this.#answering = new Answering({
+      ...this.#parts,
+      matcher: this.#matcher,
+      ledger: this.#ledger,
+      disruptions: this.#disruptions,
+      overlay,
+      resumable,
+      lose: (session) => this.#sessions.end(session),
+    });
+    if (time !== 'instant' && !library.timed) {
+      this.#ledger.warned('the tapes have no clock (golden form): everything is answered at once');
+    }
   }
 
-  answer(exchange: Exchange): Reply {
+  answer(exchange: Exchange): Reply | Promise<Reply> {
     const call = exchange.context.get(callSlot);
     if (call === undefined) throw new ProxyError('internal', 'the exchange was not classified');
     if (call.verb === 'stream') return this.#stream(exchange, call);
@@ -95,14 +115,15 @@ class Player {
   }
 
   summary(): ReplaySummary {
-    return this.#ledger.summary(this.#library, this.#sessions.all, this.#options.allUsed ?? false);
+    const { allUsed = false } = this.#options;
+    return this.#ledger.summary(this.#library, this.#sessions.all, { allUsed, faults: this.#disruptions.dealt });
   }
 
   close(): void {
     this.#sessions.close();
   }
 
-  #post(exchange: Exchange, call: Call): Reply {
+  #post(exchange: Exchange, call: Call): Reply | Promise<Reply> {
     const opening = call.method === 'initialize' ? call.message : undefined;
     const bound =
       opening === undefined
@@ -117,58 +138,14 @@ class Player {
     const headers: HeaderMap = id === undefined ? {} : { [SESSION_HEADER]: id };
     const [only] = requests;
     if (only === undefined) return reply({ status: 202, headers });
-    if (call.batch) return this.#batch({ exchange, call, session, requests, headers });
-    return this.#single({ exchange, call, session, message: only, headers });
-  }
-
-  #single(asked: {
-    exchange: Exchange;
-    call: Call;
-    session: LiveSession;
-    message: Message;
-    headers: HeaderMap;
-  }): Reply {
-    const { exchange, call, session, message, headers } = asked;
-    const special = this.#unrecorded(session, message);
+    const asked = { exchange, call, session, headers };
+    if (call.batch) {
+      const messages = requests.map((message) => ({ message, text: this.#unrecorded(session, message)?.text }));
+      return this.#answering.batch(asked, messages);
+    }
+    const special = this.#unrecorded(session, only);
     if (special !== undefined) return jsonReply(special.text, { status: special.status, headers });
-    const served = this.#serve(session, message, call);
-    const whole = this.#whole(served);
-    if (whole !== undefined) return jsonReply(whole, { status: served.recording.status, headers });
-    const { raw, status } = served.recording;
-    if (raw !== undefined && served.recording.answer === undefined) {
-      this.#settle(served);
-      return rawReply(raw, status);
-    }
-    return this.#streamed(exchange, [served], { headers });
-  }
-
-  /** A batch (2025-03-26): each request by itself; one array when all answers are there, a stream otherwise. */
-  #batch(asked: {
-    exchange: Exchange;
-    call: Call;
-    session: LiveSession;
-    requests: readonly Message[];
-    headers: HeaderMap;
-  }): Reply {
-    const texts: string[] = [];
-    const streamed: Play[] = [];
-    for (const message of asked.requests) {
-      const special = this.#unrecorded(asked.session, message);
-      if (special !== undefined) {
-        texts.push(special.text);
-        continue;
-      }
-      try {
-        const served = this.#serve(asked.session, message, asked.call);
-        const whole = this.#whole(served);
-        if (whole === undefined) streamed.push(served);
-        else texts.push(whole);
-      } catch (error) {
-        texts.push(errorText(ProxyError.from(error), message.idText ?? null));
-      }
-    }
-    if (streamed.length === 0) return jsonReply(`[${texts.join(',')}]`, { headers: asked.headers });
-    return this.#streamed(asked.exchange, streamed, { headers: asked.headers, first: texts });
+    return this.#answering.single(asked, only);
   }
 
   /** Answers that need no recording: `ping`, and a question about the newer era that the tapes know nothing of. */
@@ -184,78 +161,6 @@ class Player {
       text: `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32601,"message":"Method not found"}}`,
       status: 404,
     };
-  }
-
-  #serve(session: LiveSession, message: Message, call: Call): Play {
-    const method = message.method ?? '';
-    const shape = shapeOf(method, this.#components.redactor.json(message.text));
-    const match = session.take(shape);
-    if (match === undefined || (match.rung === 'retry' && this.#options.maxRung === 'exact')) {
-      const { keyId } = this.#components;
-      throw this.#miss(missOf(shape, { library: this.#library, session, modern: call.era === 'modern', keyId }));
-    }
-    const { recording } = match;
-    if (match.rung === 'retry') this.#warn(`the client answered ${method} otherwise than recorded`, recording.place);
-    const { exit } = recording;
-    if (recording.answer === undefined && recording.raw === undefined) {
-      if (exit === undefined || exit.end === 'open-at-end') throw this.#miss(cutOff(recording));
-      if (exit.end === 'error' && exit.code !== undefined) {
-        this.#ledger.served(recording);
-        throw new ProxyError(codeOf(exit.code), exit.message ?? 'the recorded exchange ended with an error');
-      }
-    }
-    this.#ledger.served(recording);
-    return { recording, live: liveRequest(message), session, stopped: false };
-  }
-
-  #miss(miss: Miss): ProxyError {
-    const line = miss.place === undefined ? undefined : placeText(miss.place);
-    this.#ledger.missed({ method: miss.method, reason: miss.reason, line, message: miss.message });
-    this.#components.log.warn({ reason: miss.reason, line }, miss.message);
-    return missError(miss);
-  }
-
-  /** The answer when it is all there is to send, and nothing has to come before it. */
-  #whole(served: Play): string | undefined {
-    const { recording, live, session } = served;
-    const { answer } = recording;
-    if (answer === undefined || session.unanswered(answer).length > 0) return undefined;
-    const silent = (step: Step): boolean =>
-      step === answer || (live.progressToken === undefined && isProgressOf(step, recording));
-    if (!recording.steps.every(silent)) return undefined;
-    this.#settle(served);
-    return rewritten(answer, served);
-  }
-
-  #settle(play: Play): void {
-    play.session.release(play);
-  }
-
-  #streamed(
-    exchange: Exchange,
-    plays: readonly Play[],
-    extra: { headers: HeaderMap; first?: readonly string[] },
-  ): Reply {
-    const { headers, first = [] } = extra;
-    const parts = this.#parts;
-    const stop = (): void => {
-      for (const play of plays) play.session.stop(play);
-    };
-    for (const play of plays) play.session.plays.add(play);
-    exchange.signal.addEventListener('abort', stop, { once: true });
-    if (exchange.signal.aborted) stop();
-    async function* frames(): AsyncGenerator<Frame, void, undefined> {
-      for (const text of first) yield new Frame({ text });
-      for (const play of plays) yield* playRequest(play, parts);
-    }
-    return reply(
-      { status: 200, headers: { ...SSE_HEADERS, ...headers } },
-      Body.fromFrames(frames(), sseFraming),
-      () => {
-        exchange.signal.removeEventListener('abort', stop);
-        for (const play of plays) play.session.release(play);
-      },
-    );
   }
 
   #stream(exchange: Exchange, call: Call): Reply {
@@ -293,19 +198,8 @@ class Player {
     const asked = session.answer(message.idText);
     if (asked?.answer === undefined) return;
     if (outcomeOf(this.#components.redactor.json(message.text)) === outcomeOf(asked.answer.text)) return;
-    this.#warn(`the client answered ${asked.method ?? ''} otherwise than recorded`, asked.answer.place);
+    this.#matcher.warn(`the client answered ${asked.method ?? ''} otherwise than recorded`, asked.answer.place);
   }
-
-  #warn(what: string, place: { file: string; line: number }): void {
-    const message = `${what} (${placeText(place)})`;
-    this.#ledger.warned(message);
-    this.#components.log.warn({ line: placeText(place) }, message);
-  }
-}
-
-function rawReply(raw: { text: string; contentType: string }, status: number): Reply {
-  const headers: HeaderMap = raw.contentType === '' ? {} : { 'content-type': raw.contentType };
-  return reply({ status, headers }, Body.whole(encoder.encode(raw.text), opaqueFraming));
 }
 
 function requestIdOf(message: Message): string {
@@ -319,8 +213,4 @@ function outcomeOf(text: string): string {
   const node = jsonTree(text);
   const outcome = memberOf(node, 'result') ?? memberOf(node, 'error');
   return outcome === undefined ? '' : canonicalOf(text, outcome);
-}
-
-function codeOf(code: string): ErrorCode {
-  return Object.hasOwn(BLAME, code) ? (code as ErrorCode) : 'upstream_closed';
 }

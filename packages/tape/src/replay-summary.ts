@@ -1,14 +1,21 @@
+import type { Difference } from './differences.js';
 import type { LiveSession } from './live-session.js';
 import { REPEATED } from './live-session.js';
-import type { MissReason } from './miss.js';
-import { type Library, placeText, type RecordedLane, type Recording } from './recording.js';
+import type { Miss, MissReason } from './miss.js';
+import { type ExpectRule, isFor, type Overlay, RUNGS, type Rung, selectorText } from './overlay.js';
+import { type Library, type Place, placeText, type RecordedLane, type Recording, type Step } from './recording.js';
 
 /** A request that the tape had no answer for. */
 export interface MissReport {
   readonly method: string;
+  readonly target: string | undefined;
   readonly reason: MissReason;
   /** `file:line` of the nearest recording. */
   readonly line: string | undefined;
+  readonly place: Place | undefined;
+  readonly differences: readonly Difference[];
+  /** The line of an overlay that would make it a match. */
+  readonly overlay: string | undefined;
   readonly message: string;
 }
 
@@ -16,12 +23,38 @@ export interface RecordingReport {
   readonly method: string;
   readonly target: string | undefined;
   readonly line: string;
+  readonly place: Place;
+}
+
+/** A recorded request that was answered, by the loosest rung that it took. */
+export interface AnswerReport extends RecordingReport {
+  readonly rung: Rung;
+  readonly times: number;
+}
+
+/** Something worth knowing that fails nothing. */
+export interface RemarkReport {
+  readonly message: string;
+  readonly place: Place | undefined;
+}
+
+/** What an overlay expects and did not come so. */
+export interface ExpectationReport {
+  /** Where the overlay says it: `x.overlay.yaml:3:5`. */
+  readonly where: string;
+  readonly message: string;
 }
 
 /** How a replay went. */
 export interface ReplaySummary {
   /** Requests answered from the tapes. */
   readonly served: number;
+  /** The same by the rung that matched them. */
+  readonly rungs: Readonly<Record<Rung, number>>;
+  /** The recorded requests that were answered, in the order of the tapes. */
+  readonly answered: readonly AnswerReport[];
+  /** Requests that an overlay's fault hit. */
+  readonly faults: number;
   readonly misses: readonly MissReport[];
   /** Misses beyond those listed. */
   readonly moreMisses: number;
@@ -32,8 +65,11 @@ export interface ReplaySummary {
   /** How often a recorded session was given to one more live session after all had been used. */
   readonly reused: number;
   /** Answers of the client's to the server's requests that differ from the recorded ones, and other remarks. */
-  readonly warnings: readonly string[];
-  /** As cli.md has it: 0, 1 for misses (and unused recordings under `allUsed`), 4 for a replay that waits. */
+  readonly warnings: readonly RemarkReport[];
+  readonly expectations: readonly ExpectationReport[];
+  /** Whether recordings that nobody asked for are a failure. */
+  readonly allUsed: boolean;
+  /** As cli.md has it: 0; 1 for misses, unmet expectations, and unused recordings under `allUsed`; 4 for a replay that waits. */
   readonly exitCode: 0 | 1 | 4;
 }
 
@@ -41,41 +77,63 @@ const MAX_LISTED = 1000;
 
 /** What happened, while it happens. */
 export class ReplayLedger {
+  readonly #expected: ReadonlyMap<ExpectRule, { times: number }>;
   readonly #misses: MissReport[] = [];
-  readonly #warnings: string[] = [];
-  readonly #used = new Set<Recording>();
-  #served = 0;
+  readonly #warnings: RemarkReport[] = [];
+  readonly #used = new Map<Recording, { rung: Rung; times: number }>();
+  readonly #rungs: Record<Rung, number> = { exact: 0, bound: 0, normalised: 0, rule: 0 };
   #missed = 0;
   #reused = 0;
 
-  served(recording: Recording): void {
-    this.#served += 1;
-    this.#used.add(recording);
+  constructor({ expect }: Pick<Overlay, 'expect'>) {
+    this.#expected = new Map(expect.map((rule) => [rule, { times: 0 }]));
   }
-  missed(miss: MissReport): void {
+
+  /** A request came, whatever becomes of it. */
+  asked(request: { readonly method: string; readonly target: string | undefined }): void {
+    for (const [rule, count] of this.#expected) if (isFor(rule, request)) count.times += 1;
+  }
+  served(recording: Recording, rung: Rung): void {
+    this.#rungs[rung] += 1;
+    const before = this.#used.get(recording);
+    const loosest = before !== undefined && RUNGS.indexOf(before.rung) > RUNGS.indexOf(rung) ? before.rung : rung;
+    this.#used.set(recording, { rung: loosest, times: (before?.times ?? 0) + 1 });
+  }
+  missed(miss: Miss): void {
     this.#missed += 1;
-    if (this.#misses.length < MAX_LISTED) this.#misses.push(miss);
+    if (this.#misses.length >= MAX_LISTED) return;
+    const line = miss.place === undefined ? undefined : placeText(miss.place);
+    this.#misses.push({ ...miss, line });
   }
-  warned(message: string): void {
-    if (this.#warnings.length < MAX_LISTED) this.#warnings.push(message);
+  warned(message: string, place?: Place): void {
+    if (this.#warnings.length < MAX_LISTED) this.#warnings.push({ message, place });
   }
   reused(): void {
     this.#reused += 1;
   }
 
-  summary(library: Library, live: readonly LiveSession[], allUsed: boolean): ReplaySummary {
+  summary(library: Library, live: readonly LiveSession[], about: { allUsed: boolean; faults: number }): ReplaySummary {
+    const { allUsed, faults } = about;
     const lanes = [...library.sessions, library.sessionless];
+    const served = RUNGS.reduce((sum, rung) => sum + this.#rungs[rung], 0);
     const unused = lanes.flatMap((lane) => this.#unusedIn(lane)).map(reportOf);
-    const waitingFor = this.#served === 0 && this.#missed === 0 ? firstOf(lanes) : live.flatMap(waits);
-    const failed = this.#missed > 0 || (allUsed && unused.length > 0);
+    const nobodyCame = served === 0 && this.#missed === 0 && faults === 0;
+    const waitingFor = nobodyCame ? firstOf(lanes) : live.flatMap(waits);
+    const expectations = this.#unmet();
+    const failed = this.#missed > 0 || expectations.length > 0 || (allUsed && unused.length > 0);
     return {
-      served: this.#served,
+      served,
+      rungs: { ...this.#rungs },
+      answered: lanes.flatMap(({ recordings }) => recordings).flatMap((recording) => this.#answerOf(recording)),
+      faults,
       misses: this.#misses,
       moreMisses: this.#missed - this.#misses.length,
       unused,
       waitingFor,
       reused: this.#reused,
       warnings: this.#warnings,
+      expectations,
+      allUsed,
       exitCode: failed ? 1 : waitingFor.length > 0 ? 4 : 0,
     };
   }
@@ -83,13 +141,60 @@ export class ReplayLedger {
   #unusedIn(lane: RecordedLane): Recording[] {
     return lane.recordings.filter((recording) => !this.#used.has(recording) && !REPEATED.has(recording.method));
   }
+
+  #answerOf(recording: Recording): AnswerReport[] {
+    const used = this.#used.get(recording);
+    return used === undefined ? [] : [{ ...reportOf(recording), ...used }];
+  }
+
+  #unmet(): ExpectationReport[] {
+    return [...this.#expected].flatMap(([rule, { times }]) => {
+      const { min, max, where } = rule;
+      if (times >= min && times <= max) return [];
+      const wanted = min === max ? `${min}` : max === Number.POSITIVE_INFINITY ? `at least ${min}` : `${min} to ${max}`;
+      return [{ where, message: `${selectorText(rule)} was expected ${wanted} times, and came ${times} times` }];
+    });
+  }
 }
 
-/** Server requests that were sent and not answered, though the recorded client did. */
+/**
+ * What the recorded client answered and the live one has not: requests of the server's that were sent, and input that was
+ * asked for (2026-07-28) and not brought by a retry.
+ */
 function waits(session: LiveSession): RecordingReport[] {
-  return [...session.pending.values()]
-    .filter((step) => step.answer !== undefined)
-    .map((step) => ({ method: step.method ?? '', target: undefined, line: placeText(step.place) }));
+  const asked = [...session.pending.values()].filter((step) => step.answer !== undefined);
+  const sent = asked.map((step) => ({
+    method: step.method ?? '',
+    target: undefined,
+    line: placeText(step.place),
+    place: step.place,
+  }));
+  const legs = [...session.used].filter(({ next }) => next !== undefined && !session.used.has(next));
+  return [...sent, ...legs.flatMap((recording) => inputsOf(recording))];
+}
+
+/** What the answer of a request asks its client for. */
+function inputsOf(recording: Recording): RecordingReport[] {
+  const { answer, method, target } = recording;
+  if (answer === undefined) return [];
+  const inputs = inputMethods(answer);
+  const retry = `the retry of ${selectorText({ method, ...(target === undefined ? {} : { target }) })}`;
+  const report = (what: string, about: string | undefined): RecordingReport => ({
+    method: what,
+    target: about,
+    line: placeText(answer.place),
+    place: answer.place,
+  });
+  return inputs.length === 0 ? [report(method, target)] : inputs.map((input) => report(input, `in ${retry}`));
+}
+
+function inputMethods({ value }: Step): string[] {
+  const result = value['result'];
+  const requests = typeof result === 'object' && result !== null && 'inputRequests' in result && result.inputRequests;
+  if (typeof requests !== 'object' || requests === null) return [];
+  return Object.values(requests).flatMap((one: unknown) =>
+    typeof one === 'object' && one !== null && 'method' in one && typeof one.method === 'string' ? [one.method] : [],
+  );
 }
 
 /** Nobody has come: the tapes wait for their first request. */
@@ -99,5 +204,5 @@ function firstOf(lanes: readonly RecordedLane[]): RecordingReport[] {
 }
 
 function reportOf({ method, target, place }: Recording): RecordingReport {
-  return { method, target, line: placeText(place) };
+  return { method, target, line: placeText(place), place };
 }

@@ -1,4 +1,4 @@
-import { type Edit, META_SUBSCRIPTION, type Message, spanOf, spliceMessage } from '@shadowcat/wire';
+import { type Edit, META_SUBSCRIPTION, type Message, spanOf, spliceMessage, textAt } from '@shadowcat/wire';
 import type { LiveRequest, LiveSession, Play } from './live-session.js';
 import type { Recording, Step } from './recording.js';
 
@@ -15,27 +15,44 @@ export function liveRequest(message: Message): LiveRequest {
 }
 
 /**
- * A recorded message of a request's, with the live ids in the place of the recorded ones and every other byte as it was.
- * `undefined`: progress that the live client did not ask for.
+ * A recorded message of a request's, with the live ids in the place of the recorded ones, the overlay's values and those that
+ * are bound, and every other byte as it was. `undefined`: progress that the live client did not ask for.
  */
 export function rewritten(step: Step, play: Play): string | undefined {
   const { recording, live, session } = play;
-  if (step.kind === 'response') {
-    const edits: Edit[] = step.idText === 'null' ? [] : [{ path: ['id'], json: live.idText }];
-    return spliceMessage(step.text, [...edits, ...subscriptionEdits(step.text, play)]);
-  }
+  if (step.kind === 'response') return rewrittenAnswer(step, play);
   if (isProgressOf(step, recording)) {
     if (live.progressToken === undefined) return undefined;
-    return spliceMessage(step.text, [{ path: TOKEN_PATH, json: live.progressToken }]);
+    return spliceMessage(changed(step, play), [{ path: TOKEN_PATH, json: live.progressToken }]);
   }
-  return spliceMessage(unownedText(step, session), subscriptionEdits(step.text, play));
+  return spliceMessage(unownedText(step, session, changed(step, play)), subscriptionEdits(step.text, play));
 }
 
+/** The same for a response, which is never left out. */
+export function rewrittenAnswer(step: Step, play: Play): string {
+  const edits: Edit[] = step.idText === 'null' ? [] : [{ path: ['id'], json: play.live.idText }];
+  return spliceMessage(changed(step, play), [...edits, ...subscriptionEdits(step.text, play)]);
+}
+
+/** What the overlay and the bindings make of a message. A text that takes another's place is bound to it from then on. */
+function changed(step: Step, { replace, session }: Play): string {
+  const { bindings } = session;
+  if (replace.length === 0) return bindings.live(step.text);
+  const edits = replace.map(({ at, json }) => ({ path: at, json }));
+  for (const { path, json } of edits) {
+    const recorded = textAt(step.text, path);
+    if (recorded?.startsWith('"') === true && json.startsWith('"')) bindings.bind(spelled(recorded), spelled(json));
+  }
+  return spliceMessage(bindings.live(step.text), edits);
+}
+
+const spelled = (json: string): string => JSON.stringify(JSON.parse(json));
+
 /** A recorded message that belongs to no request. A server request gets an id of the session's. */
-export function unownedText(step: Step, session: LiveSession): string {
-  if (step.kind === 'request') return spliceMessage(step.text, [{ path: ['id'], json: session.ask(step) }]);
+export function unownedText(step: Step, session: LiveSession, text = session.bindings.live(step.text)): string {
+  if (step.kind === 'request') return spliceMessage(text, [{ path: ['id'], json: session.ask(step) }]);
   if (step.method === 'notifications/cancelled') return withLiveRequestId(step, session);
-  return step.text;
+  return text;
 }
 
 /** Whether this is progress of the request that the recording is of. */

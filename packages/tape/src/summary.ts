@@ -49,6 +49,8 @@ export interface TapeSummary {
   readonly records: number;
   readonly lost: number;
   readonly took: number;
+  /** Whether its records have times; where they have none, all times are 0. */
+  readonly timed: boolean;
   readonly sessions: readonly SessionSummary[];
   readonly exchanges: readonly ExchangeSummary[];
   readonly notes: readonly NoteSummary[];
@@ -67,7 +69,8 @@ export function summariseTape(tape: Tape): TapeSummary {
     if (record.k === 'sess') sessions.push(sessionOf(record));
     if (record.k === 'note') notes.push({ line: record.line, s: record.s, at: now, text: record.text });
     if (!('x' in record) || record.x === undefined) continue;
-    let exchange = exchanges.get(record.x);
+    const known = `${record.s} ${record.x}`;
+    let exchange = exchanges.get(known);
     if (exchange === undefined) {
       const { line, s, x } = record;
       exchange = {
@@ -82,7 +85,7 @@ export function summariseTape(tape: Tape): TapeSummary {
         took: 0,
         messages: 0,
       };
-      exchanges.set(x, exchange);
+      exchanges.set(known, exchange);
     }
     exchange.took = now - exchange.at;
     if (record.k === 'x-') exchange.end = record.end;
@@ -103,6 +106,7 @@ export function summariseTape(tape: Tape): TapeSummary {
     records: tape.records.length,
     lost: tape.end?.lost ?? 0,
     took: now,
+    timed: tape.records.some(({ t }) => t !== undefined),
     sessions,
     exchanges: [...exchanges.values()],
     notes,

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createRedactor, hasPlaceholder } from '../src/index.js';
+import { createRedactor, hasPlaceholder } from '../src/redact.js';
 
 const hmac = (text: string): string => createHmac('sha256', 'k').update(text).digest('hex');
 const redactor = createRedactor({}, hmac);
@@ -120,7 +120,9 @@ describe('text in strings', () => {
     ['curl --api-key=hunter2 x', `curl --api-key=${hidden('hunter2')} x`],
     ['API_KEY=hunter2 npm start', `API_KEY=${hidden('hunter2')} npm start`],
     ['export DB_PASSWORD="hunter 2"', `export DB_PASSWORD="${hidden('hunter 2')}"`],
-    ['Authorization: Bearer hunter2', `Authorization: ${hidden('Bearer hunter2')}`],
+    ['Authorization: Bearer hunter2', `Authorization: Bearer ${hidden('hunter2')}`],
+    ['Authorization: hunter2', `Authorization: ${hidden('hunter2')}`],
+    ['with Basic dXNlcjpwYXNz, yes', `with Basic ${hidden('dXNlcjpwYXNz')}, yes`],
     ['use bearer hunter22222 now', `use bearer ${hidden('hunter22222')} now`],
     ['said {"password": "hunter2"} to me', `said {"password": "${hidden('hunter2')}"} to me`],
     ['name: x\n  password: hunter2\nport: 1', `name: x\n  password: ${hidden('hunter2')}\nport: 1`],

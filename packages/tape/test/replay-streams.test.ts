@@ -121,7 +121,7 @@ describe('a request of the server during a call', () => {
     expect(warnings).toEqual([
       expect.stringMatching(/answered sampling\/createMessage otherwise than recorded \(t1\.tape\.jsonl:\d+\)/),
     ]);
-    expect(replay.summary()).toMatchObject({ warnings, exitCode: 0 });
+    expect(replay.summary()).toMatchObject({ warnings: [{ place: { file: 't1.tape.jsonl' } }], exitCode: 0 });
   });
 
   it('that stays unanswered for five seconds is named in the log, and no timer is left behind', async () => {
@@ -426,12 +426,41 @@ describe('the era without sessions', () => {
     expect(replay.summary()).toMatchObject({ warnings: [], exitCode: 0 });
   });
 
+  it('misses a retry whose question was not asked before', async () => {
+    const { replay } = replayRig(await legsTape());
+    await expect(new TestClient(replay).post(retry({ sure: { action: 'accept' } }))).rejects.toMatchObject({
+      data: { reason: 'wrong-order', line: expect.stringMatching(/^t1\.tape\.jsonl:\d+$/) },
+    });
+  });
+
+  it('waits for a retry that does not come: says so after five seconds, and at the end', async () => {
+    const { replay, warnings, clock } = replayRig(await legsTape());
+    const client = new TestClient(replay);
+    await client.post(ask(11, 'tools/call', { name: 'confirm', arguments: {} }));
+    expect(replay.summary()).toMatchObject({
+      waitingFor: [{ method: 'elicitation/create', target: 'in the retry of tools/call confirm' }],
+      exitCode: 4,
+    });
+    clock.advance(5000);
+    expect(warnings).toEqual([
+      expect.stringMatching(/waits for the client's retry of tools\/call \(t1\.tape\.jsonl:\d+\)/),
+    ]);
+    await client.post(retry({ sure: { action: 'accept' } }));
+    expect(replay.summary()).toMatchObject({ waitingFor: [], exitCode: 0 });
+    expect(clock.pending).toBe(0);
+  });
+
   it('serves a retry with other answers to the same questions, with a warning', async () => {
     const { replay } = replayRig(await legsTape());
-    expect((await new TestClient(replay).post(retry({ sure: { action: 'decline' } }))).status).toBe(200);
-    expect(replay.summary().warnings).toEqual([
-      expect.stringMatching(/answered tools\/call otherwise than recorded \(t1\.tape\.jsonl:\d+\)/),
-    ]);
+    const client = new TestClient(replay);
+    await client.post(ask(11, 'tools/call', { name: 'confirm', arguments: {} }));
+    expect((await client.post(retry({ sure: { action: 'decline' } }))).status).toBe(200);
+    expect(replay.summary()).toMatchObject({
+      warnings: [
+        { message: 'the client answered tools/call otherwise than recorded', place: { file: 't1.tape.jsonl' } },
+      ],
+      rungs: { exact: 1, bound: 1 },
+    });
   });
 
   it.each([

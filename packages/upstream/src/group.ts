@@ -11,8 +11,8 @@ import {
 import { callSlot, credentialSlot, type SessionHandle, sessionSlot } from '@shadowcat/wire';
 import { Candidates } from './choosing/candidates.js';
 import { type BalancePolicy, type Pick, policy } from './choosing/policy.js';
-import { avoidSlot } from './member.js';
-import { secondsOf, type UpstreamMember } from './upstream-member.js';
+import { avoidSlot, secondsOf } from './member.js';
+import type { UpstreamMember } from './upstream-member.js';
 
 /** What a `hash` group looks at: the session's id, the client's credential, or a header field (lower case). */
 export type HashOn = 'session' | 'credential' | { readonly header: string };
@@ -106,7 +106,7 @@ export class Group implements Destination {
     if (home === undefined) return stays ? Promise.reject(isGone(bound)) : this.#spread(exchange, { session });
     if (stays || this.members.length === 1 || !takesItsSessionAlong(exchange)) return home.ask(exchange);
     const elsewhere = (): Promise<Reply> => this.#spread(exchange, { session, tried: new Set([bound]) });
-    if (!home.gate.available() && this.#somebodyElse(home)) return elsewhere();
+    if (home.refuses() && this.#somebodyElse(home)) return elsewhere();
     return home.ask(exchange).catch((error: unknown) => {
       if (!mayGoElsewhere(error, exchange) || !this.#somebodyElse(home)) throw error;
       return elsewhere();

@@ -1,5 +1,4 @@
-import type { Handler } from '@shadowcat/kernel';
-import { slot } from '@shadowcat/kernel';
+import { type ErrorCode, type Handler, ProxyError, slot } from '@shadowcat/kernel';
 
 /**
  * How a member is doing. `up`; `ejected`: gets nothing new for a while; `probing`: the while is over, and one exchange at a
@@ -16,7 +15,7 @@ export interface GateState {
   readonly ejections: number;
   /** The last transport failure, until an exchange succeeds. */
   readonly lastError: string | undefined;
-  /** Milliseconds until it may open again, where that is known. */
+  /** Milliseconds until it may be available again, where that is known. */
   readonly reopensInMs?: number;
 }
 
@@ -44,6 +43,33 @@ export interface Pass {
  */
 export type ExchangeOutcome = 'answered' | 'transport-failure' | 'timeout' | 'abandoned';
 
+/** What says something about the transport. An answer of any kind, an error included, proves that the member is alive. */
+const OUTCOMES: Partial<Record<ErrorCode, ExchangeOutcome>> = {
+  upstream_unreachable: 'transport-failure',
+  upstream_closed: 'transport-failure',
+  child_exited: 'transport-failure',
+  spawn_failed: 'transport-failure',
+  upstream_timeout: 'timeout',
+  upstream_protocol: 'answered',
+};
+
+export function outcomeOf(error: ProxyError): ExchangeOutcome {
+  return OUTCOMES[error.code] ?? 'abandoned';
+}
+
+/** What is refused by a gate in this state hears. */
+export function unavailable(name: string, { lastError, reopensInMs }: GateState): ProxyError {
+  const why = lastError === undefined ? '' : `: ${lastError}`;
+  return new ProxyError('upstream_unavailable', `${name} takes nothing at the moment${why}`, {
+    retryAfter: secondsOf(reopensInMs),
+  });
+}
+
+/** For `Retry-After`: whole seconds, at least one. */
+export function secondsOf(ms: number | undefined): number {
+  return Math.max(1, Math.ceil((ms ?? 0) / 1000));
+}
+
 /** One server of a group. */
 export interface Member {
   /** As in the configuration; sessions are bound to it. */
@@ -57,6 +83,12 @@ export interface Member {
   /** Exchanges whose answers have not ended. */
   inFlight(): number;
 }
+
+/**
+ * Whose names tools have in an exchange, where that is not the target: those of a group that is shown as one server are its own.
+ * Set by whoever gives them other names.
+ */
+export const namerSlot = slot<string>('namer');
 
 /**
  * Names of members that already failed this exchange; a chooser avoids them while others are available. Set by whoever sends

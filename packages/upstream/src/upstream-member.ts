@@ -1,6 +1,6 @@
-import { type ErrorCode, type Exchange, type Handler, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
+import { type Exchange, type Handler, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
 import { callSlot, failureSlot, targetSlot } from '@shadowcat/wire';
-import type { ExchangeOutcome, Gate, Member } from './member.js';
+import { type Gate, type Member, outcomeOf, unavailable } from './member.js';
 import { outcomeOfStatus } from './protect/gateway-status.js';
 
 export interface MemberOptions {
@@ -11,17 +11,12 @@ export interface MemberOptions {
   readonly weight?: number | undefined;
   /** Default 0. */
   readonly priority?: number | undefined;
+  /**
+   * What the gate is for. `exchanges` (default): each one. `openings`: new lines, of which the handler itself takes care; an
+   * exchange is given to the handler whatever the gate says, since it may need none.
+   */
+  readonly gated?: 'exchanges' | 'openings' | undefined;
 }
-
-/** What says something about the transport. An answer of any kind, an error included, proves that the member is alive. */
-const OUTCOMES: Partial<Record<ErrorCode, ExchangeOutcome>> = {
-  upstream_unreachable: 'transport-failure',
-  upstream_closed: 'transport-failure',
-  child_exited: 'transport-failure',
-  spawn_failed: 'transport-failure',
-  upstream_timeout: 'timeout',
-  upstream_protocol: 'answered',
-};
 
 /** One server, which may be a member of several groups: its gate, its weight and what it has in flight are the same in all. */
 export class UpstreamMember implements Member {
@@ -29,6 +24,7 @@ export class UpstreamMember implements Member {
   readonly handler: Handler;
   readonly priority: number;
   readonly gate: Gate;
+  readonly #gated: 'exchanges' | 'openings';
   #weight: number;
   #inFlight = 0;
 
@@ -37,6 +33,7 @@ export class UpstreamMember implements Member {
     this.handler = options.handler;
     this.priority = options.priority ?? 0;
     this.gate = gate;
+    this.#gated = options.gated ?? 'exchanges';
     this.#weight = options.weight ?? 1;
   }
 
@@ -53,11 +50,16 @@ export class UpstreamMember implements Member {
     return this.#inFlight;
   }
 
+  /** Whether it is certain that an exchange of a session that lives here would be refused. */
+  refuses(): boolean {
+    return this.#gated === 'exchanges' && !this.gate.available();
+  }
+
   /** Sends an exchange, and says to whom (`targetSlot`). Throws `upstream_unavailable` when the gate does not let it pass. */
   async ask(exchange: Exchange): Promise<Reply> {
     exchange.context.set(targetSlot, this.name);
-    const pass = this.gate.enter();
-    if (pass === undefined) throw this.#unavailable();
+    const pass = this.#gated === 'openings' ? undefined : this.gate.enter();
+    if (pass === undefined && this.#gated === 'exchanges') throw unavailable(this.name, this.gate.state());
     this.#inFlight += 1;
     let answer: Reply;
     try {
@@ -65,13 +67,13 @@ export class UpstreamMember implements Member {
     } catch (thrown) {
       this.#inFlight -= 1;
       const error = ProxyError.from(thrown);
-      pass.done(OUTCOMES[error.code] ?? 'abandoned', error);
+      pass?.done(outcomeOf(error), error);
       throw error;
     }
     const { status } = answer.head;
     const outcome = outcomeOfStatus(status);
-    if (outcome === 'answered') pass.done(outcome);
-    else pass.done(outcome, new ProxyError('upstream_closed', `${this.name} answered with HTTP ${status}`));
+    if (outcome === 'answered') pass?.done(outcome);
+    else pass?.done(outcome, new ProxyError('upstream_closed', `${this.name} answered with HTTP ${status}`));
     // What is here already is as good as sent, and a standing stream keeps nobody busy.
     if (answer.body.ready !== undefined || exchange.context.get(callSlot)?.verb === 'stream') {
       this.#inFlight -= 1;
@@ -87,21 +89,10 @@ export class UpstreamMember implements Member {
 
   /** A stream that began, perhaps only because a line was silent for long, can still fail. */
   #judgeAgain({ context, signal }: Exchange): void {
+    if (this.#gated === 'openings') return;
     const failure = context.get(failureSlot) ?? (signal.aborted ? ProxyError.from(signal.reason) : undefined);
-    const outcome = failure === undefined ? undefined : OUTCOMES[failure.code];
-    if (outcome !== undefined && outcome !== 'answered') this.gate.enter()?.done(outcome, failure);
+    if (failure === undefined) return;
+    const outcome = outcomeOf(failure);
+    if (outcome !== 'answered' && outcome !== 'abandoned') this.gate.enter()?.done(outcome, failure);
   }
-
-  #unavailable(): ProxyError {
-    const { lastError, reopensInMs } = this.gate.state();
-    const why = lastError === undefined ? '' : `: ${lastError}`;
-    return new ProxyError('upstream_unavailable', `${this.name} takes nothing at the moment${why}`, {
-      retryAfter: secondsOf(reopensInMs),
-    });
-  }
-}
-
-/** For `Retry-After`: whole seconds, at least one. */
-export function secondsOf(ms: number | undefined): number {
-  return Math.max(1, Math.ceil((ms ?? 0) / 1000));
 }

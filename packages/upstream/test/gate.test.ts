@@ -112,6 +112,35 @@ describe('the breaker', () => {
     expect(gate.breaker).toBe('half-open');
   });
 
+  it('lets the next one find out when the first is still under way after as long as it was open', () => {
+    const { gate, end, enter, clock } = gateOf({ openMs: 1000 });
+    end('timeout', 5);
+    clock.advance(1000);
+    const standing = enter();
+    clock.advance(999);
+    expect([gate.enter(), gate.state().reopensInMs]).toEqual([undefined, 1]);
+    clock.advance(1);
+    enter().done('answered');
+    expect(gate.breaker).toBe('closed');
+    standing.done('timeout');
+    expect(gate.state().failures).toBe(0);
+  });
+
+  it('says that it may be back at the next probe, where that is sooner than the end of its time', () => {
+    let every: number | undefined = 5000;
+    const { gate, end, clock } = gateOf({ rise: 2 }, { probedEveryMs: () => every });
+    end('timeout', 5);
+    expect(gate.state().reopensInMs).toBe(10_000);
+    gate.probed();
+    expect(gate.state().reopensInMs).toBe(5000);
+    clock.advance(28_000);
+    expect(gate.state().reopensInMs).toBe(2000);
+    every = undefined;
+    expect(gate.state().reopensInMs).toBe(2000);
+    gate.probed();
+    expect(gate.state()).not.toHaveProperty('reopensInMs');
+  });
+
   it('spreads the ends of open times by a fifth', () => {
     const early = gateOf({}, { random: () => 0 });
     const late = gateOf({}, { random: () => 1 });

@@ -8,9 +8,9 @@ import {
   settled,
   streamReply,
 } from '@shadowcat/testkit';
-import { targetSlot } from '@shadowcat/wire';
+import { callSlot, targetSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import { avoidSlot } from '../src/member.js';
+import { avoidSlot, namerSlot } from '../src/member.js';
 import { type RetryOptions, retry } from '../src/protect/retry.js';
 import { RetryBudget } from '../src/protect/retry-budget.js';
 
@@ -158,6 +158,34 @@ describe('retry', () => {
     const other = failing(['upstream_unreachable']);
     expect(await other.ask(once)).toBe('upstream_unreachable');
     expect(other.handler.exchanges).toHaveLength(1);
+  });
+
+  it('knows tools by the names of the group that is shown as one, not by those of its members', async () => {
+    const clock = new ManualClock();
+    const asked: string[] = [];
+    const handler = handlerOf((exchange) => {
+      const { method } = exchange.context.get(callSlot) ?? {};
+      const combined = exchange.head.target === '/all';
+      exchange.context.set(targetSlot, combined ? 'all' : 'a');
+      if (combined) exchange.context.set(namerSlot, 'all');
+      if (method === 'tools/list') {
+        const tools = [{ name: 'x', annotations: { readOnlyHint: combined } }];
+        return jsonReply({ jsonrpc: '2.0', id: 1, result: { tools } });
+      }
+      // The member that was asked in the end says so, too.
+      exchange.context.set(targetSlot, 'a');
+      asked.push(exchange.head.target);
+      throw new ProxyError('upstream_closed', 'gone');
+    });
+    const budget = new RetryBudget({ minimum: 100 }, { clock });
+    const layered = retry({ attempts: 2 }, { clock, log: silentLog, budget, random: () => 0 })(handler);
+    for (const target of ['/one', '/all']) await readReply(await layered(classifiedExchange({ target, body: LIST })));
+    for (const target of ['/one', '/all']) {
+      const done = layered(classifiedExchange({ target, body: call('x') })).catch(() => undefined);
+      await clock.pass(1000);
+      await done;
+    }
+    expect(asked).toEqual(['/one', '/all', '/all']);
   });
 
   it('believes the last list of tools of the target that failed, unless told not to', async () => {

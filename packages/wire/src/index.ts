@@ -1,6 +1,7 @@
 export type { Call, Era } from './call.js';
 export { claimedVersion, classify, isModern, targetOf } from './classify.js';
 export { drainLines } from './drain-lines.js';
+export { envelopeProblem } from './envelope-problem.js';
 export { FrameQueue } from './frame-queue.js';
 export { framingOf, mediaType } from './framings.js';
 export { decodeHeaderValue, encodeHeaderValue } from './header-values.js';
@@ -12,6 +13,7 @@ export type { Json, JsonObject, Message, MessageKind, RpcError, RpcId } from './
 export { knownRevisions } from './known-revisions.js';
 export { LineClient, type LineClientComponents, type LineClientOptions, type LineStats } from './line-client.js';
 export { type LineServer, type LineServerComponents, type LineServerOptions, serveLine } from './line-server.js';
+export { LEVELS } from './log-levels.js';
 export { keepMembers, type MemberChanges, withMembers } from './members.js';
 export { type ModernExchangeParts, modernExchange } from './modern-exchange.js';
 export { checkModernHeaders, modernHeaders } from './modern-headers.js';
@@ -51,3 +53,4 @@ export { type SseLimits, sse, sseFraming } from './sse-framing.js';
 export { StandingStream, type StandingStreamOptions, streamConflict } from './standing-stream.js';
 export { type Failure, failureText, notificationText, requestText, responseText } from './texts.js';
 export { type ToolParamHeadersOptions, toolParamHeaders } from './tool-param-headers.js';
+export { unlessAborted } from './until-aborted.js';

@@ -1,4 +1,13 @@
-import { type Clock, type Connection, type Exchange, type Log, ProxyError, type Reply, reply } from '@shadowcat/kernel';
+import {
+  type Clock,
+  type Connection,
+  type ErrorCode,
+  type Exchange,
+  type Log,
+  ProxyError,
+  type Reply,
+  reply,
+} from '@shadowcat/kernel';
 import type { Call } from './call.js';
 import { Correlator, type Flying, type Sender } from './correlator.js';
 import type { Message } from './jsonrpc.js';
@@ -42,6 +51,8 @@ const PRIMING_SINCE = '2025-11-25';
 const MAX_IN_FLIGHT = 1000;
 const STREAM_QUEUE = 1024 * 1024;
 const MAX_UNSENT = 16 * 1024 * 1024;
+/** Promise that nothing was sent, so that whoever hears of it may send it again. */
+const UNSENT: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_unavailable', 'spawn_failed']);
 
 /**
  * The client's end of a duplex line to a server: turns exchanges into messages and messages into replies. It owns the
@@ -213,7 +224,9 @@ export class LineClient implements AsyncDisposable {
     if (era === 'modern') this.#watch(flight, exchange.signal);
     for (const message of call.messages) {
       this.#sendFor(message, { owner: flight, scope, era })?.catch((thrown: unknown) => {
-        this.#fail(flight, ProxyError.from(thrown, 'upstream_closed'));
+        const error = ProxyError.from(thrown, 'upstream_closed');
+        // The others may have arrived.
+        this.#fail(flight, call.messages.length > 1 ? whenSent(error) : error);
       });
     }
     if (call.method !== 'subscriptions/listen') this.#inbox.open(flight);
@@ -288,13 +301,18 @@ export class LineClient implements AsyncDisposable {
     this.#over = error;
     this.#inbox.detach();
     for (const { owner } of this.#correlator.clear()) {
-      if (owner instanceof Flight) this.#fail(owner, error);
+      if (owner instanceof Flight) this.#fail(owner, whenSent(error));
       else owner.asked.reject(error);
     }
     const listeners = this.#onClosed;
     this.#onClosed = [];
     for (const done of listeners) done(error);
   }
+}
+
+/** The same error, of something that was sent, or may have been. */
+function whenSent(error: ProxyError): ProxyError {
+  return UNSENT.has(error.code) ? new ProxyError('upstream_closed', error.message, { cause: error }) : error;
 }
 
 function commitAfter({ context }: Exchange): number {

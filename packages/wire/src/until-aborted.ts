@@ -1,27 +1,35 @@
 import { ProxyError, type Reply } from '@shadowcat/kernel';
 
-/** The reply, unless the signal fires first: then it rejects at once, and a reply that comes later is disposed. */
-export function untilAborted(answer: Promise<Reply>, signal: AbortSignal): Promise<Reply> {
+/** What the work comes to, unless the signal fires first: then it rejects at once, and the work goes on without anybody. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
       reject(ProxyError.from(signal.reason, 'cancelled'));
-      answer.then((late) => late[Symbol.asyncDispose]()).catch(ignore);
+      work.catch(ignore);
     };
     if (signal.aborted) {
       onAbort();
       return;
     }
     signal.addEventListener('abort', onAbort, { once: true });
-    answer.then(
-      (reply) => {
+    work.then(
+      (result) => {
         signal.removeEventListener('abort', onAbort);
-        if (!signal.aborted) resolve(reply);
+        if (!signal.aborted) resolve(result);
       },
       (error: unknown) => {
         signal.removeEventListener('abort', onAbort);
         reject(error as Error);
       },
     );
+  });
+}
+
+/** The reply, unless the signal fires first: then it rejects at once, and a reply that comes later is disposed. */
+export function untilAborted(answer: Promise<Reply>, signal: AbortSignal): Promise<Reply> {
+  return unlessAborted(answer, signal).catch((error: unknown) => {
+    if (signal.aborted) answer.then((late) => late[Symbol.asyncDispose]()).catch(ignore);
+    throw error;
   });
 }
 

@@ -1,7 +1,7 @@
-import { ProxyError, type Reply } from '@shadowcat/kernel';
-import { readReply, settled } from '@shadowcat/testkit';
+import { type Connection, ProxyError, type Reply, silentLog } from '@shadowcat/kernel';
+import { ManualClock, memoryLine, readReply, settled } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
-import { failureSlot, notificationText, StandingStream } from '../src/index.js';
+import { failureSlot, LineClient, notificationText, StandingStream } from '../src/index.js';
 import { Bench, MODERN_META, post, sessionDouble } from './lines.js';
 
 const call = (id: number | string, more: object = {}): object => ({
@@ -180,6 +180,35 @@ describe('batches', () => {
     expect((await readReply(await replying)).text).toBe(
       '[{"jsonrpc":"2.0","id":1,"result":1},{"jsonrpc":"2.0","id":2,"error":{"code":-32009,"message":"it died"}}]',
     );
+  });
+});
+
+describe('what cannot be sent', () => {
+  const refusing = (which: string): LineClient => {
+    const { near, far } = memoryLine();
+    far.listen({ message: () => {}, closed: () => {} });
+    const connection: Connection = {
+      name: 'pair',
+      send: (text) =>
+        text.includes(which)
+          ? Promise.reject(new ProxyError('upstream_unreachable', 'connection refused'))
+          : near.send(text),
+      listen: (sink) => near.listen(sink),
+      destroy: (reason) => near.destroy(reason),
+      [Symbol.asyncDispose]: () => near[Symbol.asyncDispose](),
+    };
+    return new LineClient(connection, {}, { clock: new ManualClock(), log: silentLog, newId: () => 'line' });
+  };
+
+  it('may be sent elsewhere when it is alone', async () => {
+    const replying = refusing('tools/call').exchange(post(call(1)));
+    await expect(replying).rejects.toMatchObject({ code: 'upstream_unreachable' });
+  });
+
+  it.each(['first', 'second'])('may not when other messages of its POST were sent: the %s', async (which) => {
+    const batch = [call(1, { name: 'first' }), call(2, { name: 'second' })];
+    const replying = refusing(which).exchange(post(batch));
+    await expect(replying).rejects.toMatchObject({ code: 'upstream_closed' });
   });
 });
 
@@ -538,6 +567,15 @@ describe('a line that is lost', () => {
     await expect(bench.client.exchange(post(call(3)))).rejects.toBe(death);
     await expect(bench.client.notify(notificationText('x'))).rejects.toBe(death);
     expect(bench.clock.pending).toBe(0);
+  });
+
+  it('never says of what was sent that it was not, whatever ended the line', async () => {
+    const bench = new Bench();
+    const replying = bench.client.exchange(post(call(1)));
+    await bench.received();
+    bench.client.destroy(new ProxyError('upstream_unreachable', 'connection refused'));
+    await expect(replying).rejects.toMatchObject({ code: 'upstream_closed', message: 'connection refused' });
+    await expect(bench.client.exchange(post(call(2)))).rejects.toMatchObject({ code: 'upstream_unreachable' });
   });
 
   it('that the server closes in good order is lost too', async () => {

@@ -64,9 +64,9 @@ async function withUrl(proxy, ready) {
   }
 }
 
-/** The server that all HTTP contenders ask. */
-export function startUpstream() {
-  const upstream = start(process.execPath, [upstreamScript, 'http', '0']);
+/** The server that all HTTP contenders ask; it keeps idle connections for `keepAlive` milliseconds. */
+export function startUpstream(keepAlive = 60_000) {
+  const upstream = start(process.execPath, [upstreamScript, 'http', '0', String(keepAlive)]);
   return withUrl(upstream, upstream.firstLine);
 }
 

@@ -20,7 +20,11 @@ export async function openSession(pool, path) {
 async function post({ pool, path, headers }, message) {
   const response = await pool.request({ path, method: 'POST', headers, body: JSON.stringify(message) });
   const text = await response.body.text();
-  if (response.statusCode >= 300) throw new Error(`HTTP ${response.statusCode}: ${text.slice(0, 200)}`);
+  if (response.statusCode >= 300) {
+    throw Object.assign(new Error(`HTTP ${response.statusCode}: ${text.slice(0, 200)}`), {
+      status: response.statusCode,
+    });
+  }
   return { headers: response.headers, text };
 }
 
@@ -35,6 +39,23 @@ function checkAnswer(text, expected) {
   if (answer?.result?.content?.[0]?.text !== expected) throw new Error(`wrong answer: ${text.slice(0, 200)}`);
 }
 
+/** Calls the tool once, checks its answer, and resolves with how long that took, in milliseconds. */
+export async function callTool(target, id) {
+  const message = `m${id}`;
+  const request = { jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'echo', arguments: { message } } };
+  const started = performance.now();
+  const { text } = await post(target, request);
+  const took = performance.now() - started;
+  checkAnswer(text, `echo ${message}`);
+  return took;
+}
+
+/** Ends a session as a legacy client does. Never rejects: servers may refuse to end one. */
+export async function endSession(pool, path, headers) {
+  const answer = await pool.request({ path, method: 'DELETE', headers }).catch(() => undefined);
+  await answer?.body.dump();
+}
+
 /**
  * Opens `clients` sessions at `url`. `run(requests)` makes so many calls over them, each client one after the other, checks
  * every answer and resolves to what it measured; it may be called again and again. `close()` ends the sessions.
@@ -46,11 +67,7 @@ export async function makeLoad(url, clients) {
   const pool = new Pool(origin, { connections: clients, pipelining: 1, headersTimeout: 30_000 });
   const sessions = [];
   const close = async () => {
-    for (const headers of sessions) {
-      // Servers may refuse to end a session.
-      const answer = await pool.request({ path: pathname, method: 'DELETE', headers }).catch(() => undefined);
-      await answer?.body.dump();
-    }
+    for (const headers of sessions) await endSession(pool, pathname, headers);
     await pool.destroy();
   };
   try {
@@ -60,15 +77,9 @@ export async function makeLoad(url, clients) {
     throw error;
   }
   let id = 0;
-  const call = async (headers) => {
+  const call = (headers) => {
     id += 1;
-    const message = `m${id}`;
-    const request = { jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'echo', arguments: { message } } };
-    const started = performance.now();
-    const { text } = await post({ pool, path: pathname, headers }, request);
-    const took = performance.now() - started;
-    checkAnswer(text, `echo ${message}`);
-    return took;
+    return callTool({ pool, path: pathname, headers }, id);
   };
   return { run: (requests) => run({ requests, sessions, call }), close };
 }

@@ -68,11 +68,11 @@ export function start(command, args, options = {}) {
     complained = (complained + chunk).slice(-KEPT);
   });
   const failure = (what) => new Problem(`${command} ${args[0] ?? ''} ${what}\n${complained.trim()}`.trim());
-  /** What `promise` resolves to, unless the process ends first or takes too long. */
-  const orEnd = async (promise) => {
-    const late = AbortSignal.timeout(START_MS);
+  /** What `promise` resolves to, unless the process ends first or takes longer than `ms`. */
+  const orEnd = async (promise, ms = START_MS) => {
+    const late = AbortSignal.timeout(ms);
     const tooLate = new Promise((resolve) => {
-      late.onabort = () => resolve(`was not ready after ${START_MS / 1000} s`);
+      late.onabort = () => resolve(`was not ready after ${ms / 1000} s`);
     });
     const gone = Promise.race([ended, tooLate]).then((what) => Promise.reject(failure(what)));
     try {
@@ -85,7 +85,7 @@ export function start(command, args, options = {}) {
   return {
     pid,
     /** The first line on stdout. */
-    firstLine: () => orEnd(line.promise),
+    firstLine: (ms) => orEnd(line.promise, ms),
     orEnd,
     /** Ends the group: gently, then by force. Idempotent. */
     async stop() {

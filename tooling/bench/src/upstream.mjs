@@ -1,5 +1,5 @@
 // The server behind every contender: answers MCP as cheaply as node:http can, so that the proxy is what is measured.
-//   node upstream.mjs http PORT | stdio
+//   node upstream.mjs http PORT [KEEP_ALIVE_MS] | stdio
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 
@@ -24,7 +24,7 @@ function answer(message) {
   return JSON.stringify({ jsonrpc: '2.0', id: message.id, result });
 }
 
-function http(port) {
+function http(port, keepAlive) {
   const server = createServer((request, response) => {
     if (request.method !== 'POST') return void response.writeHead(request.method === 'DELETE' ? 200 : 405).end();
     const chunks = [];
@@ -41,7 +41,7 @@ function http(port) {
       response.end(body);
     });
   });
-  server.keepAliveTimeout = 60_000;
+  server.keepAliveTimeout = keepAlive;
   server.listen(port, '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}/mcp`));
 }
 
@@ -52,5 +52,5 @@ function stdio() {
   });
 }
 
-if (process.argv[2] === 'http') http(Number(process.argv[3] ?? 0));
+if (process.argv[2] === 'http') http(Number(process.argv[3] ?? 0), Number(process.argv[4] ?? 60_000));
 else stdio();

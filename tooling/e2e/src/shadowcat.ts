@@ -2,7 +2,7 @@ import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type OwnedProcess, run, startWithUrl } from './processes.js';
+import { OWNER_VARIABLE, type OwnedProcess, run, startWithUrl } from './processes.js';
 
 /** The entry of the command line, which must have been built. */
 const SHADOWCAT_MAIN = join(
@@ -24,10 +24,14 @@ export function shadowcat(args: readonly string[], cwd: string): { command: stri
   return { command: process.execPath, args: [SHADOWCAT_MAIN, ...args], cwd };
 }
 
-/** Starts a command that prints its URL (`reverse`, `record`, `replay`) on a port of its own. */
+/**
+ * Starts a command that prints its URL (`reverse`, `record`, `replay`) on a port of its own. Its children are known as its
+ * descendants also when it is gone, unless `args` has `--env`.
+ */
 export function startShadowcat(args: readonly string[], cwd: string): Promise<Shadowcat> {
   const [command = 'reverse', ...rest] = args;
-  return startWithUrl(shadowcat([command, '--listen', '127.0.0.1:0', ...rest], cwd));
+  const options = shadowcat([command, '--listen', '127.0.0.1:0', ...rest], cwd);
+  return startWithUrl({ ...options, env: { SHADOWCAT_ENV: OWNER_VARIABLE } });
 }
 
 /** Runs a command that ends by itself. */

@@ -5,7 +5,7 @@ import { isAlive } from './process-table.js';
 /**
  * An MCP server that starts in two milliseconds, so that hundreds of them can: a shell loop that answers `initialize` with
  * what is needed and everything else with its pid. With LEDGER set it writes down when it starts and ends, and what it hears;
- * with FRAGILE set it dies of the first tool that is called.
+ * with FRAGILE set it dies of the first tool that is called, and always of a tool named `die`.
  */
 const SCRIPT = `
 if [ -n "$LEDGER" ]; then
@@ -21,6 +21,7 @@ while IFS= read -r line; do
   id=\${line#*'"id":'}
   id=\${id%%[,\\}]*}
   if [ "$method" = tools/call ] && [ -n "$FRAGILE" ]; then exit 9; fi
+  case $line in *'"name":"die"'*) exit 9 ;; esac
   if [ "$method" = initialize ]; then
     result='{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"tiny","version":"1"}}'
   else

@@ -1,12 +1,16 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { lossOf } from '../src/bridge/losses.js';
 import { metric } from '../src/calls.js';
 import { type ClientKind, drive } from '../src/clients.js';
+import { compareConformance, type Requirements, runConformance } from '../src/conformance.js';
+import { fixtureDirect, local } from '../src/conformance-runs.js';
 import { connectModern } from '../src/modern-client.js';
 import { freePort } from '../src/processes.js';
 import { seen } from '../src/seen.js';
@@ -49,10 +53,35 @@ function calls(steps: Transcript): unknown {
   );
 }
 
+const optionsOf = ({ tour, roots }: ServerUnderTest) => ({ tour, ...(roots && { roots }) });
+
+const direct = new Map<ServerUnderTest, unknown>();
+
+/** What a client sees of a server without a proxy: asked once, for all kinds of clients. */
+async function alone(server: ServerUnderTest): Promise<unknown> {
+  if (direct.has(server)) return direct.get(server);
+  await server.reset();
+  const steps = calls(await drive('v2-legacy', server.target, optionsOf(server)));
+  direct.set(server, steps);
+  return steps;
+}
+
 const textOf = (result: object): string => {
   const { content } = result as { readonly content?: readonly { readonly text?: string }[] };
   return content?.[0]?.text ?? '';
 };
+
+/** Accepts connections and never answers. */
+async function silentServer(scope: AsyncDisposableStack): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket.resume().on('error', () => undefined)));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  scope.defer(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
+}
 
 describe('several servers as one', () => {
   it.each(['v1', 'v2-legacy', 'v2-pinned'] as const)(
@@ -62,12 +91,9 @@ describe('several servers as one', () => {
       const upstreams = servers.map((one) => `  ${one.name}: { command: ${commandOf(one)}, env: ${envOf(one)} }`);
       const proxy = await startCombined(scope, upstreams.join('\n'));
       for (const server of servers) {
-        const options = { tour: server.tour, ...(server.roots && { roots: server.roots }) };
         await server.reset();
-        const combined = await drive(kind, { url: proxy.url }, options);
-        await server.reset();
-        const direct = await drive('v2-legacy', server.target, options);
-        expect(calls(combined)).toEqual(calls(direct));
+        const combined = await drive(kind, { url: proxy.url }, optionsOf(server));
+        expect(calls(combined)).toEqual(await alone(server));
       }
       const ended = await proxy.stop();
       expect({ code: ended.code, left: proxy.survivors() }).toEqual({ code: 0, left: [] });
@@ -103,8 +129,12 @@ describe('several servers as one', () => {
     await using scope = new AsyncDisposableStack();
     const port = await freePort();
     const everything = everythingServer();
-    const upstreams = `  every: { command: ${commandOf(everything)} }\n  late: http://127.0.0.1:${port}/mcp`;
-    const proxy = await startCombined(scope, upstreams);
+    const upstreams = [
+      `  every: { command: ${commandOf(everything)} }`,
+      `  late: http://127.0.0.1:${port}/mcp`,
+      `  stuck: ${await silentServer(scope)}`,
+    ];
+    const proxy = await startCombined(scope, upstreams.join('\n'));
 
     const client = new Client({ name: 'e2e-v1', version: '1.0.0' });
     // Looks again when it is told to, and only then.
@@ -122,9 +152,10 @@ describe('several servers as one', () => {
     expect(before.tools.map(({ name }) => name)).toContain('echo');
     expect(before.tools.map(({ name }) => name)).not.toContain('pid');
     expect(textOf(await client.callTool({ name: 'echo', arguments: { message: 'hi' } }))).toBe('Echo: hi');
-    expect(await metric(proxy.url, 'shadowcat_combined_lists_missing{group="default",member="late"}')).toBeGreaterThan(
-      0,
-    );
+    for (const member of ['late', 'stuck']) {
+      const missing = `shadowcat_combined_lists_missing{group="default",member="${member}"}`;
+      expect(await metric(proxy.url, missing)).toBeGreaterThan(0);
+    }
 
     const late = scope.use(await startFixture([], port));
     await vi.waitFor(() => expect(seenLast).toContain('pid'), { timeout: 60_000 });
@@ -167,4 +198,27 @@ describe('several servers as one', () => {
     }
     await vi.waitFor(async () => expect(await metric(proxy.url, 'shadowcat_children')).toBe(2), { timeout: 20_000 });
   });
+
+  it.each<Requirements>(['2025-11-25', '2026-07-28'])(
+    'do in the official suite of %s what the bridge can do',
+    async (requirements) => {
+      await using scope = new AsyncDisposableStack();
+      const fixture = scope.use(await startFixture());
+      const [memory] = servers.filter(({ name }) => name === 'memory');
+      if (memory === undefined) throw new Error('there is no memory server');
+      const proxy = await startCombined(
+        scope,
+        `  fixture: ${fixture.url}\n  memory: { command: ${commandOf(memory)} }`,
+      );
+      const [alone, combined] = await Promise.all([
+        fixtureDirect(requirements),
+        runConformance({ url: local(proxy.url), requirements }),
+      ]);
+      const worse = compareConformance(alone, combined);
+      // Modern clients need no bridge in front of a modern server.
+      const left = worse.filter((one) => requirements === '2026-07-28' || lossOf(requirements, one) === undefined);
+      expect(left).toEqual([]);
+    },
+    120_000,
+  );
 });

@@ -1,6 +1,5 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { OWNER_VARIABLE } from '../src/processes.js';
 import { openSession } from '../src/raw-mcp.js';
 import { everythingServer, FIXTURE_MAIN, startFixture } from '../src/servers.js';
 import { startShadowcat, tapesIn, workFolder } from '../src/shadowcat.js';
@@ -8,9 +7,7 @@ import { startShadowcat, tapesIn, workFolder } from '../src/shadowcat.js';
 /** After a stop nothing is left: no child, no grandchild, no socket, no half-written tape. */
 
 const everything = everythingServer().target;
-/** Lets the processes that the proxy starts be known as its own. */
-const owned = ['--env', OWNER_VARIABLE];
-const behindEverything = [...owned, '--', everything.command, ...everything.args];
+const behindEverything = ['--', everything.command, ...everything.args];
 const call = (id: number, name: string, args: unknown = {}) => ({
   jsonrpc: '2.0',
   id,
@@ -39,10 +36,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
 
   it('lets a call in flight finish', async () => {
     await using folder = await workFolder();
-    await using proxy = await startShadowcat(
-      ['reverse', ...owned, '--', process.execPath, FIXTURE_MAIN, 'stdio'],
-      folder.path,
-    );
+    await using proxy = await startShadowcat(['reverse', '--', process.execPath, FIXTURE_MAIN, 'stdio'], folder.path);
     const session = await openSession(proxy.url);
     const answered = session.post(call(7, 'progress', { steps: 10, delayMs: 100 })).then((response) => response.text());
     await proxy.line(/listening/i, { from: 'stderr' });
@@ -65,10 +59,7 @@ it('ends a grandchild that ignores SIGTERM and the end of its input', async () =
 spawn(process.execPath, [${JSON.stringify(stubborn)}], { stdio: 'inherit' });
 await import(${JSON.stringify(FIXTURE_MAIN)});`,
   );
-  await using proxy = await startShadowcat(
-    ['reverse', ...owned, '--', process.execPath, wrapper, 'stdio'],
-    folder.path,
-  );
+  await using proxy = await startShadowcat(['reverse', '--', process.execPath, wrapper, 'stdio'], folder.path);
   const session = await openSession(proxy.url);
   await (await session.post(call(1, 'pid'))).text();
   expect(proxy.descendants().length).toBeGreaterThanOrEqual(2);

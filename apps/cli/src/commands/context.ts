@@ -36,8 +36,9 @@ export class CommandContext {
     const specs = specsOf(name);
     const flags = readFlags(command, specs, operands);
     this.debug = command.opts()['logLevel'] === 'debug' || env['SHADOWCAT_LOG_LEVEL'] === 'debug';
-    // What is wrong with a configuration is no reason not to look at a tape.
-    const file = name === 'tape' ? undefined : loadConfig({ config: configFlag(command), env, cwd });
+    // What is wrong with a configuration is no reason not to look at a file.
+    const looks = name === 'tape' || (name === 'shadow' && operands.arguments !== undefined);
+    const file = looks ? undefined : loadConfig({ config: configFlag(command), env, cwd });
     const { settings, problems } = resolveSettings(specs, { flags, env, file });
     if (problems.length > 0) throw problemsError(problems);
     this.debug = settings.get('log-level') === 'debug';
@@ -82,6 +83,7 @@ export class CommandContext {
     this.exitCode = await run(stack, {
       print: (line) => host.out(`${line}\n`),
       tell: (text) => host.err(text.endsWith('\n') ? text : `${text}\n`),
+      ...(host.terminal ? { draw: (text: string) => host.err(text) } : {}),
       log,
       stop: stopping.signal,
       ...(weights === undefined ? {} : { onWeights: weights.onWeights }),
@@ -90,13 +92,18 @@ export class CommandContext {
     });
   }
 
+  /** The arguments before `--`, and the words after it. */
+  operands(command: Command): { readonly arguments: readonly string[]; readonly words: readonly string[] } {
+    const dashes = this.argv.indexOf('--');
+    const words = dashes < 0 ? [] : this.argv.slice(dashes + 1);
+    return { arguments: command.args.slice(0, command.args.length - words.length), words };
+  }
+
   /**
    * The words after `--`. Throws when there are others: a command before `--` would have its own options taken for ours.
    */
   wordsAfterDashes(command: Command): readonly string[] {
-    const dashes = this.argv.indexOf('--');
-    const words = dashes < 0 ? [] : this.argv.slice(dashes + 1);
-    const stray = command.args.slice(0, command.args.length - words.length);
+    const { arguments: stray, words } = this.operands(command);
     if (stray.length === 0) return words;
     throw new CliError(
       `unexpected "${stray[0]}": a command goes after --, as in\n  ${commandPath(command)} -- ${[...stray, ...words].join(' ')}`,

@@ -4,13 +4,13 @@ import { commandPath } from './define.js';
 
 /** Commands that are designed and not built yet, under the command that will have them. */
 const LATER_COMMANDS: Readonly<Record<string, readonly string[]>> = {
-  shadowcat: ['verify', 'forward'],
-  tape: ['fmt', 'diff', 'lint', 'scan', 'redact', 'bind', 'export', 'import', 'pack'],
+  shadowcat: ['forward'],
+  tape: ['export', 'import', 'pack'],
   config: ['migrate'],
 };
 
 /** Options of which the same is true. */
-const LATER_OPTIONS = new Set(['--time', '--overlay', '--max-rung', '--report', '--warm']);
+const LATER_OPTIONS = new Set(['--warm']);
 
 /** Makes the commands to come say so, whatever follows them; no help lists them. */
 export function addLater(command: Command): void {

@@ -16,6 +16,9 @@ export function addReplay(program: Command, context: CommandContext): void {
       'replay session.tape.jsonl',
       'replay session.tape.jsonl --listen 127.0.0.1:0 --all-used',
       'replay --stdio session.tape.jsonl',
+      'replay session.tape.jsonl --overlay session.overlay.yaml --report junit=replay.xml',
+      'replay session.tape.jsonl --overlay session.overlay.yaml --dry-run',
+      'replay session.tape.jsonl --time x10 --max-rung exact',
     ],
   });
   addFlags(command, specsOf('replay')).action(async () => {

@@ -1,36 +1,45 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import { type Command, Option } from 'commander';
-import { type Checked, checkDirectory, checkTape } from '../config/checks.js';
+import type { Tape, TapeSummary } from '@shadowcat/tape';
+import type { Command } from 'commander';
+import { checkDirectory, checkTape } from '../config/checks.js';
 import { CliError, EXIT } from '../errors.js';
 import { specsOf } from '../options/table.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addPlainFlags } from './flags.js';
 import { addLater } from './later.js';
+import { beginTape, type Format, formatOption, json, usable } from './tape-common.js';
+import { addBind } from './tape-bind.js';
+import { addDiff } from './tape-diff.js';
+import { addFmt } from './tape-fmt.js';
+import { addLint } from './tape-lint.js';
+import { addRedact, addScan } from './tape-secrets.js';
 
 /** `shadowcat tape …`. */
 export function addTape(program: Command, context: CommandContext): void {
   const tape = describe(program.command('tape'), {
     summary: 'Look at tapes and mend them',
-    examples: ['tape ls tapes/', 'tape show session.tape.jsonl', 'tape recover session.tape.jsonl.part'],
+    examples: [
+      'tape ls tapes/',
+      'tape show session.tape.jsonl',
+      'tape fmt session.tape.jsonl',
+      'tape diff old.tape.jsonl new.tape.jsonl',
+      'tape scan tapes/',
+      'tape recover session.tape.jsonl.part',
+    ],
   });
   tape.helpCommand(false);
   addLs(tape, context);
   addShow(tape, context);
+  addFmt(tape, context);
   addRecover(tape, context);
+  addDiff(tape, context);
+  addLint(tape, context);
+  addScan(tape, context);
+  addRedact(tape, context);
+  addBind(tape, context);
   addLater(tape);
-}
-
-type Format = { readonly format: 'text' | 'json' };
-
-const formatOption = (): Option =>
-  new Option('--format <format>', 'how to show it').choices(['text', 'json']).default('text');
-
-/** What all of these commands have: their exit codes, `--log-level`, and no configuration file. */
-function begin(context: CommandContext, command: Command): void {
-  context.family = 'tape';
-  context.settings('tape', command);
 }
 
 function addLs(tape: Command, context: CommandContext): void {
@@ -40,7 +49,7 @@ function addLs(tape: Command, context: CommandContext): void {
     examples: ['tape ls tapes/', 'tape ls tapes/ --format json'],
   });
   addPlainFlags(command.addOption(formatOption()), specsOf('tape')).action(async (dir: string, { format }: Format) => {
-    begin(context, command);
+    beginTape(context, command);
     const { host } = context;
     const path = usable(checkDirectory(dir, host.cwd, 'tape ls'));
     const [{ listTapes }, { tapeList }] = await Promise.all([
@@ -53,29 +62,55 @@ function addLs(tape: Command, context: CommandContext): void {
   });
 }
 
+type ShowOptions = Format & { readonly messages?: boolean; readonly html?: boolean; readonly out?: string };
+
 function addShow(tape: Command, context: CommandContext): void {
   const command = describe(tape.command('show').argument('<tape>', 'a tape, finished or not'), {
     summary: 'Show what is on a tape: sessions, exchanges, and whether it is whole (exit code 3 if not)',
     usage: '<tape> [options]',
-    examples: ['tape show session.tape.jsonl', 'tape show session.tape.jsonl --format json'],
+    examples: [
+      'tape show session.tape.jsonl',
+      'tape show session.tape.jsonl --messages',
+      'tape show session.tape.jsonl --html -o session.html',
+      'tape show session.tape.jsonl --format json',
+    ],
   });
-  addPlainFlags(command.addOption(formatOption()), specsOf('tape')).action(async (name: string, { format }: Format) => {
-    begin(context, command);
+  command
+    .option('--messages', 'every message with its line, → from the client, ← from the server')
+    .option('--html', 'a page of its own, for a browser')
+    .option('-o, --out <file>', 'where to write it (default: stdout)')
+    .addOption(formatOption());
+  addPlainFlags(command, specsOf('tape')).action(async (name: string, options: ShowOptions) => {
+    beginTape(context, command);
     const { host } = context;
     const path = usable(checkTape(name, host.cwd));
-    const [{ inspectTapeFile }, { summariseTape }, { problemLines, tapeText }] = await Promise.all([
+    const [{ inspectTapeFile }, { adviceFor, summariseTape }] = await Promise.all([
       import('@shadowcat/tape-file'),
       import('@shadowcat/tape'),
-      import('../tapes/render.js'),
     ]);
-    const summary = { ...summariseTape(await inspectTapeFile(path)), name };
-    host.out(format === 'json' ? json(summary) : tapeText(summary));
-    for (const line of problemLines(summary)) host.err(`shadowcat: ${line}\n`);
-    if (summary.problems.some(({ kind }) => kind !== 'gap')) {
-      host.err(`what is whole can be kept with: shadowcat tape recover ${name}\n`);
-      context.exitCode = EXIT.tapeInvalid;
-    }
+    const tape = await inspectTapeFile(path);
+    const summary = { ...summariseTape(tape), name };
+    const text = await shown(tape, summary, options);
+    if (options.out === undefined) host.out(text);
+    else writeFileSync(resolve(host.cwd, options.out), text);
+    for (const line of (await import('../tapes/render.js')).problemLines(summary)) host.err(`shadowcat: ${line}\n`);
+    const problem = summary.problems.find(({ kind }) => kind !== 'gap');
+    if (problem === undefined) return;
+    const advice = adviceFor(problem, name);
+    if (advice !== '') host.err(`${advice}\n`);
+    context.exitCode = problem.kind === 'edited' ? EXIT.failure : EXIT.tapeInvalid;
   });
+}
+
+/** The tape in the form that was asked for. */
+async function shown(tape: Tape, summary: TapeSummary, { format, messages, html }: ShowOptions): Promise<string> {
+  const { timelineOf } = await import('@shadowcat/tape');
+  if (html === true) return (await import('../tapes/page.js')).tapePage(summary, timelineOf(tape));
+  if (format === 'json') return json(messages === true ? { ...summary, messages: timelineOf(tape) } : summary);
+  const { headText, tapeText } = await import('../tapes/render.js');
+  if (messages !== true) return tapeText(summary);
+  const { timelineText } = await import('../tapes/render-timeline.js');
+  return `${headText(summary)}${timelineText(timelineOf(tape))}`;
 }
 
 function addRecover(tape: Command, context: CommandContext): void {
@@ -89,7 +124,7 @@ function addRecover(tape: Command, context: CommandContext): void {
   );
   command.option('-o, --out <file>', 'where to write it (default: the name without .part)');
   addPlainFlags(command, specsOf('tape')).action(async (name: string, { out }: { out?: string }) => {
-    begin(context, command);
+    beginTape(context, command);
     const { host } = context;
     const path = usable(checkTape(name, host.cwd));
     const target = out === undefined ? undefined : resolve(host.cwd, out);
@@ -102,11 +137,3 @@ function addRecover(tape: Command, context: CommandContext): void {
     host.err(`kept ${kept.records} records, gave up ${kept.dropped} bytes at the end${open}\n`);
   });
 }
-
-/** What was found, or a usage error. */
-function usable(checked: Checked<string>): string {
-  if ('value' in checked) return checked.value;
-  throw new CliError(checked.problem);
-}
-
-const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

@@ -5,6 +5,7 @@ import type { AccessConfig, LimitsConfig, ProxyConfig, RecordingConfig, ReverseC
 import { type Checked, checkInterceptor, checkRecordPath, checkTokenFile } from './checks.js';
 import type { Environment } from './environment.js';
 import { protectionOf } from './protection.js';
+import { redactionOf } from './redaction.js';
 import type { Settings } from './settings.js';
 import { type Topology, topologyOf } from './topology.js';
 
@@ -59,7 +60,13 @@ export class Build {
 
   recording(given: string, where: string): RecordingConfig {
     const at = this.checked(checkRecordPath(given, this.place.cwd, where), { kind: 'file', path: '' } as const);
-    return { ...at, required: this.settings.get('record-required'), durable: this.settings.get('durable') };
+    const { settings } = this;
+    return {
+      ...at,
+      required: settings.get('record-required'),
+      durable: settings.get('durable'),
+      redaction: redactionOf(settings),
+    };
   }
 
   interceptors(): string[] {

@@ -69,6 +69,11 @@ export function checkTape(given: string, cwd: string): Checked<string> {
   return { problem: `there is no tape ${given}` };
 }
 
+export function checkOverlay(given: string, cwd: string): Checked<string> {
+  const path = resolve(cwd, given);
+  return kindOf(path) === 'file' ? { value: path } : { problem: `--overlay: there is no file ${given}` };
+}
+
 /** Where a command is to be looked for. */
 export interface CommandPlace {
   /** Where it will run; what paths in it are relative to. */

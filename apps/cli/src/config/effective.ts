@@ -1,6 +1,8 @@
-import type { CommandTarget, RecordStdioConfig, ReplayConfig, ReverseConfig, Targets } from '../stack/contract.js';
+import { resolve } from 'node:path';
+import type { CommandTarget, RecordStdioConfig, ReplayConfig, ReverseConfig, Targets, VerifyConfig } from '../stack/contract.js';
 import { Build, type Place } from './build.js';
-import { checkTape } from './checks.js';
+import { checkOverlay, checkTape } from './checks.js';
+import { redactionOf } from './redaction.js';
 import type { Settings } from './settings.js';
 import type { Topology } from './topology.js';
 
@@ -35,6 +37,9 @@ export function replayConfig(settings: Settings, place: Place): ReplayConfig {
   const build = new Build(settings, place);
   const names = settings.get('tape');
   if (names.length === 0) build.problem('replay needs a tape: shadowcat replay session.tape.jsonl');
+  if (settings.get('dry-run') && settings.get('overlay').length === 0) {
+    build.problem('--dry-run is about an overlay: give --overlay <file>');
+  }
   return build.done(() => {
     const { listen, path, access } = build.listening();
     return {
@@ -43,12 +48,55 @@ export function replayConfig(settings: Settings, place: Place): ReplayConfig {
       access,
       tapes: names.map((name) => build.checked(checkTape(name, place.cwd), '')),
       allUsed: settings.get('all-used'),
+      overlays: overlayPaths(build),
+      dryRun: settings.get('dry-run'),
+      time: settings.get('time'),
+      maxRung: settings.get('max-rung'),
+      reports: settings.get('report').map(({ format, file }) => ({ format, path: resolve(place.cwd, file) })),
+      redaction: redactionOf(settings),
       limits: build.limits(),
       keepAliveMs: settings.get('keep-alive'),
       drainMs: settings.get('drain-timeout'),
     };
   });
 }
+
+/** The configuration of `verify`. `progress`: whether there is a person to tell how far it is. */
+export function verifyConfig(settings: Settings, place: Place, progress: boolean): VerifyConfig {
+  const build = new Build(settings, place);
+  const names = settings.get('tape');
+  if (names.length === 0) build.problem('verify needs a tape: shadowcat verify session.tape.jsonl --upstream <url>');
+  const { targets } = topologyFor(build, 'verify session.tape.jsonl');
+  const [target, ...others] = targets;
+  if (others.length > 0) build.problem('verify talks to one server: give one --upstream, or a command after --');
+  return build.done(() => ({
+    tapes: names.map((name) => build.checked(checkTape(name, place.cwd), '')),
+    target,
+    upstream: {
+      headers: Object.fromEntries(settings.get('header').map(({ name, value }) => [name, value])),
+      connectTimeoutMs: settings.get('connect-timeout'),
+      answerMs: settings.get('first-byte-timeout') || NO_LIMIT_MS,
+    },
+    maxLine: settings.get('max-line'),
+    level: settings.get('level'),
+    learn: settings.get('learn'),
+    update: settings.get('update'),
+    allowEffects: settings.get('allow-effects'),
+    overlays: overlayPaths(build),
+    reports: settings.get('report').map(({ format, file }) => ({ format, path: resolve(place.cwd, file) })),
+    redaction: redactionOf(settings),
+    progress,
+  }));
+}
+
+/** Absolute paths of the overlays, which are read later: most commands do without what reads them. */
+function overlayPaths(build: Build): readonly string[] {
+  const { settings, place } = build;
+  return settings.get('overlay').map((name) => build.checked(checkOverlay(name, place.cwd), ''));
+}
+
+/** A day: nobody waits longer for an answer. */
+const NO_LIMIT_MS = 86_400_000;
 
 /** The server to talk to; `undefined` when none is configured. Used by `doctor`, which can do without. */
 export function optionalTargets(settings: Settings, place: Place): Targets | undefined {
@@ -81,5 +129,5 @@ function topologyFor(build: Build, command: string): Topology {
   // Never used: the problem is thrown before the configuration leaves.
   const nothing: CommandTarget = { kind: 'command', name: '', command: '', args: [], cwd: build.place.cwd, env: {} };
   const group = { name: '', members: [], balance: 'round-robin', hashOn: 'credential', slowStartMs: 0 } as const;
-  return { targets: [nothing], groups: [group], routes: [] };
+  return { targets: [nothing], groups: [group], routes: [], mirror: undefined };
 }

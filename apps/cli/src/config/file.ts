@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
 import type { OptionSpec } from '../options/option.js';
 import { SPECS, specOf } from '../options/table.js';
 import { SECTION_SPECS, type SectionSpec, sectionOf } from '../sections/sections.js';
@@ -11,6 +11,7 @@ import {
   type SectionEntries,
   type SectionEntry,
 } from './source.js';
+import { readYaml } from './yaml-document.js';
 
 /** A configuration file as read. `entries` holds only what is right; `problems` names place, key and remedy of the rest. */
 export interface ConfigFile {
@@ -26,29 +27,14 @@ export const MAX_CONFIG_BYTES = 1024 * 1024;
 
 /** Reads the text of a YAML configuration. Never throws: every problem is listed, with `file:line:column` and key. */
 export function readConfig(name: string, text: string): ConfigFile {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, merge: false });
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${name}:${line}:${col}`;
-  };
-  const broken = document.errors[0];
-  if (broken !== undefined) {
-    // What follows the first syntax error is mostly its consequence.
-    const { line, col } = lines.linePos(broken.pos[0]);
-    return {
-      name,
-      entries: new Map(),
-      sections: new Map(),
-      problems: [`${name}:${brokenPlace(text, line, col)}: ${syntaxText(broken)}`],
-    };
-  }
-  const root = document.contents;
-  if (root === null || (isScalar(root) && root.value === null))
-    return { name, entries: new Map(), sections: new Map(), problems: [] };
+  const nothing = { name, entries: new Map<string, RawEntry>(), sections: new Map<string, SectionEntry>() };
+  const document = readYaml(name, text);
+  if ('problem' in document) return { ...nothing, problems: [document.problem] };
+  const { root, at } = document;
+  if (root === undefined) return { ...nothing, problems: [] };
   if (!isMap(root)) {
-    const problem = `${at(root.range[0])}: the file must hold "key: value" lines, such as "listen: 127.0.0.1:8787"`;
-    return { name, entries: new Map(), sections: new Map(), problems: [problem] };
+    const problem = `${at(root.range?.[0] ?? 0)}: the file must hold "key: value" lines, such as "listen: 127.0.0.1:8787"`;
+    return { ...nothing, problems: [problem] };
   }
   const reader = new EntryReader(at);
   for (const pair of root.items) reader.read(pair as Pair<Node, Node | null>);
@@ -144,30 +130,3 @@ class EntryReader {
     return undefined;
   }
 }
-
-/**
- * `line:column` and the key of what cannot be read. What was opened and never closed is noticed at the end only: then the
- * place is the last line with something on it. The value is not repeated: it may be a secret.
- */
-function brokenPlace(text: string, line: number, column: number): string {
-  const rows = text.split('\n');
-  let at = Math.min(line, rows.length);
-  while (at > 1 && (rows[at - 1] ?? '').trim() === '') at -= 1;
-  const place = at === line ? `${line}:${column}` : `${at}:1`;
-  for (let index = at - 1; index >= 0; index--) {
-    const key = /^([\w-]+)\s*:(?:\s|$)/.exec(rows[index] ?? '')?.[1];
-    if (key !== undefined) return `${place}: ${key}`;
-  }
-  return place;
-}
-
-function syntaxText(error: { readonly message: string; readonly code: string }): string {
-  if (error.code === 'DUPLICATE_KEY') return 'this key is there twice: keep one';
-  if (error.code === 'TAB_AS_INDENT') return 'a tab cannot indent YAML: use spaces';
-  if (error.code === 'MULTIPLE_DOCS') return 'only one YAML document is read: remove the --- line';
-  if (error.code === 'BLOCK_AS_IMPLICIT_KEY')
-    return 'not valid YAML: a value that holds a colon needs quotes around it';
-  return `not valid YAML: ${firstLine(error.message)}`;
-}
-
-const firstLine = (message: string): string => message.split('\n')[0] ?? message;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { CredentialMark, GroupEntry, MatchEntry, Sections } from '../sections/sections.js';
 import type { Sited } from '../sections/shape.js';
-import type { GroupConfig, RouteConfig, Target, Targets } from '../stack/contract.js';
+import type { GroupConfig, MirrorConfig, RouteConfig, Target, Targets } from '../stack/contract.js';
 import type { Build } from './build.js';
+import { mirrorOf, shadowOf } from './mirror.js';
 import { didYouMean } from './nearest.js';
 import { commandOf, namedTarget, nameOfCommand } from './targets.js';
 
@@ -11,6 +12,7 @@ export interface Topology {
   readonly targets: Targets;
   readonly groups: readonly [GroupConfig, ...GroupConfig[]];
   readonly routes: readonly RouteConfig[];
+  readonly mirror: MirrorConfig | undefined;
 }
 
 /** The group of all servers where none is named. */
@@ -18,10 +20,12 @@ const DEFAULT_GROUP = 'default';
 
 /** `undefined` when no server is configured. What does not fit together is among the build's problems. */
 export function topologyOf(build: Build): Topology | undefined {
-  const targets = targetsOf(build);
-  const [first, ...rest] = targets;
+  const served = targetsOf(build);
+  const [first, ...rest] = served;
   if (first === undefined) return undefined;
   const { settings } = build;
+  const shadow = shadowOf(build);
+  const targets = typeof shadow?.value === 'object' ? [first, ...rest, shadow.value] : [first, ...rest];
   const known = new Set<string>();
   for (const { name } of targets) {
     if (known.has(name))
@@ -29,15 +33,25 @@ export function topologyOf(build: Build): Topology | undefined {
     known.add(name);
   }
   const names: Names = { build, targets: known, used: new Set() };
-  const groups = groupsOf(names, settings.section('groups'));
+  const groups = groupsOf(names, settings.section('groups'), nameOf(shadow?.value));
   const routes = routesOf(names, settings.section('routes'), groups);
   const fallback = groups.find(({ name }) => name === DEFAULT_GROUP) ?? groups[0];
   if (fallback === undefined) return undefined;
-  const unused = targets.filter(({ name }) => !names.used.has(name));
-  for (const { name } of unused) {
+  const alone = (name: string): GroupConfig => aloneIn(names, name);
+  const mirror = shadow && mirrorOf(build, { shadow, targets: known, groups, fallback: fallback.name, alone });
+  for (const { name } of targets.filter((target) => !names.used.has(target.name))) {
     build.problem(`${settings.whereSection('groups')}: ${name} is in no group, and no route leads to it`);
   }
-  return { targets: [first, ...rest], groups: [fallback, ...groups.filter((group) => group !== fallback)], routes };
+  return {
+    targets: [first, ...targets.slice(1)],
+    groups: [fallback, ...groups.filter((group) => group !== fallback)],
+    routes,
+    mirror,
+  };
+}
+
+function nameOf(shadow: string | Target | undefined): string | undefined {
+  return typeof shadow === 'object' ? shadow.name : shadow;
 }
 
 interface Names {
@@ -64,11 +78,13 @@ function targetsOf(build: Build): Target[] {
   return [...named].flatMap(([name, entry]) => namedTarget(build, name, entry) ?? []);
 }
 
-function groupsOf(names: Names, section: Sections['groups']): GroupConfig[] {
+/** `shadow`: serves no clients unless a group says so. */
+function groupsOf(names: Names, section: Sections['groups'], shadow: string | undefined): GroupConfig[] {
   const { build, targets, used } = names;
   if (section === undefined) {
-    for (const name of targets) used.add(name);
-    return [{ name: DEFAULT_GROUP, members: [...targets], ...sharing(build) }];
+    const members = targets.size === 1 ? [...targets] : [...targets].filter((name) => name !== shadow);
+    for (const name of members) used.add(name);
+    return [{ name: DEFAULT_GROUP, members, ...sharing(build) }];
   }
   const simple = [...section].flatMap(([name, { value }]) => (combineOf(build, value) === 'off' ? [name] : []));
   return [...section].map(([name, { value, where }]) => {
@@ -86,8 +102,15 @@ function groupsOf(names: Names, section: Sections['groups']): GroupConfig[] {
 function isKnown({ build, targets, used }: Names, { value, where }: Sited<string>, groups: readonly string[]): boolean {
   used.add(value);
   if (targets.has(value) || groups.includes(value)) return true;
-  build.problem(`${where}: there is no upstream ${value}${didYouMean(value, [...targets, ...groups])}`);
+  const group = build.settings.section('groups')?.get(value);
+  const isNone = `there is no upstream ${value}${didYouMean(value, [...targets, ...groups])}`;
+  build.problem(`${where}: ${group === undefined ? isNone : noMember(value, combineOf(build, group.value))}`);
   return false;
+}
+
+function noMember(name: string, combine: GroupConfig['combine'] | 'off'): string {
+  if (combine !== 'off') return `${name} is a group that combines, and can be no member`;
+  return `${name} is a group, and this one combines nothing: name upstreams, or write combine: collisions`;
 }
 
 /** Whether a group is shown as one server: its own word, else the one for all. */
@@ -118,7 +141,7 @@ function sharing(build: Build, group?: GroupEntry): Omit<GroupConfig, 'name' | '
 
 /** Adds to `groups` a group for each upstream that a route names by itself. */
 function routesOf(names: Names, section: Sections['routes'], groups: GroupConfig[]): RouteConfig[] {
-  const { build, targets, used } = names;
+  const { build, targets } = names;
   return (section ?? []).flatMap(({ value: { match, to } }) => {
     if (match === undefined || to === undefined) return [];
     if (!groups.some(({ name }) => name === to.value)) {
@@ -127,16 +150,25 @@ function routesOf(names: Names, section: Sections['routes'], groups: GroupConfig
         build.problem(`${to.where}: there is no group and no upstream ${to.value}${didYouMean(to.value, known)}`);
         return [];
       }
-      used.add(to.value);
-      const { combine: _alone, ...alone } = sharing(build);
-      groups.push({ name: to.value, members: [to.value], ...alone });
+      groups.push(aloneIn(names, to.value));
     }
     return [{ match: matchOf(build, match), to: to.value }];
   });
 }
 
+/** A group of one upstream, which is combined with nothing. */
+function aloneIn({ build, used }: Names, name: string): GroupConfig {
+  used.add(name);
+  const { combine: _alone, ...alone } = sharing(build);
+  return { name, members: [name], ...alone };
+}
+
 function matchOf(build: Build, { path, header, method, tool, credential }: MatchEntry): RouteConfig['match'] {
   if (path !== undefined) build.checkPath(path.value, path.where);
+  if (tool !== undefined && method?.every((one) => !one.includes('*') && one !== 'tools/call')) {
+    const where = build.settings.whereSection('routes');
+    build.problem(`${where}: no request has this method and a tool: only tools/call has one`);
+  }
   const headers = [...(header ?? [])].map(([name, { value }]) => [name.toLowerCase(), value] as const);
   return {
     ...(path === undefined ? {} : { path: path.value.replace(/(?<=.)\/$/, '') }),

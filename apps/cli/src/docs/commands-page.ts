@@ -13,15 +13,15 @@ const HEAD = `# The command line
 In a checkout: \`npm start -- <words>\`, or \`node apps/cli/dist/main.js <words>\` on Node 22.19 or newer after \`npm run build\`.
 
 Only data goes to stdout: the endpoint's URL of \`reverse\`, \`record\` and \`replay\` (the first line, once connections are
-accepted), what \`config show\`, \`config schema\`, \`doctor\` and \`tape\` print, help and version. Everything else goes to stderr;
+accepted), what \`config show\`, \`config schema\`, \`doctor\`, \`tape\` and \`shadow\` print, help and version. Everything else goes to stderr;
 \`NO_COLOR\` is respected. The first SIGTERM or SIGINT ends a proxy in good order, a second one at once.
 
-| exit code | replay, tape | others |
+| exit code | replay, tape, shadow | others |
 |---|---|---|
 | 0 | everything established and equal | fine |
 | 1 | differences, or misses | failure |
 | 2 | usage or configuration | usage or configuration |
-| 3 | a tape that is invalid, truncated or corrupt | |
+| 3 | a tape that is invalid, truncated or corrupt; findings that cannot be read | |
 | 4 | incomplete: blocked, skipped, never established | |
 | 5 | target unreachable, or a command that does not start | |
 | 6 | a secret was found | |

@@ -53,7 +53,7 @@ export function configurationPage(): string {
 const SECTIONS_HEAD = `## Groups of servers
 
 These keys are in the file only, since they hold more than one value. A flag or a variable that names servers (\`--upstream\`, a
-command) stands in the place of all three.
+command) stands in the place of all of them.
 `;
 
 function sectionsText(): string {

@@ -1,18 +1,6 @@
+import { type Handler, type HeaderMap, headerOf, ProxyError, type Reply } from '@shadowcat/kernel';
 import {
-  Body,
-  Context,
-  type Exchange,
-  type Handler,
-  type HeaderMap,
-  headerOf,
-  ProxyError,
-  type Reply,
-} from '@shadowcat/kernel';
-import {
-  callSlot,
   claimedVersion,
-  classify,
-  jsonFraming,
   type Message,
   modernHeaders,
   notificationText,
@@ -22,10 +10,10 @@ import {
   SESSION_HEADER,
   VERSION_HEADER,
 } from '@shadowcat/wire';
+import { clientExchange } from '../stack/client-exchange.js';
 import { type Dialogue, resultOf } from './dialogue.js';
 
 const BASE: HeaderMap = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
-const encoder = new TextEncoder();
 
 /** A dialogue with a Streamable HTTP server behind `handler`; keeps its session and deletes it at the end. */
 export function httpDialogue(handler: Handler, signal: AbortSignal): Dialogue {
@@ -37,15 +25,8 @@ export function httpDialogue(handler: Handler, signal: AbortSignal): Dialogue {
     const message = text === undefined ? undefined : readMessage(text);
     const legacy: HeaderMap = { [SESSION_HEADER]: session, [VERSION_HEADER]: revision };
     const modern = message !== undefined && claimedVersion(message) !== undefined;
-    return handler(
-      exchangeOf({
-        method,
-        headers: { ...BASE, ...(modern ? modernHeaders(message) : legacy) },
-        text,
-        message,
-        signal,
-      }),
-    );
+    const headers = { ...BASE, ...(modern ? modernHeaders(message) : legacy) };
+    return handler(clientExchange({ id: 'doctor', method, headers, message, signal }));
   };
 
   return {
@@ -67,22 +48,6 @@ export function httpDialogue(handler: Handler, signal: AbortSignal): Dialogue {
       await using _reply = await send('DELETE', undefined);
     },
   };
-}
-
-interface Parts {
-  readonly method: string;
-  readonly headers: HeaderMap;
-  readonly text: string | undefined;
-  readonly message: Message | undefined;
-  readonly signal: AbortSignal;
-}
-
-function exchangeOf({ method, headers, text, message, signal }: Parts): Exchange {
-  const head = { method, target: '/', headers };
-  const context = new Context();
-  context.set(callSlot, classify(head, message === undefined ? [] : [message], false));
-  const body = text === undefined ? Body.empty : Body.whole(encoder.encode(text), jsonFraming);
-  return { id: 'doctor', head, body, signal, context };
 }
 
 /** The answer to one request, in a JSON body or in a stream. */

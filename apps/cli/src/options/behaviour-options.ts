@@ -132,7 +132,7 @@ export const CHILDREN_OPTIONS = [
     type: size({ min: KIB, max: GIB }),
     fallback: '10MiB',
     group: 'Children',
-    commands: PROXY,
+    commands: [...PROXY, 'verify'],
     help: 'longest message of a child',
   }),
 ] as const;
@@ -167,7 +167,7 @@ export const UPSTREAM_OPTIONS = [
     type: duration({ zero: true }),
     fallback: '60s',
     group: 'Upstream',
-    commands: PROXY,
+    commands: [...PROXY, 'verify'],
     help: 'how long an upstream may take until its answer begins, or a server command to initialize; 0: no limit',
   }),
   one({
@@ -216,7 +216,7 @@ export const UPSTREAM_OPTIONS = [
     fallback: 'off',
     group: 'Upstream',
     commands: PROXY,
-    help: 'show several upstreams as one server; names that several have (or all) get the name of theirs in front',
+    help: 'show several upstreams as one server; the name of the upstream goes in front of tools and prompts that several have (collisions) or of all (always)',
   }),
   one({
     name: 'list-timeout',
@@ -224,7 +224,7 @@ export const UPSTREAM_OPTIONS = [
     fallback: '3s',
     group: 'Upstream',
     commands: PROXY,
-    help: 'with --combine: how long lists wait for an upstream; they are shown without it then, and it is announced later',
+    help: 'with --combine: how long lists wait for an upstream that does not answer; then they come without it, and clients are told when it is back',
   }),
   one({
     name: 'slow-start',

@@ -2,6 +2,7 @@ import { PROXY, SERVE, TARGET } from './audience.js';
 import { endpointUrl, hostName, listenAddress, upstreamUrl, urlPath, webOrigin } from './network-types.js';
 import { many, maybe, one } from './option.js';
 import { bearerToken, envPair } from './pair-types.js';
+import { replayTime, reportTarget } from './replay-types.js';
 import { flag, oneOf, text } from './scalar-types.js';
 
 /* What is connected to what, and what is recorded or replayed. */
@@ -180,10 +181,50 @@ export const REPLAY_OPTIONS = [
     name: 'tape',
     type: text('tape'),
     group: 'Replay',
-    commands: ['replay'],
+    commands: ['replay', 'verify'],
     place: 'arguments',
-    help: 'the tapes to serve; on the command line as arguments',
+    help: 'the tapes to serve, or to play; on the command line as arguments',
     example: '[session.tape.jsonl]',
+  }),
+  many({
+    name: 'overlay',
+    type: text('file'),
+    group: 'Replay',
+    commands: ['replay', 'verify'],
+    help: 'what a test changes about the tapes: what is not compared, what is bound, latency, faults; repeatable',
+    example: 'session.overlay.yaml',
+  }),
+  one({
+    name: 'dry-run',
+    type: flag,
+    fallback: 'false',
+    group: 'Replay',
+    commands: ['replay'],
+    help: 'serve nothing: list what each rule of the overlay touches; exit with 1 when one touches nothing',
+  }),
+  one({
+    name: 'time',
+    type: replayTime,
+    fallback: 'instant',
+    group: 'Replay',
+    commands: ['replay'],
+    help: 'when answers come: at once, as recorded, or x2 for twice as fast; no pause is longer than 5 s',
+  }),
+  one({
+    name: 'max-rung',
+    type: oneOf('exact', 'bound', 'normalised', 'rule'),
+    fallback: 'rule',
+    group: 'Replay',
+    commands: ['replay'],
+    help: 'the loosest way by which a request may match a recording',
+  }),
+  many({
+    name: 'report',
+    type: reportTarget,
+    group: 'Replay',
+    commands: ['replay', 'verify'],
+    help: 'write a report: junit=file, sarif=file, json=file or text=file; repeatable',
+    example: 'junit=replay.xml',
   }),
   one({
     name: 'all-used',

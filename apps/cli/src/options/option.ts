@@ -1,7 +1,7 @@
 import type { OptionType } from './option-type.js';
 
-/** Which commands an option belongs to. */
-export type CommandName = 'reverse' | 'record' | 'replay' | 'doctor' | 'tape';
+/** Which commands an option belongs to; `scan` stands for `tape scan` and `tape redact`. */
+export type CommandName = 'reverse' | 'record' | 'replay' | 'verify' | 'doctor' | 'tape' | 'scan' | 'shadow';
 
 /** Under which heading an option is found in help, in the documentation and in a new configuration file. */
 export type Group =
@@ -9,10 +9,12 @@ export type Group =
   | 'Listening'
   | 'Recording'
   | 'Replay'
+  | 'Verify'
   | 'Sessions'
   | 'Children'
   | 'Upstream'
   | 'Protection'
+  | 'Mirror'
   | 'Limits'
   | 'Logging';
 

@@ -77,7 +77,7 @@ export const PROTECTION_OPTIONS = [
     fallback: '100%',
     group: 'Protection',
     commands: PROXY,
-    help: 'share of all upstreams that may get nothing at the same time; always at least one',
+    help: 'share of a group that may get nothing at the same time; always at least one',
   }),
   one({
     name: 'health-check',

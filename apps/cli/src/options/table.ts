@@ -6,19 +6,25 @@ import {
   UPSTREAM_OPTIONS,
 } from './behaviour-options.js';
 import { LISTENING_OPTIONS, RECORDING_OPTIONS, REPLAY_OPTIONS, TARGET_OPTIONS } from './connection-options.js';
+import { MIRROR_OPTIONS } from './mirror-options.js';
 import type { CommandName, OptionSpec, ValueOf } from './option.js';
 import { PROTECTION_OPTIONS } from './protection-options.js';
+import { REDACTION_OPTIONS } from './redaction-options.js';
+import { VERIFY_OPTIONS } from './verify-options.js';
 
 /** Every option there is, in the order in which help and documentation show them. */
 export const OPTIONS = [
   ...TARGET_OPTIONS,
   ...LISTENING_OPTIONS,
   ...RECORDING_OPTIONS,
+  ...REDACTION_OPTIONS,
   ...REPLAY_OPTIONS,
+  ...VERIFY_OPTIONS,
   ...SESSION_OPTIONS,
   ...CHILDREN_OPTIONS,
   ...UPSTREAM_OPTIONS,
   ...PROTECTION_OPTIONS,
+  ...MIRROR_OPTIONS,
   ...LIMIT_OPTIONS,
   ...LOGGING_OPTIONS,
 ] as const;

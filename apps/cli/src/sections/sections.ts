@@ -2,10 +2,12 @@ import { TARGET } from '../options/audience.js';
 import { balancePolicy, hashKey } from '../options/balance-types.js';
 import { upstreamUrl, urlPath } from '../options/network-types.js';
 import type { CommandName, Group } from '../options/option.js';
-import { BadValue, badValue, type OptionType } from '../options/option-type.js';
+import { BadValue, type OptionType } from '../options/option-type.js';
 import { envPair, header } from '../options/pair-types.js';
 import { duration, int, oneOf, text } from '../options/scalar-types.js';
-import { list, mapping, NAME, pairs, record, type Shape, scalar, shorthand, sited } from './shape.js';
+import { MIRROR_SECTION } from './mirror-section.js';
+import { name } from './names.js';
+import { list, mapping, pairs, record, type Shape, scalar, shorthand, sited } from './shape.js';
 
 /** A key of the configuration file that holds more than an option can: there is no flag and no variable for it. */
 export interface SectionSpec<N extends string = string, T = unknown> {
@@ -20,16 +22,6 @@ export interface SectionSpec<N extends string = string, T = unknown> {
   readonly keys: Readonly<Record<string, { readonly help: string; readonly shape: { readonly label: string } }>>;
   readonly shape: Shape<T>;
 }
-
-const name: OptionType<string> = {
-  label: 'name',
-  parse(value) {
-    if (!new RegExp(NAME).test(value)) throw badValue(value, 'a name', 'write letters, digits, - _ and .');
-    return value;
-  },
-  show: (value) => value,
-  schema: { type: 'string', pattern: NAME },
-};
 
 /** A client's credential without the credential: in the file it would be a secret at rest. */
 export type CredentialMark =
@@ -174,7 +166,7 @@ const ROUTES_SECTION = {
   shape: list(sited(routeEntry)),
 } as const;
 
-const SECTIONS = [UPSTREAMS_SECTION, GROUPS_SECTION, ROUTES_SECTION] as const;
+const SECTIONS = [UPSTREAMS_SECTION, GROUPS_SECTION, ROUTES_SECTION, MIRROR_SECTION] as const;
 
 type SectionValue<S> = S extends { readonly shape: Shape<infer T> } ? T : never;
 

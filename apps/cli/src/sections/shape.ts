@@ -71,9 +71,9 @@ export function mapping<T>(item: Shape<T>, names = NAME): Shape<ReadonlyMap<stri
   const label = `a mapping of names to ${item.label}`;
   return {
     label,
-    schema: { type: 'object', propertyNames: { pattern: names }, additionalProperties: item.schema },
+    schema: { type: 'object', propertyNames: { pattern: names }, additionalProperties: item.schema, minProperties: 1 },
     read(node, path, reading) {
-      if (!isMap(node)) return wrong(label, { node, path, reading });
+      if (!isMap(node) || node.items.length === 0) return wrong(label, { node, path, reading });
       const entries = pairsOf(node.items).map(({ key, name, value }) => {
         const own = `${path}.${name}`;
         const where = `${reading.at(key)}: ${own}`;
@@ -81,8 +81,7 @@ export function mapping<T>(item: Shape<T>, names = NAME): Shape<ReadonlyMap<stri
           reading.problem(`${where}: this is no name: use letters, digits, - _ and .`);
           return undefined;
         }
-        const read =
-          value === undefined ? wrong(item.label, { node: key, path: own, reading }) : item.read(value, own, reading);
+        const read = value === undefined ? nothing(item.label, where, reading) : item.read(value, own, reading);
         return read === undefined ? undefined : ([name, { value: read, where }] as const);
       });
       const whole = all(entries);
@@ -221,15 +220,20 @@ interface Met {
 }
 
 function wrong(expected: string, { node, path, reading }: Met): undefined {
-  const found = isAlias(node)
-    ? 'an alias, which is not followed'
-    : isMap(node)
-      ? 'a mapping'
-      : isSeq(node)
-        ? 'a list'
-        : 'something else';
-  reading.problem(`${reading.at(node)}: ${path}: expected ${expected}, found ${found}`);
+  reading.problem(`${reading.at(node)}: ${path}: expected ${expected}, found ${kindOf(node)}`);
   return undefined;
+}
+
+function nothing(expected: string, where: string, reading: Reading): undefined {
+  reading.problem(`${where}: expected ${expected}, found nothing`);
+  return undefined;
+}
+
+function kindOf(node: Node): string {
+  if (isAlias(node)) return 'an alias, which is not followed';
+  const empty = (isMap(node) || isSeq(node)) && node.items.length === 0 ? 'n empty' : '';
+  if (isMap(node)) return `a${empty} mapping`;
+  return isSeq(node) ? `a${empty} list` : 'something else';
 }
 
 function pairsOf(items: readonly unknown[]): { key: Node; name: string; value: Node | undefined }[] {

@@ -1,6 +1,6 @@
 import { type Combined, type CombineMember, type CombineStats, combine } from '@shadowcat/combine';
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
-import type { Destination } from '@shadowcat/upstream';
+import { type Destination, namerSlot } from '@shadowcat/upstream';
 import { targetSlot } from '@shadowcat/wire';
 import { VERSION } from '../version.js';
 import type { Bridging } from './bridging.js';
@@ -35,6 +35,7 @@ export function combinedGroup(
     has: (bound) => bound === name,
     handle: (exchange) => {
       exchange.context.set(targetSlot, name);
+      exchange.context.set(namerSlot, name);
       return handler(exchange);
     },
     stats: () => joined.stats(),

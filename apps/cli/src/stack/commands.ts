@@ -9,6 +9,7 @@ import {
   openWatcher,
   type Watcher,
 } from '@shadowcat/transport-stdio';
+import type { OpeningGate } from '@shadowcat/upstream';
 import type { CommandTarget, ProxyConfig } from './contract.js';
 import { type LineComponents, type LineTarget, lineTarget } from './lines.js';
 import type { Owned } from './owned.js';
@@ -18,6 +19,8 @@ export type Note = (session: string | undefined, kind: 'raw' | 'err' | 'note', t
 
 export interface CommandComponents extends LineComponents {
   readonly watcher: Watcher;
+  /** Judges the starts of children. */
+  readonly gate: OpeningGate;
   /** The recorder's, if there is one. */
   readonly note: Note | undefined;
   /** Told when a child has ended: its exit code, or the signal that ended it. */
@@ -85,6 +88,7 @@ export function commandTarget(target: CommandTarget, config: ProxyConfig, compon
       },
       closed: () => spares.refill(),
       transient: isTransientSpawnError,
+      gate: components.gate,
     },
     components,
   );

@@ -1,4 +1,6 @@
 import type { Log } from '@shadowcat/kernel';
+import type { MirroredMethod } from '@shadowcat/shadow';
+import type { Level, RedactionOptions, ReplayTime, Rung } from '@shadowcat/tape';
 import type { BalancePolicy, HashOn, RouteMatch } from '@shadowcat/upstream';
 
 /** Where the proxy listens. Port 0 lets the system pick one. */
@@ -74,6 +76,26 @@ export interface RouteConfig {
   readonly to: string;
 }
 
+/** A second server that is asked the same, for comparison. */
+export interface MirrorConfig {
+  /** The group whose requests are mirrored. */
+  readonly from: string;
+  /** The group that is asked as well; it shares no target with the other one. */
+  readonly to: string;
+  /** Between 0 and 1. */
+  readonly share: number;
+  readonly methods: readonly MirroredMethod[];
+  /** Whether tools are called that do not say that they only read. */
+  readonly effects: boolean;
+  /** JSON pointers within the result that are not compared. */
+  readonly ignore: readonly string[];
+  /** For one answer of the second server. */
+  readonly timeoutMs: number;
+  readonly maxInFlight: number;
+  /** Absolute path of the file that differences are kept in. */
+  readonly findings: string;
+}
+
 /** Who may talk to the listener. */
 export interface AccessConfig {
   /** Clients must send `Authorization: Bearer <token>` (compared in constant time); `undefined`: nobody is asked. */
@@ -145,7 +167,7 @@ export interface ProtectionConfig {
     readonly minimum: number;
     readonly windowMs: number;
     readonly openMs: number;
-    /** The share of all upstreams that may be kept out at the same time. */
+    /** The share of a group that may be kept out at the same time. */
     readonly maxEjection: number;
   };
   readonly health: {
@@ -191,6 +213,8 @@ export interface RecordingConfig {
   readonly required: boolean;
   /** Whether every flush is followed by fdatasync, so that a power cut loses nothing that was reported. */
   readonly durable: boolean;
+  /** What is hidden on the tapes, over the built-in rules. */
+  readonly redaction: RedactionOptions;
 }
 
 /** Bounds on what clients may send and how long they may take. Sizes in bytes. */
@@ -220,6 +244,8 @@ export interface ProxyConfig {
   readonly groups: readonly [GroupConfig, ...GroupConfig[]];
   /** The first that matches counts. */
   readonly routes: readonly RouteConfig[];
+  /** Absent: nothing is mirrored. */
+  readonly mirror?: MirrorConfig | undefined;
   readonly upstream: UpstreamConfig;
   readonly children: ChildrenConfig;
   readonly sessions: SessionsConfig;
@@ -247,6 +273,13 @@ export interface RecordStdioConfig extends ProxyConfig {
   readonly recording: RecordingConfig;
 }
 
+/** One file that a report is written to. */
+export interface ReportTarget {
+  readonly format: 'json' | 'junit' | 'sarif' | 'text';
+  /** Absolute. */
+  readonly path: string;
+}
+
 /** `shadowcat replay`. */
 export interface ReplayConfig {
   /** `undefined`: on our own stdin and stdout. */
@@ -257,9 +290,44 @@ export interface ReplayConfig {
   readonly tapes: readonly string[];
   /** Whether recordings that nobody asked for make the exit code 1. */
   readonly allUsed: boolean;
+  /** Absolute paths of files that say what a test changes about the tapes. */
+  readonly overlays: readonly string[];
+  /** Whether only to tell which rules of the overlay touch nothing. */
+  readonly dryRun: boolean;
+  readonly time: ReplayTime;
+  /** The loosest rung of matching that counts. */
+  readonly maxRung: Rung;
+  readonly reports: readonly ReportTarget[];
+  /** The rules of the recording. */
+  readonly redaction: RedactionOptions;
   readonly limits: LimitsConfig;
   readonly keepAliveMs: number;
   readonly drainMs: number;
+}
+
+/** `shadowcat verify`. */
+export interface VerifyConfig {
+  /** Absolute paths of tapes that exist; at least one. */
+  readonly tapes: readonly string[];
+  readonly target: Target;
+  readonly upstream: Pick<UpstreamConfig, 'headers' | 'connectTimeoutMs'> & {
+    /** How long an answer may take. */
+    readonly answerMs: number;
+  };
+  /** The longest line a child may write, in bytes. */
+  readonly maxLine: number;
+  readonly level: Level;
+  /** How often the tapes are played to learn what varies. `undefined`: once, and nothing is learned. */
+  readonly learn: number | undefined;
+  readonly update: boolean;
+  readonly allowEffects: boolean;
+  /** Absolute paths of files that say what may differ. */
+  readonly overlays: readonly string[];
+  readonly reports: readonly ReportTarget[];
+  /** The rules of the recording. */
+  readonly redaction: RedactionOptions;
+  /** Whether to tell how far it is. */
+  readonly progress: boolean;
 }
 
 /** What a run sees of the process it runs in. */
@@ -268,6 +336,8 @@ export interface Io {
   readonly print: (line: string) => void;
   /** Writes plain lines for a person to stderr, apart from the log: replay's summary and misses. */
   readonly tell: (text: string) => void;
+  /** Writes to the terminal that stderr is, without ending the line: for what is drawn over. Absent where it is none. */
+  readonly draw?: (text: string) => void;
   readonly log: Log;
   /** Aborted at the first SIGTERM or SIGINT: stop accepting, finish what is in flight, end. The reason is the signal's name. */
   readonly stop: AbortSignal;
@@ -286,4 +356,5 @@ export interface Stack {
   runReverse(config: ReverseConfig, io: Io): Promise<number>;
   runRecordStdio(config: RecordStdioConfig, io: Io): Promise<number>;
   runReplay(config: ReplayConfig, io: Io): Promise<number>;
+  runVerify(config: VerifyConfig, io: Io): Promise<number>;
 }

@@ -38,7 +38,10 @@ export function readGauges(meter: Meter, sources: GaugeSources): void {
     meter.read(INSTRUMENTS.recorderRecords, () => recorder().records);
     meter.read(INSTRUMENTS.recorderDropped, () => recorder().lost);
   }
-  if (store !== undefined) meter.read(INSTRUMENTS.storeUp, () => ((store()?.ok ?? true) ? 1 : 0));
+  if (store !== undefined) {
+    meter.read(INSTRUMENTS.storeUp, () => ((store()?.ok ?? true) ? 1 : 0));
+    meter.read(INSTRUMENTS.storePending, () => store()?.pending ?? 0);
+  }
 }
 
 function readSessions(meter: Meter, sessions: SessionLayer): void {
@@ -117,6 +120,7 @@ function readUpstreams(meter: Meter, upstreams: () => UpstreamStats): void {
   meter.read(INSTRUMENTS.slowClients, () => drops('slowClients'));
   readBridge(meter, () => upstreams().bridge);
   readCombined(meter, () => upstreams().combined);
+  readMirror(meter, () => upstreams().mirror);
   readProtection(meter, () => upstreams().protection);
   meter.read(INSTRUMENTS.pool, () =>
     upstreams().pools.flatMap(({ name, stats }) =>
@@ -161,6 +165,16 @@ function readChildren(meter: Meter, children: () => UpstreamStats['children']): 
       Object.entries(exits).map(([reason, value]) => ({ labels: [reason, name], value })),
     ),
   );
+}
+
+/** Without a mirror there is nothing to read. */
+function readMirror(meter: Meter, mirror: () => UpstreamStats['mirror']): void {
+  const readings = (pick: 'inFlight' | 'sessions') => (): readonly Reading[] => {
+    const stats = mirror();
+    return stats === undefined ? [] : [{ value: stats[pick] }];
+  };
+  meter.read(INSTRUMENTS.mirrorInFlight, readings('inFlight'));
+  meter.read(INSTRUMENTS.mirrorSessions, readings('sessions'));
 }
 
 function readCombined(meter: Meter, combined: () => UpstreamStats['combined']): void {

@@ -16,6 +16,8 @@ export interface StackParts {
   readonly sessions: SessionLayer;
   /** Keeps event streams; absent where nobody can come back for them. */
   readonly resumption?: Layer;
+  /** Cuts connections where a replay wants it; absent elsewhere. */
+  readonly cuts?: Layer;
   readonly interceptors: readonly Interceptor[];
   /** The recorder; absent when nothing is recorded. */
   readonly recorder: Layer | undefined;
@@ -121,6 +123,8 @@ function innerStack(parts: StackParts, resumption?: Layer): Layer {
     }),
     // After classify, because only legacy exchanges have sessions; before rules and tape, which want to know whose it is.
     parts.sessions,
+    // Outside of what keeps streams: a client that was cut comes back for the rest.
+    ...(parts.cuts === undefined ? [] : [parts.cuts]),
     // Just inside of sessions, so that what is kept and sent again is what the client was sent, after rules had their say.
     ...(resumption === undefined ? [] : [resumption]),
     // Inside of sessions, so that rules never see a request of a session that does not exist.

@@ -1,6 +1,6 @@
 import { type Clock, type Connection, type Handler, type Log, ProxyError } from '@shadowcat/kernel';
 import { type CrashLoop, createPool, type Pool, type PoolStats, type WaitOutcome } from '@shadowcat/pool';
-import { isSharedKey, lineUpstream, sessionOfKey } from '@shadowcat/upstream';
+import { isSharedKey, lineUpstream, type OpeningGate, sessionOfKey } from '@shadowcat/upstream';
 import { LineClient, type OnRecovery } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
 import type { ProxyConfig } from './contract.js';
@@ -38,6 +38,8 @@ export interface LineTargetOptions {
   /** Opens one line, for a session if it is known for which. */
   readonly open: (session: string | undefined, signal: AbortSignal) => Promise<Connection>;
   readonly transient?: (error: ProxyError) => boolean;
+  /** Decides whether more may be opened, and sees how those that are do. */
+  readonly gate?: OpeningGate;
   /** Told when a line is closed, and its place free. */
   readonly closed?: () => void;
 }
@@ -52,7 +54,7 @@ export interface LineComponents {
 
 /** A pool of lines to one server, and the handler that leases them. Opens nothing by itself. */
 export function lineTarget(options: LineTargetOptions, components: LineComponents): LineTarget {
-  const { name } = options;
+  const { name, gate } = options;
   const { children, limits, sessions, upstream } = options.config;
   const { clock, log, recovered, waited } = components;
   // Ids of one run are not those of the next: a late answer to a server's question must not fit a new one.
@@ -80,7 +82,8 @@ export function lineTarget(options: LineTargetOptions, components: LineComponent
       clock,
       log,
       open: async (key, signal) => {
-        const connection = await options.open(sessionOfKey(key), signal);
+        const connect = (): Promise<Connection> => options.open(sessionOfKey(key), signal);
+        const connection = await (gate === undefined ? connect() : gate.open(key, connect));
         const line = new LineClient(
           connection,
           { shared: isSharedKey(key), streamQueue: limits.maxStreamQueue },
@@ -108,7 +111,10 @@ export function lineTarget(options: LineTargetOptions, components: LineComponent
   const handler = lineUpstream(
     { target: name, isolation: children.isolation, onLoss: upstream.onLoss, handshakeMs: upstream.firstByteTimeoutMs },
     {
-      acquire: (key, waiting, group) => pool.acquire(key, waiting, group),
+      acquire: (key, waiting, group) => {
+        const lease = (): ReturnType<typeof pool.acquire> => pool.acquire(key, waiting, group);
+        return gate === undefined ? lease() : gate.acquire(key, lease);
+      },
       evict: (key, reason) => pool.evict(key, reason),
       clock,
       log,

@@ -13,7 +13,7 @@ import {
   timeLimits,
 } from '@shadowcat/upstream';
 import { VERSION } from '../version.js';
-import type { ProtectionConfig } from './contract.js';
+import type { GroupConfig, ProtectionConfig } from './contract.js';
 import type { Owned } from './owned.js';
 
 /** How long a server may take to end the session of its health checks. */
@@ -52,17 +52,28 @@ export interface Protection {
   stats(): ProtectionStats;
 }
 
-export function openProtection(config: ProtectionConfig, components: ProtectionComponents): Protection {
+/** What it depends on: the limits, and which targets stand in for each other. */
+export interface ProtectedConfig {
+  readonly protection: ProtectionConfig;
+  readonly groups: readonly Pick<GroupConfig, 'members' | 'combine'>[];
+}
+
+export function openProtection(
+  { protection: config, groups }: ProtectedConfig,
+  components: ProtectionComponents,
+): Protection {
   const { clock, log, owned, meter } = components;
   const gates = new Map<string, ProbedGate>();
   const { breaker, health } = config;
   const probes =
     health.check === 'off' ? undefined : new Probes({ ...health, mode: health.check }, probeParts(components));
-  const mayOpen = (): boolean => {
-    let out = 1;
-    for (const gate of gates.values()) if (gate.breaker !== 'closed') out += 1;
-    return out <= Math.max(1, Math.floor(breaker.maxEjection * gates.size));
-  };
+  const mayOpen = (name: string): boolean =>
+    groups.every(({ members, combine }) => {
+      // Members that are shown as one server do not stand in for each other.
+      if (combine !== undefined || !members.includes(name)) return true;
+      const out = members.filter((one) => one !== name && (gates.get(one)?.breaker ?? 'closed') !== 'closed').length;
+      return out < Math.max(1, Math.floor(breaker.maxEjection * members.length));
+    });
   const budget = new RetryBudget({ ratio: config.retry.budget, minimum: config.retry.minimum }, { clock });
   const limit = inFlightLimit({ max: config.maxInFlight });
   const limits = timeLimits({ totalMs: config.totalMs, idleMs: config.idleMs }, { clock });
@@ -72,7 +83,14 @@ export function openProtection(config: ProtectionConfig, components: ProtectionC
   return {
     gate: (name) => {
       const { rise, fall } = health;
-      const parts = { clock, log, random: Math.random, mayOpen, suspected: () => probes?.suspect(name) };
+      const parts = {
+        clock,
+        log,
+        random: Math.random,
+        mayOpen: () => mayOpen(name),
+        suspected: () => probes?.suspect(name),
+        probedEveryMs: () => probes?.everyMs(name),
+      };
       const gate = gates.get(name) ?? createGate({ ...breaker, name, rise, fall })(parts);
       gates.set(name, gate);
       return gate;

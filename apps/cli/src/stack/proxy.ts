@@ -60,7 +60,7 @@ export async function openProxy(config: ProxyConfig, components: ProxyComponents
   const { adopts } = adoption ?? {};
   const { store, sessions } = await openSessions(config.sessions, { clock, log, owned, adopts, expired });
   const existing = components.tapes ?? 'replace';
-  const recorder = config.recording && (await openRecorder(config.recording, { io, clock, owned, existing }));
+  const recorder = await openRecorder(config, { io, clock, owned, existing });
   const note = recorder && noteOn(recorder);
   const upstreams = openUpstreams(config, {
     log,

@@ -1,7 +1,7 @@
-import type { Clock, Handler, Log } from '@shadowcat/kernel';
+import type { Clock, Handler, Layer, Log } from '@shadowcat/kernel';
 import { type Destination, type Gate, type GateState, Group, router, UpstreamMember } from '@shadowcat/upstream';
 import type { CombinedGroup } from './combining.js';
-import type { GroupConfig, ProxyConfig } from './contract.js';
+import type { GroupConfig, MirrorConfig, ProxyConfig } from './contract.js';
 
 /** A target as health and metrics see it. */
 export interface TargetState extends GateState {
@@ -31,6 +31,8 @@ export interface RoutingComponents {
   readonly gateOf: (name: string) => Gate;
   /** Makes a group that is shown as one server. */
   readonly combine: (group: GroupConfig, members: readonly Member[]) => CombinedGroup;
+  /** Makes the layer around the group that is mirrored, from what answers for the other one. */
+  readonly mirror: (config: MirrorConfig, shadow: Handler) => Layer;
 }
 
 interface Member {
@@ -40,17 +42,19 @@ interface Member {
 
 /** Puts the targets into their groups and the groups behind the routes. */
 export function openRouting(
-  config: Pick<ProxyConfig, 'targets' | 'groups' | 'routes' | 'upstream'>,
+  config: Pick<ProxyConfig, 'targets' | 'groups' | 'routes' | 'mirror' | 'upstream'>,
   handlers: readonly { readonly name: string; readonly handler: Handler }[],
   components: RoutingComponents,
 ): Routing {
   const { clock, log, gateOf } = components;
   const parts = { clock, log, random: Math.random };
   const members = new Map<string, UpstreamMember>();
-  for (const { name, weight, priority } of config.targets) {
+  for (const { name, kind, weight, priority } of config.targets) {
     const handler = handlers.find((one) => one.name === name)?.handler;
     if (handler === undefined) throw new TypeError(`there is no handler for ${name}`);
-    members.set(name, new UpstreamMember({ name, handler, weight, priority }, gateOf(name)));
+    // A command's children live and die apart from each other.
+    const gated = kind === 'command' ? 'openings' : 'exchanges';
+    members.set(name, new UpstreamMember({ name, handler, weight, priority, gated }, gateOf(name)));
   }
   const groups = new Map<string, Destination>(
     config.groups.filter(standsIn).map(({ name, members: names, balance, hashOn, slowStartMs }) => {
@@ -75,6 +79,16 @@ export function openRouting(
       return components.combine(group, all);
     });
   for (const group of combined) groups.set(group.name, group);
+  const { mirror } = config;
+  if (mirror !== undefined) {
+    const mirrored = known(groups, mirror.from);
+    const layer = components.mirror(mirror, known(groups, mirror.to).handle);
+    groups.set(mirror.from, {
+      name: mirrored.name,
+      has: (name) => mirrored.has(name),
+      handle: layer(mirrored.handle),
+    });
+  }
   const [{ name: fallback }] = config.groups;
   const routes = config.routes.map(({ match, to }) => ({ match, to: known(groups, to) }));
   return {
@@ -96,7 +110,7 @@ function stateOf(member: UpstreamMember): TargetState {
 
 function setWeights(members: ReadonlyMap<string, UpstreamMember>, weights: Weights, log: Log): void {
   for (const [name, member] of members) {
-    const weight = weights[name];
+    const weight = Object.hasOwn(weights, name) ? weights[name] : undefined;
     if (weight === undefined || weight === member.weight()) continue;
     log.info({ target: name, weight, before: member.weight() }, `${name} has another weight`);
     member.setWeight(weight);

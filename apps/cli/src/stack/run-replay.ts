@@ -1,7 +1,12 @@
 import { measure } from '@shadowcat/metrics';
-import { memoryStore, sessionLayer } from '@shadowcat/session';
-import { replayHandler } from '@shadowcat/tape';
+import { sessionLayer } from '@shadowcat/session';
+import { openStore } from '@shadowcat/store';
+import { cutLayer, overlayReach, type RuleReach, replayHandler, withRequestsRedacted } from '@shadowcat/tape';
 import { readTapeFile } from '@shadowcat/tape-file';
+import { EXIT } from '../errors.js';
+import { readOverlays } from '../overlay/read-overlay.js';
+import { publish } from '../reports/publish.js';
+import type { Report } from '../reports/report.js';
 import { VERSION } from '../version.js';
 import type { PartHealth } from './admin.js';
 import type { Io, ReplayConfig } from './contract.js';
@@ -10,35 +15,46 @@ import { lineStack, type StackParts } from './layers.js';
 import { openMeter } from './meter.js';
 import { Owned } from './owned.js';
 import { redactionOf } from './recording.js';
-import { tellSummary } from './replay-report.js';
+import { reachReport, replayReport } from './replay-report.js';
 import { serveHttp } from './serve-http.js';
 import { serveStdio } from './serve-stdio.js';
+import { openResumption } from './sessions.js';
 import { stopped } from './stopped.js';
 import { systemClock, unguessableId } from './system.js';
+
+/** What is kept of streams for clients that were cut. */
+const KEPT = { events: 10_000, bytes: 64 * 1024 * 1024, totalBytes: 256 * 1024 * 1024 };
 
 /** `shadowcat replay`: the same stack with tapes as the innermost handler. Its exit code says how the replay went. */
 export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
   const clock = systemClock;
   const { log } = io;
   await using owned = new Owned(log);
+  const { limits, allUsed, maxRung, time } = config;
+  const overlay = await readOverlays(config.overlays, io.cwd);
   const tapes = await Promise.all(config.tapes.map((path) => readTapeFile(path)));
-  const { redactor, keyId } = await redactionOf(tapes, config.tapes, io);
+  if (config.dryRun) return dryRun(overlayReach(overlay, tapes), config, io);
+  const { redactor, keyId } = await redactionOf(tapes, config, io);
   const meter = openMeter(VERSION, owned);
-  const sessions = sessionLayer({}, { store: memoryStore(), clock, log, newId: unguessableId });
+  const store = await openStore('memory:', { clock, log });
+  owned.add('the session store', () => store.close());
+  const sessions = sessionLayer({}, { store, clock, log, newId: unguessableId });
   owned.add('the sessions', () => sessions.close());
   const replay = replayHandler(
-    tapes,
-    { allUsed: config.allUsed },
+    tapes.map((tape) => withRequestsRedacted(tape, redactor)),
+    { allUsed, maxRung, overlay, time, resumable: config.listen !== undefined },
     { redactor, keyId, clock, log, newId: unguessableId },
   );
   owned.add('the tapes', () => replay.close());
+  const resumption = openResumption(KEPT, { clock, log, owned, store });
   const measuring = measure({ meter, clock });
-  readGauges(meter, { measure: measuring, sessions });
-  const { limits } = config;
+  readGauges(meter, { measure: measuring, sessions, resumption });
   const parts: StackParts = {
     meter,
     measure: measuring,
     sessions,
+    resumption,
+    cuts: cutLayer,
     interceptors: [],
     recorder: undefined,
     // Tapes have no sessions that could be mixed up.
@@ -60,9 +76,22 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
     log.info({ url, tapes: config.tapes }, `replaying on ${url}`);
     io.print(url);
     await stopped(io.stop);
+    // What is left waits for its client, which has just asked for the end.
+    replay.close();
   }
   await owned.close();
   const summary = replay.summary();
-  tellSummary(summary, io.tell);
-  return summary.exitCode;
+  return conclude(replayReport(summary, io.cwd), config, io);
+}
+
+/** Tells what the rules touch, and serves nothing. */
+async function dryRun(reach: readonly RuleReach[], config: ReplayConfig, io: Io): Promise<number> {
+  for (const { where, rule, touches } of reach) io.print(`${where}: ${rule}: touches ${touches}`);
+  return conclude(reachReport(reach), config, io);
+}
+
+/** The exit code. */
+async function conclude(report: Report, config: ReplayConfig, io: Io): Promise<number> {
+  const written = await publish(report, { targets: config.reports, env: io.env, tell: io.tell });
+  return written || report.exitCode !== EXIT.ok ? report.exitCode : EXIT.failure;
 }

@@ -3,8 +3,10 @@ import type { Clock, Handler, Log } from '@shadowcat/kernel';
 import { INSTRUMENTS, type Meter, measureUpstream, type Observe } from '@shadowcat/metrics';
 import type { MetadataOrigin } from '@shadowcat/pipeline';
 import type { PoolStats } from '@shadowcat/pool';
+import type { MirrorStats } from '@shadowcat/shadow';
 import { openSsePair } from '@shadowcat/transport-http';
 import { openSocket } from '@shadowcat/transport-ws';
+import { isSharedKey, OpeningGate } from '@shadowcat/upstream';
 import { knownRevisions, type SessionHandle, toolParamHeaders } from '@shadowcat/wire';
 import type { PartHealth } from './admin.js';
 import { type Bridging, type BridgingStats, bridged } from './bridging.js';
@@ -13,10 +15,12 @@ import { type ChildStats, type ChildTarget, commandTarget, type Note, watchChild
 import type { CommandTarget, ProxyConfig, UrlTarget } from './contract.js';
 import { httpTarget } from './http-targets.js';
 import { type Drops, type LineComponents, type LineTarget, lineTarget } from './lines.js';
+import { type Mirroring, openMirror } from './mirroring.js';
 import type { Owned } from './owned.js';
 import { openProtection, type ProbeTarget, type ProtectionStats } from './protection.js';
 import type { Recoveries } from './recoveries.js';
 import { openRouting, type Routing, type TargetState } from './routing.js';
+import { shadowTargets } from './shadow-targets.js';
 
 /** Figures of everything behind the proxy, for metrics. */
 export interface UpstreamStats {
@@ -27,6 +31,8 @@ export interface UpstreamStats {
   readonly drops: readonly (Drops & { readonly name: string })[];
   /** What is translated between the eras; absent where nothing is. */
   readonly bridge: BridgingStats | undefined;
+  /** Absent where nothing is mirrored. */
+  readonly mirror: MirrorStats | undefined;
   /** Groups that are shown as one server. */
   readonly combined: readonly (CombineStats & { readonly name: string })[];
   readonly protection: ProtectionStats;
@@ -84,23 +90,26 @@ const MAX_REASONS = 50;
 
 /** Makes the targets of the configuration ready; connections and children are opened when they are needed. */
 export function openUpstreams(config: ProxyConfig, components: UpstreamComponents): Upstreams {
-  const { clock, log, owned, meter, note, recoveries, listFolder } = components;
-  const { recovered, resumed } = recoveries;
+  const { clock, log, owned, meter, listFolder } = components;
+  const { resumed } = components.recoveries;
   const waited = waits(meter);
   const watcher = watchChildren(listFolder, { log, owned });
+  const shadows = shadowTargets(config);
+  const protection = openProtection(config, { clock, log, owned, meter });
   const targets = config.targets.map((target) => {
+    const { note, recovered } = told(components, shadows.has(target.name));
     if (target.kind === 'url') return urlTarget(target, config, { clock, log, recovered, resumed, waited });
     const { exits, exited } = exitCounts();
-    const parts = { clock, log, watcher, note, exited, recovered, waited };
+    const { name } = target;
+    const gate = new OpeningGate({ name, isShared: isSharedKey }, protection.gate(name));
+    const parts = { clock, log, watcher, gate, note, exited, recovered, waited };
     return ofCommand(commandTarget(target, ofTarget(config, target), parts), exits);
   });
   for (const target of targets) owned.add(`the upstream ${target.name}`, () => target.close());
-  const bridging = config.upstream.bridge === 'off' ? undefined : bridged(targets, config, { clock, log, owned });
-  const served = bridging?.targets ?? targets;
+  const bridging = bridgings(targets, config, { clock, log, owned, shadows });
   const measured = measureUpstream({ meter, clock });
-  const protection = openProtection(config.protection, { clock, log, owned, meter });
-  const front: Bridging['front'] = (name, modern) => bridging?.front(name, modern) ?? modern;
-  const routing = openRouting(config, served, {
+  let mirroring: Mirroring | undefined;
+  const routing = openRouting(config, bridging.targets, {
     clock,
     log,
     gateOf: protection.gate,
@@ -109,9 +118,13 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
         clock,
         log,
         owned,
-        bridging: { front },
+        bridging,
         listTimeoutMs: config.upstream.listTimeoutMs,
       }),
+    mirror: (mirror, shadow) => {
+      mirroring = openMirror(mirror, { clock, log, owned, meter, shadow: measured(shadow) });
+      return mirroring.layer;
+    },
   });
   protection.watch(targets);
   const maxOf = (name: string): number => {
@@ -124,21 +137,50 @@ export function openUpstreams(config: ProxyConfig, components: UpstreamComponent
     );
   return {
     handler: protection.layer(measured(routing.handler)),
-    metadata: targets.flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata])),
+    metadata: targets.flatMap(({ name, metadata }) => (metadata && !shadows.has(name) ? [metadata] : [])),
     farewell: (session) => targets.find(({ name }) => name === session.upstream?.target)?.farewell?.(session),
     stats: () => {
       return {
         targets: routing.states(),
         pools: pools(),
         children: targets.flatMap(({ name, children }) => (children === undefined ? [] : [{ name, ...children() }])),
-        bridge: bridging?.stats(),
+        bridge: bridging.stats(),
+        mirror: mirroring?.stats(),
         combined: routing.combined.map(({ name, stats }) => ({ name, ...stats() })),
         protection: protection.stats(),
         drops: targets.map(({ name, drops }) => ({ name, ...drops() })),
       };
     },
-    health: () => healthOf(targets, routing, protection.stats().breakers),
+    health: () => healthOf(targets, routing, { breakers: protection.stats().breakers, shadows }),
     setWeights: (weights) => routing.setWeights(weights),
+  };
+}
+
+/** Who hears of a target: what becomes of copies is on nobody's tape. */
+function told(
+  { note, recoveries }: Pick<UpstreamComponents, 'note' | 'recoveries'>,
+  isShadow: boolean,
+): { readonly note: Note | undefined; readonly recovered: Recoveries['recovered'] } {
+  if (!isShadow) return { note, recovered: recoveries.recovered };
+  return { note: undefined, recovered: (event) => recoveries.recovered({ ...event, sessions: [] }) };
+}
+
+/** Targets as clients of both eras see them. Questions of shadows have a room of their own, so that they take nobody's place. */
+function bridgings(
+  targets: readonly Target[],
+  config: ProxyConfig,
+  { shadows, ...parts }: Pick<UpstreamComponents, 'clock' | 'log' | 'owned'> & { shadows: ReadonlySet<string> },
+): Omit<Bridging, 'stats'> & { stats(): BridgingStats | undefined } {
+  if (config.upstream.bridge === 'off') return { targets, front: (_name, modern) => modern, stats: () => undefined };
+  const own = targets.filter(({ name }) => !shadows.has(name));
+  const serving = bridged(own, config, parts);
+  if (own.length === targets.length) return serving;
+  const copied = targets.filter(({ name }) => shadows.has(name));
+  const aside = bridged(copied, config, parts);
+  return {
+    targets: [...serving.targets, ...aside.targets],
+    front: (name, modern) => (name === config.mirror?.to ? aside : serving).front(name, modern),
+    stats: () => serving.stats(),
   };
 }
 
@@ -218,11 +260,11 @@ function ofLines(lines: LineTarget): Target {
   };
 }
 
-/** Ready while at least one target is: that is what decides whether a new client can be served. */
+/** Ready while at least one target is that serves clients: that decides whether a new one can be served. */
 async function healthOf(
   targets: readonly Target[],
   routing: Routing,
-  breakers: ProtectionStats['breakers'],
+  { breakers, shadows }: { breakers: ProtectionStats['breakers']; shadows: ReadonlySet<string> },
 ): Promise<PartHealth> {
   const states = new Map(routing.states().map((state) => [state.name, state]));
   const parts = await Promise.all(
@@ -236,5 +278,5 @@ async function healthOf(
       return { name: target.name, ...health, ok, ...said };
     }),
   );
-  return { ok: parts.some(({ ok }) => ok), targets: parts };
+  return { ok: parts.some(({ ok, name }) => ok && !shadows.has(name)), targets: parts };
 }

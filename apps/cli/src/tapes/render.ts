@@ -14,10 +14,18 @@ export function tapeList(tapes: readonly ListedTape[]): string {
 
 /** What is on one tape: where it is from, its sessions, its exchanges with the lines they begin in. */
 export function tapeText(summary: TapeSummary): string {
+  const times = summary.timed ? ['AT', 'TOOK'] : [];
+  const headings = ['LINE', 'SESSION', 'METHOD', 'TARGET', 'STATUS', 'MESSAGES', ...times, 'END'];
+  const rows = summary.exchanges.map((exchange) => exchangeRow(exchange, summary.timed));
+  return `${headText(summary)}\n${tableOf(headings, rows)}`;
+}
+
+/** Where a tape is from, its sessions, and what the proxy noted. */
+export function headText(summary: TapeSummary): string {
   const { name, form, version, at, records, took } = summary;
   const head = [
     `${name}: ${form}, format ${version}${at === undefined ? '' : `, recorded ${at}`}`,
-    `${records} records, ${summary.exchanges.length} exchanges, ${seconds(took)}; ${stateOf(summary)}`,
+    `${records} records, ${summary.exchanges.length} exchanges${summary.timed ? `, ${seconds(took)}` : ''}; ${stateOf(summary)}`,
   ];
   const sessions = summary.sessions.map(
     ({ s, era, version: revision, client, server }) =>
@@ -26,9 +34,7 @@ export function tapeText(summary: TapeSummary): string {
   const notes = summary.notes.map(
     ({ line, s, at: when, text }) => `note, line ${line}, session ${s}, +${seconds(when)}: ${text}`,
   );
-  const lines = [...head, ...sessions, ...notes].map((line) => `${printable(line)}\n`);
-  const headings = ['LINE', 'SESSION', 'METHOD', 'TARGET', 'STATUS', 'MESSAGES', 'AT', 'TOOK', 'END'];
-  return `${lines.join('')}\n${tableOf(headings, summary.exchanges.map(exchangeRow))}`;
+  return [...head, ...sessions, ...notes].map((line) => `${printable(line)}\n`).join('');
 }
 
 function tableOf(headings: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -43,19 +49,21 @@ export function problemLines({ name, problems }: TapeSummary): readonly string[]
   return problems.map(({ line, message }) => printable(`${name}:${line}: ${message}`));
 }
 
-function exchangeRow(exchange: ExchangeSummary): string[] {
+function exchangeRow(exchange: ExchangeSummary, timed: boolean): string[] {
   const { line, s, method, target, status, messages, at, took, end } = exchange;
-  const times = [`+${seconds(at)}`, seconds(took)];
+  const times = timed ? [`+${seconds(at)}`, seconds(took)] : [];
   return [`${line}`, s, method, target ?? '', `${status ?? ''}`, `${messages}`, ...times, end ?? 'cut off'];
 }
 
-function stateOf({ whole, recovered, lost, problems }: TapeSummary): string {
+/** Whether a tape is whole, in a word or two. */
+export function stateOf({ whole, recovered, lost, problems }: TapeSummary): string {
   const worst = problems.find(({ kind }) => kind !== 'gap') ?? problems[0];
   const state = recovered ? 'recovered' : whole ? 'whole' : (worst?.kind ?? 'unfinished');
   return lost > 0 ? `${state}, ${lost} records lost` : state;
 }
 
-function seconds(ms: number): string {
+/** A duration for people. */
+export function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 

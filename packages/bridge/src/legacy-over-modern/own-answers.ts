@@ -1,6 +1,5 @@
 import { ProxyError } from '@shadowcat/kernel';
-import { errorText, failureText, type Message, objectAt, responseText } from '@shadowcat/wire';
-import { LEVELS } from '../log-levels.js';
+import { errorText, failureText, LEVELS, type Message, objectAt, responseText } from '@shadowcat/wire';
 import type { BridgedSession } from './bridged-session.js';
 
 /** Methods that a modern server does not have, each with its answer; the others go on to it. Never rejects. */

@@ -1,19 +1,16 @@
 import {
   asObject,
-  claimedVersion,
+  META_CLIENT_CAPABILITIES as CAPABILITIES,
+  META_CLIENT_INFO as CLIENT_INFO,
   type JsonObject,
   keepMembers,
+  META_LOG_LEVEL as LOG_LEVEL,
   type Message,
-  MODERN,
   objectAt,
   textAt,
   withMembers,
 } from '@shadowcat/wire';
-import { LEVELS } from '../log-levels.js';
 
-const CLIENT_INFO = 'io.modelcontextprotocol/clientInfo';
-const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
-const LOG_LEVEL = 'io.modelcontextprotocol/logLevel';
 const RESERVED = 'io.modelcontextprotocol/';
 
 /** The capabilities of clients that legacy revisions know by the same name. */
@@ -29,24 +26,6 @@ export interface Envelope {
   readonly logLevel: string | undefined;
   /** The JSON text of the progress token. */
   readonly progressToken: string | undefined;
-}
-
-/** Why a message's envelope cannot be served, as a JSON-RPC error; `undefined` when it can. */
-export function envelopeProblem(
-  message: Message,
-): { readonly code: number; readonly message: string; readonly data?: object } | undefined {
-  const version = claimedVersion(message);
-  const meta = metaOf(message);
-  if (version === undefined || asObject(meta?.[CAPABILITIES]) === undefined) {
-    return { code: -32602, message: `params._meta needs io.modelcontextprotocol/protocolVersion and ${CAPABILITIES}` };
-  }
-  const level = meta?.[LOG_LEVEL];
-  if (level !== undefined && !LEVELS.includes(level as string)) {
-    return { code: -32602, message: `params._meta["${LOG_LEVEL}"] is no log level` };
-  }
-  if (version === MODERN) return undefined;
-  const data = { supported: [MODERN], requested: version };
-  return { code: -32022, message: `Unsupported protocol version: ${version}`, data };
 }
 
 export function envelopeOf(message: Message): Envelope {

@@ -4,6 +4,7 @@ import {
   failureText,
   type Json,
   LEGACY_VERSIONS,
+  LEVELS,
   type Message,
   notificationText,
   type RpcId,
@@ -18,7 +19,6 @@ import {
   VERSION_HEADER,
 } from '@shadowcat/wire';
 import { type Answer, errorOf, readAnswer } from '../answers.js';
-import { LEVELS } from '../log-levels.js';
 import { ownExchange, standIn } from '../own-exchange.js';
 import type { QuestionRoom } from '../question-room.js';
 import type { Envelope } from './envelope.js';

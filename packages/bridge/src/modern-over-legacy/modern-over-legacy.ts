@@ -3,6 +3,7 @@ import {
   type Call,
   callSlot,
   credentialSlot,
+  envelopeProblem,
   failureText,
   jsonReply,
   type Message,
@@ -13,7 +14,7 @@ import {
 import { handedOn, statusOf } from '../answers.js';
 import type { BridgeComponents, BridgeOptions } from '../contract.js';
 import { Conversation } from './conversation.js';
-import { type Envelope, envelopeOf, envelopeProblem, requestStateOf } from './envelope.js';
+import { type Envelope, envelopeOf, requestStateOf } from './envelope.js';
 import type { HeldQuestions } from './held.js';
 import { answerTo } from './legacy-session.js';
 import { discoverResult } from './results.js';

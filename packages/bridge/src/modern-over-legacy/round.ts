@@ -5,6 +5,7 @@ import {
   errorText,
   failureText,
   jsonReply,
+  LEVELS,
   type Message,
   responseText,
   spliceMessage,
@@ -13,7 +14,6 @@ import {
 } from '@shadowcat/wire';
 import { errorOf, handedOn, statusOf } from '../answers.js';
 import { cannotAsk } from '../askable.js';
-import { LEVELS } from '../log-levels.js';
 import type { Conversation, Turn } from './conversation.js';
 import type { Envelope } from './envelope.js';
 import type { HeldQuestions } from './held.js';

@@ -1,5 +1,5 @@
 import { type Exchange, ProxyError, type Timer } from '@shadowcat/kernel';
-import { conversationSlot, credentialSlot } from '@shadowcat/wire';
+import { conversationSlot, credentialSlot, unlessAborted } from '@shadowcat/wire';
 import type { Answer } from '../answers.js';
 import type { Envelope } from './envelope.js';
 import { LegacySession, type LegacySessionComponents } from './legacy-session.js';
@@ -91,7 +91,9 @@ export class LegacySessions {
       if (session.users === 0 && !session.ended) this.#rest(key, entry);
     };
     try {
-      const refusal = await entry.opening;
+      // Who leaves does not wait for a server that hangs; the session is there for the next request.
+      const { opening } = entry;
+      const refusal = await (session.initialize === undefined ? unlessAborted(opening, client.signal) : opening);
       if (refusal === undefined) {
         session.usedBy(client);
         // What the request changes has to be heard by those who follow the client's lists.

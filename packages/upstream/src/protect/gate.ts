@@ -31,6 +31,8 @@ export interface GateComponents {
   readonly mayOpen?: (() => boolean) | undefined;
   /** Told when the member gives reason to be asked how it is. */
   readonly suspected?: (() => void) | undefined;
+  /** Milliseconds between two probes of the member; `undefined` while it is not probed. */
+  readonly probedEveryMs?: (() => number | undefined) | undefined;
 }
 
 /** A {@link Gate} that active probes have a say in. */
@@ -67,8 +69,8 @@ class Breaker implements ProbedGate {
   #probes = 0;
   /** Whether probes opened it. */
   #down = false;
-  /** Whether the one exchange of half-open is under way. */
-  #taken = false;
+  /** Until when nobody else may try, because the one exchange of half-open is under way. */
+  #takenUntil = 0;
   #suspect = false;
   #ejections = 0;
   #lastError: string | undefined;
@@ -99,27 +101,37 @@ class Breaker implements ProbedGate {
 
   available(): boolean {
     if (this.#state === 'closed') return true;
-    return this.breaker === 'half-open' && !this.#taken;
+    return this.breaker === 'half-open' && this.#components.clock.now() >= this.#takenUntil;
   }
 
   enter(): Pass | undefined {
+    const now = this.#components.clock.now();
     if (this.#state !== 'closed') {
       if (!this.available()) return undefined;
-      this.#taken = true;
+      // A standing stream may wait for its first byte for ever: then another one tries after a while.
+      this.#takenUntil = now + this.#options.openMs;
     }
-    return new Passed(this, this.#epoch, this.#components.clock.now());
+    return new Passed(this, this.#epoch, now);
   }
 
   state(): GateState {
     const state = this.breaker;
-    const left = this.#until - this.#components.clock.now();
     return {
       condition: this.#condition(state),
       failures: this.#failures,
       ejections: this.#ejections,
       lastError: this.#lastError,
-      ...(state === 'open' ? { reopensInMs: left } : {}),
+      ...(state === 'closed' ? {} : { reopensInMs: this.#reopensIn(state) }),
     };
+  }
+
+  /** Whichever comes first: the end of its time, or as many probes as it takes. */
+  #reopensIn(state: BreakerState): number {
+    const { clock, probedEveryMs } = this.#components;
+    const end = state === 'open' ? this.#until : this.#takenUntil;
+    const every = probedEveryMs?.() ?? Number.POSITIVE_INFINITY;
+    const probes = Math.max(1, this.#options.rise - Math.max(0, this.#probes));
+    return Math.max(0, Math.min(end - clock.now(), every * probes));
   }
 
   probed(failure?: Error): void {
@@ -141,7 +153,7 @@ class Breaker implements ProbedGate {
   ended(pass: Passed, outcome: ExchangeOutcome, error: Error | undefined): void {
     const { clock } = this.#components;
     if (pass.epoch !== this.#epoch) return;
-    this.#taken = false;
+    this.#takenUntil = 0;
     if (outcome === 'abandoned') {
       if (clock.now() - pass.since >= PATIENT_MS) this.#suspected();
       return;
@@ -206,7 +218,7 @@ class Breaker implements ProbedGate {
     if (next === undefined) return;
     this.#state = next;
     this.#epoch += 1;
-    this.#taken = false;
+    this.#takenUntil = 0;
   }
 
   #suspected(): void {

@@ -53,6 +53,11 @@ export class Probes {
     if (watched !== undefined) this.#plan(watched);
   }
 
+  /** How long it takes at most until the member is asked next, in milliseconds; `undefined` when it never is. */
+  everyMs(name: string): number | undefined {
+    return !this.#closed && this.#watched.has(name) ? this.#options.intervalMs : undefined;
+  }
+
   /** Gives up what is under way. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -1,5 +1,6 @@
 import {
   type Clock,
+  type Context,
   type ErrorCode,
   type Exchange,
   type Layer,
@@ -8,7 +9,7 @@ import {
   type Reply,
 } from '@shadowcat/kernel';
 import { callSlot, targetSlot } from '@shadowcat/wire';
-import { avoidSlot } from '../member.js';
+import { avoidSlot, namerSlot } from '../member.js';
 import { outcomeOfStatus } from './gateway-status.js';
 import { isRepeatable } from './repeatable.js';
 import type { RetryBudget } from './retry-budget.js';
@@ -90,14 +91,14 @@ class Retry {
 
   learn({ context }: Exchange, answer: Reply): Reply {
     if (this.#hints === undefined) return answer;
-    return this.#hints.watch(context.get(callSlot), context.get(targetSlot), answer);
+    return this.#hints.watch(context.get(callSlot), namerOf(context), answer);
   }
 
   /** Waits until the next attempt may be made; false when there is none. */
   async allows(exchange: Exchange, failure: Failure, attempt: number): Promise<boolean> {
     const { budget, random, log, retried } = this.#components;
     const target = exchange.context.get(targetSlot) ?? '';
-    if (attempt >= this.#attempts || !this.#isSafe(exchange, failure, target)) return false;
+    if (attempt >= this.#attempts || !this.#isSafe(exchange, failure)) return false;
     const asked = retryAfterOf(failure);
     if (asked > PATIENCE_MS || !budget.spend()) return false;
     avoid(exchange, target);
@@ -109,12 +110,13 @@ class Retry {
     return true;
   }
 
-  #isSafe(exchange: Exchange, { error, reply }: Failure, target: string): boolean {
+  #isSafe(exchange: Exchange, { error, reply }: Failure): boolean {
     if (exchange.body.ready === undefined || exchange.signal.aborted) return false;
     if (error !== undefined && UNSENT.has(error.code)) return true;
     if (error !== undefined && !LOST.has(error.code)) return false;
     if (reply !== undefined && outcomeOfStatus(reply.head.status) !== 'transport-failure') return false;
-    const mayRepeat = (tool: string): boolean => this.#tools.has(tool) || this.#hints?.mayRepeat(target, tool) === true;
+    const namer = namerOf(exchange.context) ?? '';
+    const mayRepeat = (tool: string): boolean => this.#tools.has(tool) || this.#hints?.marked(namer, tool) === true;
     return isRepeatable(exchange.context.get(callSlot), mayRepeat);
   }
 
@@ -133,6 +135,11 @@ class Retry {
       else signal.addEventListener('abort', left, { once: true });
     });
   }
+}
+
+/** Who knows tools by the names that the client uses. */
+function namerOf(context: Context): string | undefined {
+  return context.get(namerSlot) ?? context.get(targetSlot);
 }
 
 /** Whoever chooses takes another one than `target` while there is any. */

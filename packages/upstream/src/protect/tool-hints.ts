@@ -1,19 +1,33 @@
 import { type Frame, type Reply, withReply } from '@shadowcat/kernel';
-import { asObject, type Call, objectAt } from '@shadowcat/wire';
+import { asObject, type Call, type JsonObject, objectAt } from '@shadowcat/wire';
 
 /** Tools that are remembered of one server. */
 const MAX_TOOLS = 10_000;
 /** Lists of more bytes than this are not looked into. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
+/** What a tool's `annotations` say (2025-11-25 and 2026-07-28, Tools, "ToolAnnotations"). */
+type HintTest = (hints: JsonObject | undefined) => boolean;
+
+/** Whether a call changes nothing. */
+export const saysReadOnly: HintTest = (hints) => hints?.['readOnlyHint'] === true;
+
+/** Whether a second call changes nothing more. */
+const saysRepeatable: HintTest = (hints) => saysReadOnly(hints) || hints?.['idempotentHint'] === true;
+
 /**
- * Which tools of which server may be called twice, by the `annotations` of the last `tools/list` that was seen:
- * `readOnlyHint`, or `idempotentHint` (2025-11-25 and 2026-07-28, Tools, "ToolAnnotations").
+ * Which tools of which server say something of themselves, by the `annotations` of the last `tools/list` that was seen; without
+ * another test, that they may be called twice.
  */
 export class ToolHints {
   readonly #targets = new Map<string, Set<string>>();
+  readonly #says: HintTest;
 
-  mayRepeat(target: string, tool: string): boolean {
+  constructor(says: HintTest = saysRepeatable) {
+    this.#says = says;
+  }
+
+  marked(target: string, tool: string): boolean {
     return this.#targets.get(target)?.has(tool) === true;
   }
 
@@ -43,8 +57,7 @@ export class ToolHints {
       const hints = objectAt(tool, 'annotations');
       if (typeof name !== 'string') continue;
       known.delete(name);
-      const repeatable = hints?.['readOnlyHint'] === true || hints?.['idempotentHint'] === true;
-      if (repeatable && known.size < MAX_TOOLS) known.add(name);
+      if (this.#says(hints) && known.size < MAX_TOOLS) known.add(name);
     }
     this.#targets.set(target, known);
   }

@@ -25,7 +25,13 @@ export class TestGate implements Gate {
   }
   enter() {
     if (this.strict && !this.available()) return undefined;
-    return { done: (outcome: ExchangeOutcome) => void this.outcomes.push(outcome) };
+    let over = false;
+    return {
+      done: (outcome: ExchangeOutcome) => {
+        if (!over) this.outcomes.push(outcome);
+        over = true;
+      },
+    };
   }
   state() {
     const reopensInMs = this.available() ? {} : { reopensInMs: 1500 };

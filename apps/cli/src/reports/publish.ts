@@ -1,0 +1,44 @@
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { formatted, LISTED, type ReportFormat, textReport } from './formats.js';
+import { annotations, stepSummary } from './github.js';
+import type { Report } from './report.js';
+
+export interface Publishing {
+  readonly targets: readonly { readonly format: ReportFormat; readonly path: string }[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Writes lines for a person to stderr. */
+  readonly tell: (text: string) => void;
+}
+
+/**
+ * Shows a report to whoever is there: on stderr, in the files that were asked for, and on GitHub in the job's log and on its
+ * page. Resolves to false when a file could not be written; that is told.
+ */
+export async function publish(report: Report, { targets, env, tell }: Publishing): Promise<boolean> {
+  tell(textReport(report, LISTED));
+  const files = targets.map(({ format, path }) => ({ path, write: () => create(path, formatted(report, format)) }));
+  if (env['GITHUB_ACTIONS'] === 'true') {
+    for (const line of annotations(report)) tell(line);
+    const page = env['GITHUB_STEP_SUMMARY'];
+    if (page !== undefined && page !== '')
+      files.push({ path: page, write: () => appendFile(page, stepSummary(report)) });
+  }
+  let written = true;
+  for (const { path, write } of files) {
+    try {
+      await write();
+    } catch (error) {
+      written = false;
+      tell(
+        `shadowcat: the report ${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+  return written;
+}
+
+async function create(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}

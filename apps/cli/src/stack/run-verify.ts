@@ -1,0 +1,73 @@
+import { relative } from 'node:path';
+import { type ExchangeResult, type Tape, type Verification, verifyExitCode, verifyTapes } from '@shadowcat/tape';
+import { readTapeFile, updateTapeFile } from '@shadowcat/tape-file';
+import { readOverlays } from '../overlay/read-overlay.js';
+import type { Io, VerifyConfig } from './contract.js';
+import { Owned } from './owned.js';
+import { redactionOf } from './recording.js';
+import { runFolder } from './run-folder.js';
+import { systemClock } from './system.js';
+import { proposalFor, propose, withoutProposed } from './verify-learn.js';
+import { findingsOf, tellVerification } from './verify-report.js';
+import { connectTo } from './verify-target.js';
+
+/** `shadowcat verify`: plays the recorded clients against a live server. Its exit code says how the answers compare. */
+export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
+  const { log, stop: signal } = io;
+  await using owned = new Owned(log);
+  const overlay = await readOverlays(config.overlays, io.cwd);
+  const tapes = await Promise.all(config.tapes.map((path) => readTapeFile(path)));
+  const { redactor } = await redactionOf(tapes, config, io);
+  const clock = systemClock;
+  const connect = connectTo(config, { clock, log, owned, signal, listFolder: runFolder(io.env) });
+  const { level, allowEffects, upstream, learn: times } = config;
+  const options = { overlay, level, allowEffects, answerMs: upstream.answerMs };
+  const runs: Verification[] = [];
+  for (let run = 1; run <= (times ?? 1) && !signal.aborted; run += 1) {
+    const progress = config.progress ? barOf(io, times === undefined ? '' : `run ${run} of ${times}: `) : undefined;
+    const components = { connect, redactor, clock, stop: signal, ...(progress === undefined ? {} : { progress }) };
+    runs.push(await verifyTapes(tapes, options, components));
+  }
+  await owned.close();
+  const results = times === undefined ? resultsOf(runs) : await learned(runs, config, io);
+  const findings = findingsOf(results, io.cwd);
+  tellVerification(results, findings, io.tell);
+  if (!config.update) return verifyExitCode(results);
+  await update(tapes, results, io);
+  return verifyExitCode(results.filter(({ update: written }) => written === undefined));
+}
+
+function resultsOf(runs: readonly Verification[]): readonly ExchangeResult[] {
+  return runs.at(-1)?.results ?? [];
+}
+
+/** Proposes overlays for what varied; the results of the last run without that. */
+async function learned(
+  runs: readonly Verification[],
+  config: VerifyConfig,
+  io: Io,
+): Promise<readonly ExchangeResult[]> {
+  const proposals = new Map(config.tapes.map((tape) => [tape, proposalFor(tape, runs)]));
+  for (const [tape, proposal] of proposals) await propose(proposal, { tape, times: runs.length }, io);
+  return withoutProposed(resultsOf(runs), proposals);
+}
+
+async function update(tapes: readonly Tape[], results: readonly ExchangeResult[], io: Io): Promise<void> {
+  for (const tape of tapes) {
+    const name = relative(io.cwd, tape.name) || tape.name;
+    const changed = await updateTapeFile(tape, results);
+    const lines = changed.length === 1 ? 'line' : 'lines';
+    io.tell(changed.length === 0 ? `${name}: nothing to update` : `${name}: updated ${lines} ${changed.join(', ')}`);
+  }
+}
+
+const WIDTH = 24;
+
+/** A bar that is drawn over itself, and wiped in the end. */
+function barOf(io: Io, label: string): (done: number, total: number) => void {
+  return (done, total) => {
+    const filled = Math.round((WIDTH * done) / Math.max(1, total));
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
+    io.draw?.(done >= total ? '\r\u001b[K' : `\r${label}${bar} ${done}/${total}\u001b[K`);
+  };
+}

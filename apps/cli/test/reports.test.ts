@@ -1,0 +1,121 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { formatted } from '../src/reports/formats.js';
+import { annotations, stepSummary } from '../src/reports/github.js';
+import { publish } from '../src/reports/publish.js';
+import type { Report } from '../src/reports/report.js';
+
+const site = { file: 'tapes/a b.tape.jsonl', line: 12 };
+const REPORT: Report = {
+  command: 'replay',
+  headline: '1 answered, 1 missed',
+  exitCode: 1,
+  findings: [
+    { rule: 'miss/arguments-differ', level: 'error', message: 'at /a: "<&|\n%,:', site, remedy: 'overlay: x' },
+    { rule: 'unused', level: 'note', message: 'not asked for: tools/call x', site },
+    { rule: 'reused', level: 'note', message: 'again', site: undefined },
+  ],
+  cases: [
+    { name: 'tools/call a', site, outcome: 'passed' },
+    { name: 'tools/call b', site, outcome: 'failed', message: 'a < b & "c"\u0007' },
+    { name: 'tools/call c', site: { file: 'other.tape.jsonl', line: 3 }, outcome: 'skipped', message: 'nobody' },
+    { name: 'sampling', site, outcome: 'error', message: 'waits' },
+  ],
+  figures: { served: 1 },
+};
+
+describe('a report', () => {
+  it('as JUnit has a suite a file, a case each, and file and line', () => {
+    expect(formatted(REPORT, 'junit')).toBe(`<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="shadowcat replay" tests="4" failures="1" errors="1" skipped="1">
+  <testsuite name="tapes/a b.tape.jsonl" tests="3" failures="1" errors="1" skipped="0">
+    <testcase classname="tapes/a b.tape.jsonl" name="tools/call a" file="tapes/a b.tape.jsonl" line="12"/>
+    <testcase classname="tapes/a b.tape.jsonl" name="tools/call b" file="tapes/a b.tape.jsonl" line="12">
+      <failure message="a &lt; b &amp; &quot;c&quot;\ufffd">tapes/a b.tape.jsonl:12: a &lt; b &amp; &quot;c&quot;\ufffd</failure>
+    </testcase>
+    <testcase classname="tapes/a b.tape.jsonl" name="sampling" file="tapes/a b.tape.jsonl" line="12">
+      <error message="waits">tapes/a b.tape.jsonl:12: waits</error>
+    </testcase>
+  </testsuite>
+  <testsuite name="other.tape.jsonl" tests="1" failures="0" errors="0" skipped="1">
+    <testcase classname="other.tape.jsonl" name="tools/call c" file="other.tape.jsonl" line="3">
+      <skipped message="nobody">other.tape.jsonl:3: nobody</skipped>
+    </testcase>
+  </testsuite>
+  <system-err>tapes/a b.tape.jsonl:12: at /a: &quot;&lt;&amp;|&#10;%,:</system-err>
+</testsuites>
+`);
+  });
+
+  it('as SARIF has a result a finding, with rule, level, file and line', () => {
+    const sarif = JSON.parse(formatted(REPORT, 'sarif'));
+    expect(sarif).toMatchObject({ version: '2.1.0', runs: [{ tool: { driver: { name: 'shadowcat' } } }] });
+    const [run] = sarif.runs;
+    expect(run.tool.driver.rules.map(({ id }: { id: string }) => id)).toEqual([
+      'replay/miss/arguments-differ',
+      'replay/reused',
+      'replay/unused',
+    ]);
+    expect(run.results[0]).toEqual({
+      ruleId: 'replay/miss/arguments-differ',
+      ruleIndex: 0,
+      level: 'error',
+      message: { text: 'at /a: "<&|\n%,:\noverlay: x' },
+      locations: [
+        { physicalLocation: { artifactLocation: { uri: 'tapes/a%20b.tape.jsonl' }, region: { startLine: 12 } } },
+      ],
+    });
+    expect(run.results[2]).not.toHaveProperty('locations');
+  });
+
+  it('as JSON has all of it', () => {
+    expect(JSON.parse(formatted(REPORT, 'json'))).toMatchObject({
+      command: 'replay',
+      exitCode: 1,
+      served: 1,
+      findings: [{ rule: 'miss/arguments-differ', site }, {}, {}],
+      cases: [{ outcome: 'passed' }, {}, {}, {}],
+    });
+  });
+
+  it('for people has a line a finding', () => {
+    expect(formatted(REPORT, 'text').split('\n').slice(0, 4)).toEqual([
+      'replay: 1 answered, 1 missed',
+      '  error: tapes/a b.tape.jsonl:12: at /a: "<&|',
+      '%,:',
+      '    overlay: x',
+    ]);
+  });
+
+  it('on GitHub is annotations that no text can break out of, and a table', () => {
+    expect(annotations(REPORT)).toEqual([
+      '::error file=tapes/a b.tape.jsonl,line=12,title=shadowcat replay%3A miss/arguments-differ::at /a: "<&|%0A%25,:%0Aoverlay: x',
+      '::notice file=tapes/a b.tape.jsonl,line=12,title=shadowcat replay%3A unused::not asked for: tools/call x',
+      '::notice title=shadowcat replay%3A reused::again',
+    ]);
+    expect(stepSummary(REPORT)).toContain(
+      '| error | `tapes/a b.tape.jsonl:12` | at /a: "&lt;&amp;\\| %,:<br>`overlay: x` |',
+    );
+  });
+
+  it('goes to files whose folders it makes, and to the page of a job; what cannot be written is told', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'shadowcat-reports-'));
+    const told: string[] = [];
+    const page = join(folder, 'page.md');
+    const publishing = {
+      env: { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: page },
+      tell: (text: string) => void told.push(text),
+    };
+    const target = { format: 'sarif', path: join(folder, 'deep', 'r.sarif') } as const;
+    expect(await publish(REPORT, { ...publishing, targets: [target] })).toBe(true);
+    expect(await readFile(target.path, 'utf8')).toBe(formatted(REPORT, 'sarif'));
+    expect(await readFile(page, 'utf8')).toBe(stepSummary(REPORT));
+    expect(told.filter((line) => line.startsWith('::'))).toEqual(annotations(REPORT));
+    const impossible = { format: 'junit', path: join(target.path, 'below-a-file.xml') } as const;
+    expect(await publish(REPORT, { ...publishing, env: {}, targets: [impossible] })).toBe(false);
+    expect(told.at(-1)).toContain(`${impossible.path} cannot be written`);
+    await rm(folder, { recursive: true });
+  });
+});

@@ -1,0 +1,55 @@
+import { createOffload, type Offload } from '@shadowcat/offload';
+import { createRedactor, type RedactionOptions, type Redactor } from '@shadowcat/tape';
+import { TAPE_WORKER } from './read-file.js';
+import { hmacWith, type TapeKey } from './tape-key.js';
+
+/** How a recording hides secrets. */
+export interface Redaction {
+  readonly redactor: Redactor;
+  /** The fingerprint of the key. */
+  readonly keyId: string;
+  /** The redactor's `json` for large texts, on a worker; `undefined` for others. */
+  readonly later: (text: string) => Promise<string> | undefined;
+  /** Ends the worker, if there was one. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What the worker's `redact` is given. */
+export interface RedactJob {
+  readonly text: string;
+  readonly options: RedactionOptions;
+  /** The key as hex digits. */
+  readonly key: string;
+}
+
+/** From so many characters on a message takes a millisecond or more, during which nothing else would happen. */
+const LARGE = 65_536;
+
+/** A worker that starts again for each large message would cost more than the message. */
+const IDLE_MS = 60_000;
+
+/**
+ * No worker is started before the first large text. Owns `offload`, whose workers are of `TAPE_WORKER`. Throws `SyntaxError` for a
+ * pattern that is no regular expression.
+ */
+export function openRedaction(
+  options: RedactionOptions,
+  key: TapeKey,
+  offload: Offload = createOffload({ module: TAPE_WORKER, idleMs: IDLE_MS }),
+): Redaction {
+  const redactor = createRedactor(options, key.hmac);
+  const later = (text: string): Promise<string> | undefined => {
+    if (options.off === true || text.length < LARGE) return undefined;
+    return offload.run<string>('redact', { text, options, key: key.hex } satisfies RedactJob);
+  };
+  return { redactor, keyId: key.id, later, close: () => offload.close() };
+}
+
+let last: { readonly rules: string; readonly redactor: Redactor } | undefined;
+
+/** Redacts on this thread; rules that come again are not made again. */
+export function redactHere({ text, options, key }: RedactJob): string {
+  const rules = JSON.stringify([key, options]);
+  if (last?.rules !== rules) last = { rules, redactor: createRedactor(options, hmacWith(key)) };
+  return last.redactor.json(text);
+}

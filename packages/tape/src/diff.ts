@@ -1,0 +1,141 @@
+import { type Difference, differencesOf, type Located } from './differences.js';
+import { jsonTree, memberOf } from './json-tree.js';
+import { libraryOf } from './library.js';
+import type { RecordedLane, Recording } from './recording.js';
+import type { Tape } from './records.js';
+import { shapeOf } from './request-key.js';
+import { surfaceOf } from './surface.js';
+import { type SurfaceChange, surfaceChanges } from './surface-changes.js';
+
+/** An operation that two tapes have differently. */
+export interface OperationChange {
+  /** `asked`: the same method and target with other parameters. `answered`: the same question, another answer. */
+  readonly kind: 'added' | 'removed' | 'asked' | 'answered';
+  /** The lane on the tape that has it. */
+  readonly s: string;
+  readonly method: string;
+  readonly target: string | undefined;
+  /** Lines of the request (`asked`, `added`, `removed`) or of the answer; `undefined` where it is not there. */
+  readonly before: number | undefined;
+  readonly after: number | undefined;
+  /** `recorded` is of the first tape, `got` of the second. */
+  readonly differences: readonly Difference[];
+}
+
+export interface TapeDiff {
+  readonly equal: boolean;
+  readonly surface: readonly SurfaceChange[];
+  readonly operations: readonly OperationChange[];
+}
+
+/**
+ * Compares two tapes by what was asked and answered, not by position: ids, times, order and framing are not looked at. The
+ * tapes hold their blobs.
+ */
+export function diffTapes(before: Tape, after: Tape): TapeDiff {
+  const [a, b] = [libraryOf([before]), libraryOf([after])];
+  const operations = compareLanes(a.sessionless, b.sessionless);
+  for (let at = 0; at < Math.max(a.sessions.length, b.sessions.length); at += 1) {
+    operations.push(...compareLanes(a.sessions[at], b.sessions[at]));
+  }
+  const surface = surfaceChanges(surfaceOf(before), surfaceOf(after));
+  return { equal: operations.length === 0 && surface.length === 0, surface, operations };
+}
+
+function compareLanes(before: RecordedLane | undefined, after: RecordedLane | undefined): OperationChange[] {
+  const changes: OperationChange[] = [];
+  const left = [...(before?.recordings ?? [])];
+  const right = [...(after?.recordings ?? [])];
+  for (const [a, b] of pairs(left, right, ({ key }) => key)) changes.push(...answerChanges(a, b, before?.name ?? ''));
+  for (const [a, b] of pairs(left, right, ({ method, target }) => `${method}\n${target ?? ''}`)) {
+    changes.push(askedChange(a, b, before?.name ?? ''), ...answerChanges(a, b, before?.name ?? ''));
+  }
+  for (const recording of left) changes.push(lonely('removed', recording, before?.name ?? ''));
+  for (const recording of right) changes.push(lonely('added', recording, after?.name ?? ''));
+  return changes.sort((a, b) => (a.before ?? a.after ?? 0) - (b.before ?? b.after ?? 0));
+}
+
+/** Those with an equal in the other list, first with first; they are taken out of both. */
+function pairs(
+  left: Recording[],
+  right: Recording[],
+  keyOf: (recording: Recording) => string,
+): [Recording, Recording][] {
+  const waiting = new Map<string, Recording[]>();
+  for (const recording of right) {
+    const key = keyOf(recording);
+    const same = waiting.get(key);
+    if (same === undefined) waiting.set(key, [recording]);
+    else same.push(recording);
+  }
+  const found: [Recording, Recording][] = [];
+  const taken = new Set<Recording>();
+  for (const recording of left) {
+    const other = waiting.get(keyOf(recording))?.shift();
+    if (other === undefined) continue;
+    found.push([recording, other]);
+    taken.add(recording).add(other);
+  }
+  for (const list of [left, right]) list.splice(0, list.length, ...list.filter((recording) => !taken.has(recording)));
+  return found;
+}
+
+function lonely(kind: 'added' | 'removed', { method, target, place }: Recording, s: string): OperationChange {
+  const lines = kind === 'added' ? { before: undefined, after: place.line } : { before: place.line, after: undefined };
+  return { kind, s, method, target, ...lines, differences: [] };
+}
+
+function askedChange(a: Recording, b: Recording, s: string): OperationChange {
+  const asked = ({ method, message }: Recording): Located => {
+    const { text, params } = shapeOf(method, message.text);
+    return { text, node: params };
+  };
+  return {
+    kind: 'asked',
+    s,
+    method: a.method,
+    target: a.target,
+    before: a.place.line,
+    after: b.place.line,
+    differences: differencesOf(asked(a), asked(b)),
+  };
+}
+
+function answerChanges(a: Recording, b: Recording, s: string): OperationChange[] {
+  const differences = [...differencesOf(outcomeOf(a), outcomeOf(b)), ...said(a, b)];
+  if (differences.length === 0) return [];
+  const { method, target } = a;
+  const lineOf = ({ answer, place }: Recording): number => answer?.place.line ?? place.line;
+  return [{ kind: 'answered', s, method, target, before: lineOf(a), after: lineOf(b), differences }];
+}
+
+/** The result or the error; of what was not answered, how it ended. */
+function outcomeOf({ answer, exit, raw }: Recording): Located {
+  if (answer === undefined) {
+    const text = JSON.stringify(raw === undefined ? { end: exit?.end ?? 'open' } : { raw: raw.text });
+    return { text, node: jsonTree(text) };
+  }
+  const node = jsonTree(answer.text);
+  const members = node.kind === 'object' ? node.members.filter(({ key }) => key === 'result' || key === 'error') : [];
+  const [only] = members;
+  // A bare result reads better than /result/…; an error is told apart by its members.
+  return {
+    text: answer.text,
+    node:
+      members.length === 1 && only?.key === 'result' ? memberOf(node, 'result') : { ...node, kind: 'object', members },
+  };
+}
+
+/** What else came: how many messages of which method. */
+function said(a: Recording, b: Recording): Difference[] {
+  const count = ({ steps }: Recording): ReadonlyMap<string, number> => {
+    const counts = new Map<string, number>();
+    for (const { method } of steps) if (method !== undefined) counts.set(method, (counts.get(method) ?? 0) + 1);
+    return counts;
+  };
+  const [before, after] = [count(a), count(b)];
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((method) => {
+    const [recorded, got] = [before.get(method) ?? 0, after.get(method) ?? 0];
+    return recorded === got ? [] : [{ pointer: `messages: ${method}`, recorded, got }];
+  });
+}

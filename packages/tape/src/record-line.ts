@@ -1,0 +1,16 @@
+import type { TapeRecord } from './records.js';
+
+/**
+ * A record as its line, without line break: `k` first, `t` and the lane next, the message last and verbatim. What a record
+ * does not have is not written.
+ */
+export function recordLine(record: TapeRecord): string {
+  if (record.k === 'other') return record.text;
+  const { k, line: _, t, ...rest } = record;
+  const times = t === undefined ? {} : { t };
+  if (record.k === 'msg') {
+    const { text, ...fields } = rest as Omit<typeof record, 'k' | 'line' | 't'>;
+    return `${JSON.stringify({ k, ...times, ...fields }).slice(0, -1)},"m":${text}}`;
+  }
+  return JSON.stringify({ k, ...times, ...rest });
+}

@@ -1,0 +1,121 @@
+import { WEAK_KEYS } from './redact-keys.js';
+
+/** Texts that are secrets by what they look like, wherever they stand. */
+export interface TokenFormat {
+  /** What a finding calls it. */
+  readonly kind: string;
+  /** The source of a regular expression, case-sensitive, without what has to stand around it. Runs in linear time. */
+  readonly source: string;
+}
+
+/**
+ * Formats that issuers made to be recognised: a fixed beginning and a length that no ordinary word has. A format that could be
+ * anything (32 hex digits) has no place here.
+ */
+export const TOKEN_FORMATS: readonly TokenFormat[] = [
+  { kind: 'aws-access-key', source: 'A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}' },
+  { kind: 'github-token', source: 'gh[oprsu]_[A-Za-z0-9]{36,255}|github_pat_\\w{22,255}' },
+  { kind: 'gitlab-token', source: 'gl(?:pat|ptt|rt|dt|cbt|soat|agent)-[\\w-]{20,255}' },
+  { kind: 'slack-token', source: 'xox[abeoprs]-[A-Za-z0-9-]{15,255}|xapp-\\d-[A-Za-z0-9-]{15,255}' },
+  { kind: 'slack-webhook', source: 'hooks\\.slack\\.com/(?:services|workflows)/[\\w/]{8,64}/\\w{20,64}' },
+  { kind: 'api-key', source: 'sk-[\\w-]{20,255}|gsk_\\w{40,255}|pplx-\\w{40,255}|r8_\\w{37}|hf_[A-Za-z0-9]{30,64}' },
+  { kind: 'stripe-key', source: '[rs]k_(?:live|test)_\\w{16,255}|whsec_[\\w+/=]{24,255}' },
+  { kind: 'google-key', source: 'AIza[\\w-]{35}|ya29\\.[\\w-]{20,2048}|GOCSPX-[\\w-]{20,64}' },
+  { kind: 'package-token', source: 'npm_[A-Za-z0-9]{36}|pypi-[\\w-]{50,1024}|dckr_pat_[\\w-]{20,64}' },
+  { kind: 'sendgrid-key', source: 'SG\\.[\\w-]{16,64}\\.[\\w-]{20,64}' },
+  { kind: 'cloud-token', source: 'do[opr]_v1_[a-f0-9]{64}|dapi[a-f0-9]{32}|sbp_[a-f0-9]{40}|hv[bsr]\\.[\\w-]{24,255}' },
+  {
+    kind: 'workspace-token',
+    source:
+      'ntn_\\w{40,64}|lin_(?:api|oauth)_\\w{32,64}|figd_[\\w-]{30,64}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}|shp(?:at|ca|pa|ss)_[a-f0-9]{32}',
+  },
+  { kind: 'age-key', source: 'AGE-SECRET-KEY-1[A-Z0-9]{58}' },
+  { kind: 'jwt', source: 'eyJ[\\w-]{10,8192}\\.[\\w-]{10,16384}\\.[\\w-]{10,8192}(?:\\.[\\w-]{1,16384}){0,2}' },
+];
+
+/** A PEM or PGP private key, also one whose end was cut off, or whose line breaks are spelled `\n`. */
+export const PRIVATE_KEY =
+  /-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END)[\s\S]){0,65536}(?:-----END (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----|$)/g;
+
+const FORMATS = new RegExp(TOKEN_FORMATS.map(({ source }) => source).join('|'));
+
+/** A weak key with a value that may be random. */
+const WEAK = new RegExp(`(?:${WEAK_KEYS.join('|')})["'=: \\\\\\t]{1,8}[\\w+/=.~-]{20}`, 'i');
+
+/** Every format has so many of its characters in a row, and not only small letters; so has every random value, with three digits. */
+const MIN_RUN = 20;
+const MIN_DIGITS = 3;
+const SMALL = 1;
+const OTHER = 2;
+const DIGIT = 3;
+/** Of random values only. */
+const MARK = 4;
+const RUN = new Uint8Array(128);
+for (let code = 0; code < RUN.length; code += 1) {
+  const char = String.fromCharCode(code);
+  RUN[code] = /[a-z]/.test(char)
+    ? SMALL
+    : /\d/.test(char)
+      ? DIGIT
+      : /[\w-]/.test(char)
+        ? OTHER
+        : /[+/=.~]/.test(char)
+          ? MARK
+          : 0;
+}
+
+/**
+ * Whether one of {@link TOKEN_FORMATS}, or a random value beside a weak key, is in the text, whatever surrounds it. Most texts need
+ * one pass of a simple loop; so much so that an expression with all formats would take five times as long.
+ */
+export function holdsToken(text: string): boolean {
+  let run = 0;
+  let notSmall = false;
+  let wide = 0;
+  let digits = 0;
+  let random = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const kind = RUN[text.charCodeAt(at)] ?? 0;
+    if (kind === 0 || kind === MARK) {
+      run = 0;
+      notSmall = false;
+      wide = kind === 0 ? 0 : wide + 1;
+      if (kind === 0) digits = 0;
+      continue;
+    }
+    run += 1;
+    wide += 1;
+    if (kind !== SMALL) notSmall = true;
+    if (kind === DIGIT) digits += 1;
+    if (run >= MIN_RUN && notSmall) return FORMATS.test(text) || WEAK.test(text);
+    if (wide >= MIN_RUN && digits >= MIN_DIGITS) random = true;
+  }
+  return random && WEAK.test(text);
+}
+
+/** All formats in one expression; the group that took part says which it was. */
+export const TOKENS = new RegExp(
+  `(?<![A-Za-z0-9])(?:${TOKEN_FORMATS.map(({ source }) => `(${source})`).join('|')})`,
+  'g',
+);
+
+/**
+ * A value that nobody types: no words, letters and digits in turns. Only good beside a key that speaks of a secret half of the time
+ * (`key`, `auth`): ids, hashes and versions look the same.
+ */
+export function looksRandom(value: string): boolean {
+  if (!/^[\w+/=.~-]{20,4096}$/.test(value) || UUID.test(value)) return false;
+  const digits = value.match(/\d/g)?.length ?? 0;
+  const turns = value.match(/[A-Za-z](?=\d)|\d(?=[A-Za-z])|[a-z](?=[A-Z])/g)?.length ?? 0;
+  return digits >= 3 && turns >= 4 && turns * 8 >= value.length;
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** What stands where a secret will be, or was: `${TOKEN}`, `<your key>`, `{{ key }}`, `****`. Hiding it would only hide the name. */
+export function standsForSecret(value: string): boolean {
+  return STAND_INS.test(value);
+}
+
+const STAND_INS =
+  /^(?:\$\{[\w.:-]{1,64}\}|\$[A-Z][A-Z0-9_]{1,63}|%[A-Z][A-Z0-9_]{1,63}%|<[\w .-]{1,64}>|\{\{[\w .-]{1,64}\}\}|\[?redacted\]?|[*•]{3,64}|[xX]{4,64}|\.{3}|…)$/i;

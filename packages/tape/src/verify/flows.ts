@@ -1,0 +1,211 @@
+import { jsonTree, memberOf } from '../json-tree.js';
+import { isFor, type PlacesRule } from '../overlay.js';
+import { leadsTo, type Pointer } from '../pointer.js';
+import type { Recording } from '../recording.js';
+import { type Scalar, type Spot, scalarsOf } from './scalars.js';
+
+/** A value that the server minted in an answer and the client used in later requests: a handle, a cursor, an id. */
+export interface Flow {
+  readonly kind: Scalar['kind'];
+  /** As {@link Scalar.value} has it. */
+  readonly value: string;
+  readonly from: Source;
+  readonly uses: readonly Use[];
+}
+
+/** Where a value came from. */
+export interface Source {
+  readonly recording: Recording;
+  /** From the root of the answer: `/result/…`; may lead into JSON in a text. */
+  readonly path: Pointer;
+  /** When the value is a word in a longer text: what stands right before and after it. */
+  readonly within: { readonly before: string; readonly after: string } | undefined;
+}
+
+/** Where a value was used: a pointer from the root of the request (`/params/…`). The value may be a part of a longer string. */
+export interface Use {
+  readonly recording: Recording;
+  readonly path: Pointer;
+}
+
+/** Requests that say nothing a server could have given: who the client is, what it wants to hear. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set(['initialize', 'server/discover', 'ping', 'logging/setLevel']);
+/** Keys of handles. A short value is only believed to be minted when both ends have such a key. */
+const HANDLE_KEY = /(?:id|handle|cursor|token|key|ur[il]|session|ref|state|ticket|lease|job)$/i;
+/** Keys of what servers name things; those are chosen, not minted. */
+const NAME_KEY = /^(?:name|title|description|mimeType|type|text|version|role)$/;
+const MIN_MINTED = 6;
+const CONTEXT = 24;
+/** Texts and values that are searched for each request. */
+const MAX_SEARCHED = 5000;
+
+/**
+ * The data flow of one lane: which values of requests came from answers before. What the client said first is its own. `bind`:
+ * places of answers (`/result/…`) whose values are minted whatever they look like.
+ */
+export function flowsOf(recordings: readonly Recording[], bind: readonly PlacesRule[] = []): readonly Flow[] {
+  const finder = new FlowFinder(bind);
+  const events = recordings.flatMap((recording) => [
+    { order: recording.order, see: () => finder.asked(recording) },
+    ...(recording.answer === undefined
+      ? []
+      : [{ order: recording.answer.order, see: () => finder.answered(recording) }]),
+  ]);
+  for (const { see } of events.sort((a, b) => a.order - b.order)) see();
+  return finder.flows;
+}
+
+interface Candidate extends Source {
+  readonly scalar: Scalar;
+  readonly forced: boolean;
+}
+
+class FlowFinder {
+  readonly #bind: readonly PlacesRule[];
+  readonly #flows = new Map<string, Flow & { uses: Use[] }>();
+  readonly #sources = new Map<string, Candidate[]>();
+  readonly #texts: Candidate[] = [];
+  readonly #minted = new Map<string, Candidate>();
+  /** Values that the client sent before any answer had them. */
+  readonly #own = new Set<string>();
+
+  constructor(bind: readonly PlacesRule[]) {
+    this.#bind = bind;
+  }
+
+  get flows(): readonly Flow[] {
+    return [...this.#flows.values()];
+  }
+
+  answered(recording: Recording): void {
+    const { answer, method } = recording;
+    if (answer === undefined || method === 'initialize' || method === 'server/discover') return;
+    const rules = this.#bind.filter((rule) => isFor(rule, recording));
+    for (const scalar of scalarsOf(rootOf(answer.text), true)) {
+      const { path, kind, value } = scalar;
+      if (path[0] !== 'result' && path[0] !== 'error') continue;
+      const forced = rules.some(({ at }) => at.some((place) => leadsTo(place, path)));
+      const candidate: Candidate = { recording, path, scalar, within: undefined, forced };
+      const key = keyOf(kind, value);
+      if (this.#own.has(key) && !forced) continue;
+      const same = this.#sources.get(key);
+      if (same === undefined) this.#sources.set(key, [candidate]);
+      else same.push(candidate);
+      if (kind !== 'string') continue;
+      if (looksMinted(value) && !isListed(candidate) && this.#minted.size < MAX_SEARCHED) {
+        if (!this.#minted.has(value)) this.#minted.set(value, candidate);
+      } else if (/\s/.test(value) && this.#texts.length < MAX_SEARCHED) this.#texts.push(candidate);
+    }
+  }
+
+  asked(recording: Recording): void {
+    const { method, message } = recording;
+    const params = memberOf(jsonTree(message.text), 'params');
+    if (SAYS_NOTHING.has(method) || params === undefined) return;
+    for (const scalar of scalarsOf({ text: message.text, node: params }, false, ['params'])) {
+      if (isFixed(method, scalar.path)) continue;
+      const key = keyOf(scalar.kind, scalar.value);
+      const source = this.#own.has(key) ? undefined : this.#find(scalar);
+      if (source === undefined) this.#own.add(key);
+      else this.#use(source, { recording, path: scalar.path });
+    }
+  }
+
+  #use(source: Candidate, use: Use): void {
+    const { kind, value } = source.scalar;
+    const key = keyOf(kind, value);
+    const flow = this.#flows.get(key);
+    if (flow === undefined) {
+      const { recording, path, within } = source;
+      this.#flows.set(key, { kind, value, from: { recording, path, within }, uses: [use] });
+    } else flow.uses.push(use);
+  }
+
+  #find(scalar: Scalar): Candidate | undefined {
+    const known = this.#flows.get(keyOf(scalar.kind, scalar.value));
+    if (known !== undefined) return { ...known.from, scalar, forced: false };
+    const whole = (this.#sources.get(keyOf(scalar.kind, scalar.value)) ?? []).filter(
+      (candidate) => candidate.forced || isPlausible(candidate, scalar),
+    );
+    const best = whole.findLast((candidate) => candidate.forced || sameHandle(candidate.path, scalar.path));
+    if (best !== undefined || whole.length > 0) return best ?? whole.at(-1);
+    return scalar.kind === 'string' ? (this.#inText(scalar) ?? this.#inside(scalar.value)) : undefined;
+  }
+
+  /** A word of a text that an answer held. */
+  #inText(scalar: Scalar): Candidate | undefined {
+    const { value } = scalar;
+    if (!looksMinted(value)) return undefined;
+    for (const candidate of this.#texts.toReversed()) {
+      const text = candidate.scalar.value;
+      const at = wordAt(text, value);
+      if (at < 0) continue;
+      const before = text.slice(Math.max(0, at - CONTEXT), at);
+      const after = text.slice(at + value.length, at + value.length + 1);
+      return { ...candidate, scalar, within: { before, after } };
+    }
+    return undefined;
+  }
+
+  /** A minted value that is a part of this one, such as an id in a URI. */
+  #inside(value: string): Candidate | undefined {
+    if (value.length < MIN_MINTED) return undefined;
+    for (const [minted, candidate] of this.#minted) if (wordAt(value, minted) >= 0) return candidate;
+    return undefined;
+  }
+}
+
+/** The message as a whole. */
+export function rootOf(text: string): Spot {
+  return { text, node: jsonTree(text) };
+}
+
+const keyOf = (kind: Scalar['kind'], value: string): string => `${kind} ${value}`;
+
+/** What names the thing that is asked for is never another one, and `_meta` is the protocol's. */
+function isFixed(method: string, path: Pointer): boolean {
+  const [, first] = path;
+  if (first === '_meta' || first === 'inputResponses') return true;
+  return first === 'name' && (method === 'tools/call' || method === 'prompts/get');
+}
+
+/** In a list that the server chose to show: `/result/tools/3/…`. */
+function isListed({ recording, path }: Source): boolean {
+  return recording.method.endsWith('/list') && path.at(-1) !== 'nextCursor';
+}
+
+function isPlausible(candidate: Candidate, { kind, value, path }: Scalar): boolean {
+  const key = nameOf(candidate.path);
+  if (NAME_KEY.test(key) && isListed(candidate)) return false;
+  if (sameHandle(candidate.path, path)) return true;
+  if (kind === 'number') return /^\d{7,}$/.test(value);
+  return looksMinted(value);
+}
+
+/** Whether both ends are called alike, and as handles are: `noteId` and `id`, `nextCursor` and `cursor`. */
+function sameHandle(from: Pointer, to: Pointer): boolean {
+  const [one, other] = [plain(nameOf(from)), plain(nameOf(to))];
+  if (!HANDLE_KEY.test(one) || !HANDLE_KEY.test(other)) return false;
+  return one.endsWith(other) || other.endsWith(one);
+}
+
+/** The last key of a path, indices aside. */
+function nameOf(path: Pointer): string {
+  return path.findLast((step) => !/^\d+$/.test(step)) ?? '';
+}
+
+const plain = (key: string): string => key.replaceAll(/[^a-z0-9]/gi, '').toLowerCase();
+
+/** Whether nobody would have chosen such a word: a long one with digits that is no date, number or version. */
+function looksMinted(value: string): boolean {
+  if (value.length < MIN_MINTED || /\s/.test(value) || !/\d/.test(value)) return false;
+  return !/^[\d.,:+-]+$/.test(value);
+}
+
+function wordAt(text: string, word: string): number {
+  const isWord = (char: string | undefined): boolean => char !== undefined && /\w/.test(char);
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if (!isWord(text[at - 1]) && !isWord(text[at + word.length])) return at;
+  }
+  return -1;
+}

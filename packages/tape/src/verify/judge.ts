@@ -1,0 +1,257 @@
+import { asObject, type JsonObject, META_SUBSCRIPTION, type Message } from '@shadowcat/wire';
+import { isEpoch, normalised } from '../normalise.js';
+import { isFor, type Overlay } from '../overlay.js';
+import { leadsTo, type Pointer, pointerText } from '../pointer.js';
+import { placeText, type Recording } from '../recording.js';
+import { hasPlaceholder, type Redactor } from '../redact.js';
+import { type AnswerDifference, type Comparing, compareSpots, type Level } from './compare.js';
+import { rootOf } from './flows.js';
+import { SESSION_MARK } from './live-values.js';
+import type { ClientPlay, Outcome } from './play-client.js';
+import { type Spot, spotAt } from './scalars.js';
+import { schemaProblems } from './schema-problems.js';
+
+/**
+ * How a recorded exchange compares. `match`; `changed`: another answer; `error-shape`: an error instead of a result, the other
+ * way round, or another code; `missing`: the recorded answer or request of the server's did not come; `extra`: one came that is
+ * not on the tape. `blocked` (it may change something) and `skipped` (it could not be tried) are no passes.
+ */
+export type ExchangeStatus = 'match' | 'changed' | 'error-shape' | 'missing' | 'extra' | 'blocked' | 'skipped';
+
+/** One recorded exchange, or one request of the live server's that is not on the tape. */
+export interface ExchangeResult {
+  readonly status: ExchangeStatus;
+  readonly method: string;
+  readonly target: string | undefined;
+  /** `file:line` of what is compared: the recorded answer, where there is one. */
+  readonly line: string;
+  readonly file: string;
+  readonly lineNumber: number;
+  readonly differences: readonly AnswerDifference[];
+  /** What happened, where no two values tell. */
+  readonly why: string | undefined;
+  /** Of a changed answer: the live one as the tape would have it. */
+  readonly update: string | undefined;
+  readonly recording: Recording | undefined;
+}
+
+export interface JudgeOptions {
+  readonly level: Level;
+  readonly overlay: Overlay;
+  readonly redactor: Redactor;
+}
+
+/** Compares what a live server did with what was recorded. */
+export function judgeClient(play: ClientPlay, options: JudgeOptions): readonly ExchangeResult[] {
+  const judge = new Judge(play, options);
+  return [...play.plan.recordings.map((recording) => judge.exchange(recording)), ...judge.questions()];
+}
+
+/** Answers of these are lost with the client that left; what else was never answered cannot be compared. */
+const LEFT: ReadonlySet<string | undefined> = new Set(['cancelled-by-client', 'closed-by-client', 'open-at-end']);
+const FAILED: ReadonlySet<string | undefined> = new Set(['closed-by-server', 'reset']);
+
+class Judge {
+  readonly #play: ClientPlay;
+  readonly #options: JudgeOptions;
+
+  constructor(play: ClientPlay, options: JudgeOptions) {
+    this.#play = play;
+    this.#options = options;
+  }
+
+  exchange(recording: Recording): ExchangeResult {
+    const outcome = this.#play.outcomes.get(recording) ?? { kind: 'skipped', why: 'it was not its turn' };
+    if (outcome.kind === 'blocked' || outcome.kind === 'skipped')
+      return this.#result(recording, { status: outcome.kind, why: outcome.why });
+    if (recording.answer === undefined) return this.#unrecorded(recording, outcome);
+    if (outcome.kind === 'unanswered') return this.#result(recording, { status: 'missing', why: outcome.why });
+    return this.#compared(recording, outcome.message);
+  }
+
+  /** Requests of the server's. */
+  questions(): readonly ExchangeResult[] {
+    const { asked, plan } = this.#play;
+    const results: ExchangeResult[] = [];
+    const came = new Set(asked.map(({ as }) => as));
+    const reached = plan.recordings.every((recording) => this.#play.outcomes.get(recording)?.kind === 'answered');
+    for (const step of plan.asked) {
+      if (came.has(step) || (step.answer === undefined && !reached)) continue;
+      const why = 'the server did not ask this';
+      results.push(ofQuestion(step.method, step.place, { status: 'missing', why }));
+    }
+    for (const { message, as } of asked) {
+      if (as === undefined) {
+        const { file } = plan.lane;
+        const why = 'the server asked this, and the tape has no such request';
+        const line = plan.recordings[0]?.place.line ?? 1;
+        results.push(ofQuestion(message.method, { file, line }, { status: 'extra', why }));
+        continue;
+      }
+      const pair = { recorded: as.text, live: message.text, member: 'params' };
+      const differences = this.#differences({ method: as.method ?? '', target: undefined }, pair);
+      if (differences.length > 0) results.push(ofQuestion(as.method, as.place, { status: 'changed', differences }));
+    }
+    return results;
+  }
+
+  /** There is no recorded answer to compare with. */
+  #unrecorded(recording: Recording, outcome: Outcome): ExchangeResult {
+    const end = recording.exit?.end;
+    if (LEFT.has(end)) return this.#result(recording, { status: 'match' });
+    // A refusal by HTTP alone: there is no answer now either.
+    if (recording.raw !== undefined && outcome.kind === 'unanswered')
+      return this.#result(recording, { status: 'match' });
+    if (!FAILED.has(end)) {
+      const why = 'the tape has no answer of the server to compare with';
+      return this.#result(recording, { status: 'skipped', why });
+    }
+    if (outcome.kind !== 'answered') return this.#result(recording, { status: 'match' });
+    return this.#result(recording, { status: 'extra', why: 'the server answered; it did not when this was recorded' });
+  }
+
+  #compared(recording: Recording, live: Message): ExchangeResult {
+    const recorded = recording.answer?.value ?? {};
+    const [was, is] = [asObject(recorded['error']), asObject(live.value['error'])];
+    const member = was === undefined && is === undefined ? 'result' : 'error';
+    const pair = { recorded: recording.answer?.text ?? '', live: live.text, member };
+    if ((was === undefined) !== (is === undefined)) {
+      const ignored = this.#ignored(recording);
+      const differences = wholeAnswers(pair.recorded, this.#shown(pair.live)).filter(({ path }) => !ignored(path));
+      return this.#verdict(recording, 'error-shape', { live, differences });
+    }
+    const differences =
+      this.#options.level === 'contract' ? this.#broken(recording, live) : this.#differences(recording, pair);
+    const otherCode = was !== undefined && differences.some(({ pointer }) => pointer === '/error/code');
+    return this.#verdict(recording, otherCode ? 'error-shape' : 'changed', { live, differences });
+  }
+
+  #verdict(
+    recording: Recording,
+    status: ExchangeStatus,
+    { live, differences }: { readonly live: Message; readonly differences: readonly AnswerDifference[] },
+  ): ExchangeResult {
+    if (differences.length === 0) return this.#result(recording, { status: 'match' });
+    return this.#result(recording, { status, differences, update: this.#updated(live) });
+  }
+
+  #result(recording: Recording, parts: Parts): ExchangeResult {
+    const place = recording.answer?.place ?? recording.place;
+    const { method, target } = recording;
+    return { ...whole(parts), method, target, recording, ...located(place) };
+  }
+
+  #differences(
+    of: { readonly method: string; readonly target: string | undefined },
+    { recorded, live, member }: { readonly recorded: string; readonly live: string; readonly member: string },
+  ): readonly AnswerDifference[] {
+    const { level } = this.#options;
+    const comparing: Comparing = {
+      level: level === 'shape' ? 'shape' : 'json',
+      same: (one, other, path) => this.#same(of, { one, other, path }),
+      ignored: this.#ignored(of),
+    };
+    const compare = (text: string): AnswerDifference[] =>
+      compareSpots(spotAt(rootOf(recorded), [member]), spotAt(rootOf(text), [member]), { comparing, path: [member] });
+    const shown = this.#shown(live);
+    // A secret of the answer's may be known by what flowed from it: by its own value and not by its placeholder.
+    const raw = hasPlaceholder(recorded) ? new Set(compare(live).map(({ pointer }) => pointer)) : undefined;
+    const found = compare(shown).filter(({ pointer }) => raw?.has(pointer) !== false);
+    if (level !== 'bytes' || found.length > 0) return found;
+    return this.#bytes(recorded, shown, member);
+  }
+
+  #bytes(recorded: string, live: string, member: string): readonly AnswerDifference[] {
+    const [one, other] = [sourceAt(recorded, member), sourceAt(this.#play.values.recorded(live), member)];
+    if (one === other || other?.includes(SESSION_MARK) === true) return [];
+    return [{ path: [member], pointer: `/${member}`, recorded: one, got: other }];
+  }
+
+  /** The live answer against what the live server promises. */
+  #broken(recording: Recording, live: Message): readonly AnswerDifference[] {
+    const result = asObject(live.value['result']);
+    const schema = this.#play.tools?.schemas.get(recording.target ?? '');
+    if (recording.method !== 'tools/call' || result === undefined) return [];
+    const was = asObject(recording.answer?.value['result']);
+    const path: Pointer = ['result', 'isError'];
+    if ((was?.['isError'] === true) !== (result['isError'] === true))
+      return [
+        { path, pointer: pointerText(path), recorded: was?.['isError'] === true, got: result['isError'] === true },
+      ];
+    if (schema === undefined || result['isError'] === true) return [];
+    return this.#againstSchema(schema, result).filter(({ path: at }) => !this.#ignored(recording)(at));
+  }
+
+  #againstSchema(schema: JsonObject, result: JsonObject): readonly AnswerDifference[] {
+    const base: Pointer = ['result', 'structuredContent'];
+    return schemaProblems(schema, result['structuredContent'] ?? null, base).map(({ path, wanted }) => {
+      const got = path.slice(1).reduce<unknown>((value, step) => {
+        return Array.isArray(value) ? (value[Number(step)] as unknown) : asObject(value)?.[step];
+      }, result);
+      return { path, pointer: pointerText(path), recorded: `outputSchema: ${wanted}`, got };
+    });
+  }
+
+  #ignored(of: { readonly method: string; readonly target: string | undefined }): (path: Pointer) => boolean {
+    const { ignore } = this.#options.overlay;
+    const rules = ignore.filter((rule) => isFor(rule, of));
+    return (path) =>
+      path.at(-1) === META_SUBSCRIPTION || rules.some(({ at }) => at.some((place) => leadsTo(place, path)));
+  }
+
+  /** Whether two scalars stand for each other: by data flow, or by a normaliser of the overlay's. */
+  #same(
+    of: { readonly method: string; readonly target: string | undefined },
+    { one, other, path }: { readonly one: string; readonly other: string; readonly path: Pointer },
+  ): boolean {
+    if (this.#play.values.same(one, other)) return true;
+    for (const { as, at, ...rule } of this.#options.overlay.normalise) {
+      if (!isFor(rule, of) || (at !== undefined && !at.some((place) => leadsTo(place, path)))) continue;
+      if (as === 'timestamp' && at !== undefined && isEpoch(one) && isEpoch(other)) return true;
+      if (one.startsWith('"') && normalised(one, as) === normalised(other, as)) return true;
+    }
+    return false;
+  }
+
+  /** A live text as it may be shown and stored. */
+  #shown(text: string): string {
+    const marked = this.#play.secrets.reduce((out, secret) => out.replaceAll(secret, SESSION_MARK), text);
+    return this.#options.redactor.json(marked);
+  }
+
+  #updated({ text }: Message): string {
+    const { values, secrets } = this.#play;
+    const { redactor } = this.#options;
+    return redactor.known(redactor.json(values.recorded(text)), secrets);
+  }
+}
+
+function wholeAnswers(recorded: string, live: string): AnswerDifference[] {
+  const [one, other] = [rootOf(recorded), rootOf(live)];
+  const same = (): boolean => false;
+  const comparing: Comparing = { level: 'json', same, ignored: (path) => path[0] !== 'result' && path[0] !== 'error' };
+  return ['result', 'error'].flatMap((member) =>
+    compareSpots(spotAt(one, [member]), spotAt(other, [member]), { comparing, path: [member] }),
+  );
+}
+
+function sourceAt(text: string, member: string): string | undefined {
+  const spot: Spot | undefined = spotAt(rootOf(text), [member]);
+  return spot?.text.slice(spot.node.start, spot.node.end);
+}
+
+type Parts = Partial<Pick<ExchangeResult, 'differences' | 'why' | 'update'>> & Pick<ExchangeResult, 'status'>;
+
+const whole = ({ status, differences = [], why, update }: Parts) => ({ status, differences, why, update });
+
+function located(place: { readonly file: string; readonly line: number }) {
+  return { line: placeText(place), file: place.file, lineNumber: place.line };
+}
+
+function ofQuestion(
+  method: string | undefined,
+  place: { readonly file: string; readonly line: number },
+  parts: Parts,
+): ExchangeResult {
+  return { ...whole(parts), method: method ?? '', target: undefined, recording: undefined, ...located(place) };
+}

@@ -1,0 +1,384 @@
+import { type Clock, ProxyError } from '@shadowcat/kernel';
+import {
+  asObject,
+  failureText,
+  type JsonObject,
+  type Message,
+  notificationText,
+  readMessage,
+  requestText,
+  responseText,
+  spliceMessage,
+  textAt,
+} from '@shadowcat/wire';
+import type { ClientNotice, Recording, Step } from '../recording.js';
+import { canonicalParams } from '../request-key.js';
+import { type LiveTools, liveTools } from './effects.js';
+import type { LiveValues } from './live-values.js';
+import { type ClientPlan, metaFor } from './plan.js';
+import type { Connect, ServerLine } from './server-line.js';
+
+/** How a recorded request went. */
+export type Outcome =
+  | { readonly kind: 'answered'; readonly message: Message }
+  /** Sent, and nothing came. `why` is for people. */
+  | { readonly kind: 'unanswered'; readonly why: string }
+  /** Not sent: it may change something. */
+  | { readonly kind: 'blocked'; readonly why: string }
+  /** Not sent: it could not be. */
+  | { readonly kind: 'skipped'; readonly why: string };
+
+/** What a live server did with a recorded client. */
+export interface ClientPlay {
+  readonly plan: ClientPlan;
+  readonly outcomes: ReadonlyMap<Recording, Outcome>;
+  /** Requests of the live server's, with the recorded ones that they were answered as. */
+  readonly asked: readonly { readonly message: Message; readonly as: Step | undefined }[];
+  readonly values: LiveValues;
+  readonly tools: LiveTools | undefined;
+  /** What must not be shown of this session. */
+  readonly secrets: readonly string[];
+}
+
+export interface PlayClientParts {
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly values: LiveValues;
+  /** Whether tools are called that do not say that they change nothing. */
+  readonly allowEffects: boolean;
+  /** Whether `outputSchema` is of interest. */
+  readonly wantsSchemas: boolean;
+  /** How long an answer may take. Milliseconds. */
+  readonly answerMs: number;
+  /** Aborted: stop. */
+  readonly stop: AbortSignal;
+  /** Told after each request. */
+  readonly progress?: () => void;
+}
+
+/** How long a request or notification of the server's is waited for that came by itself on the tape. */
+const UNASKED_MS = 3000;
+const NOT_HERE = { code: -32601, message: 'the tape has no such request' } as const;
+
+/** A request under way. */
+interface Flight {
+  readonly recording: Recording | undefined;
+  readonly method: string;
+  readonly abort: AbortController;
+  outcome: Extract<Outcome, { kind: 'answered' | 'unanswered' }> | undefined;
+  sent: Promise<void>;
+}
+
+/**
+ * Plays a recorded client against a live server: its messages in their order, each when what had come before it has come
+ * again. Requests of the server's are answered as they were recorded. Rejects when the server cannot be reached at all; what
+ * happens later is in the outcomes.
+ */
+export async function playClient(plan: ClientPlan, parts: PlayClientParts): Promise<ClientPlay> {
+  const player = new ClientPlayer(plan, parts);
+  await player.run();
+  return player.play();
+}
+
+class ClientPlayer {
+  readonly #plan: ClientPlan;
+  readonly #parts: PlayClientParts;
+  readonly #flights = new Map<string, Flight>();
+  readonly #outcomes = new Map<Recording, Outcome>();
+  readonly #asked: { readonly message: Message; readonly as: Step | undefined }[] = [];
+  readonly #unasked: Set<Step>;
+  /** Notifications that have come, by method. */
+  readonly #heard = new Map<string, number>();
+  readonly #givenUp = new Set<Step>();
+  readonly #answering = new Set<Promise<void>>();
+  #wakers: (() => void)[] = [];
+  #server: ServerLine | undefined;
+  #lost: ProxyError | undefined;
+  #tools: LiveTools | undefined;
+  #secrets: readonly string[] = [];
+  #nextId = 1;
+  #received = false;
+
+  constructor(plan: ClientPlan, parts: PlayClientParts) {
+    this.#plan = plan;
+    this.#parts = parts;
+    this.#unasked = new Set(plan.asked);
+  }
+
+  play(): ClientPlay {
+    const { values } = this.#parts;
+    return {
+      plan: this.#plan,
+      outcomes: this.#outcomes,
+      asked: this.#asked,
+      values,
+      tools: this.#tools,
+      secrets: this.#secrets,
+    };
+  }
+
+  async run(): Promise<void> {
+    const { connect, stop } = this.#parts;
+    if (this.#plan.acts.length === 0) return;
+    const onStop = (): void => this.#wake();
+    stop.addEventListener('abort', onStop, { once: true });
+    const server = await connect({
+      message: (message) => this.#hear(message),
+      lost: (reason) => {
+        this.#lost ??= reason;
+        this.#wake();
+      },
+    });
+    this.#server = server;
+    try {
+      for (const act of this.#plan.acts) {
+        await this.#causes(act.order);
+        if (act.kind === 'notice') await this.#tell(server, act.notice);
+        else await this.#request(server, act.recording);
+      }
+      await this.#causes(Number.POSITIVE_INFINITY);
+    } finally {
+      stop.removeEventListener('abort', onStop);
+      await this.#end(server);
+    }
+    if (this.#lost !== undefined && !this.#received) throw this.#lost;
+  }
+
+  async #end(server: ServerLine): Promise<void> {
+    for (const { abort } of this.#flights.values()) abort.abort(new ProxyError('cancelled', 'the tape is played'));
+    await Promise.all([...this.#flights.values()].map(({ sent }) => sent));
+    await Promise.all(this.#answering);
+    this.#secrets = server.secrets;
+    await server[Symbol.asyncDispose]();
+    for (const { recording, outcome } of this.#flights.values()) {
+      if (recording !== undefined)
+        this.#outcomes.set(recording, outcome ?? { kind: 'unanswered', why: 'no answer came' });
+    }
+  }
+
+  /** Waits until what came before this on the tape has come again, or is given up. */
+  async #causes(order: number): Promise<void> {
+    const flights = [...this.#flights.values()].filter(({ recording }) => (recording?.answer?.order ?? order) < order);
+    const settled = (): boolean => flights.every(({ outcome }) => outcome !== undefined);
+    if (!(await this.#until(settled, this.#parts.answerMs))) {
+      for (const flight of flights) {
+        flight.outcome ??= { kind: 'unanswered', why: `no answer within ${this.#parts.answerMs / 1000} s` };
+      }
+    }
+    await this.#unaskedBefore(order);
+  }
+
+  async #unaskedBefore(order: number): Promise<void> {
+    const asked = this.#plan.asked.filter(
+      (step) => step.answer !== undefined && step.answer.order < order && !this.#givenUp.has(step),
+    );
+    const heard = this.#plan.heard.filter((step) => step.order < order && !this.#givenUp.has(step));
+    const ready = (): boolean =>
+      asked.every((step) => !this.#unasked.has(step)) && heard.every((step) => this.#hasHeard(step));
+    if (await this.#until(ready, UNASKED_MS)) return;
+    for (const step of [...asked, ...heard]) this.#givenUp.add(step);
+  }
+
+  #hasHeard(step: Step): boolean {
+    const nth = this.#plan.heard.filter(({ method, order }) => method === step.method && order <= step.order).length;
+    return (this.#heard.get(step.method ?? '') ?? 0) >= nth;
+  }
+
+  /** False when the time ran out. Nothing is waited for when the server is gone. */
+  async #until(ready: () => boolean, ms: number): Promise<boolean> {
+    const over = (): boolean => ready() || this.#lost !== undefined || this.#parts.stop.aborted;
+    if (over()) return ready();
+    let late = false;
+    const timer = this.#parts.clock.timer(ms, () => {
+      late = true;
+      this.#wake();
+    });
+    try {
+      while (!late && !over()) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        this.#wakers.push(resolve);
+        await promise;
+      }
+    } finally {
+      timer.cancel();
+    }
+    return ready();
+  }
+
+  #wake(): void {
+    const wakers = this.#wakers;
+    this.#wakers = [];
+    for (const wake of wakers) wake();
+  }
+
+  async #request(server: ServerLine, recording: Recording): Promise<void> {
+    const refused = this.#unable(recording) ?? (await this.#guarded(server, recording));
+    if (refused !== undefined) this.#outcomes.set(recording, refused);
+    else {
+      const opening = recording.method === 'initialize';
+      const text = opening ? openingText(recording, this.#plan) : this.#parts.values.request(recording);
+      this.#send(server, text, recording);
+      if (opening && textAt(recording.message.text, ['params']) === undefined) await this.#settle(server, recording);
+    }
+    this.#parts.progress?.();
+  }
+
+  /** A session that was opened before the recording began: what its client said then is not on the tape. */
+  async #settle(server: ServerLine, recording: Recording): Promise<void> {
+    await this.#causes((recording.answer?.order ?? recording.order) + 0.5);
+    await this.#tell(server, { method: 'notifications/initialized', order: recording.order, text: INITIALIZED });
+  }
+
+  #unable(recording: Recording): Outcome | undefined {
+    if (this.#parts.stop.aborted) return { kind: 'skipped', why: 'it was told to stop' };
+    if (this.#lost !== undefined) return { kind: 'skipped', why: `the server is gone: ${this.#lost.message}` };
+    const flow = this.#parts.values.lacking(recording);
+    if (flow === undefined) return undefined;
+    const { recording: from, path } = flow.from;
+    const line = (from.answer ?? from).place.line;
+    return { kind: 'skipped', why: `it needs /${path.join('/')} of the answer on line ${line}, which did not come` };
+  }
+
+  async #guarded(server: ServerLine, recording: Recording): Promise<Outcome | undefined> {
+    const { allowEffects, wantsSchemas } = this.#parts;
+    if (recording.method !== 'tools/call' || (allowEffects && !wantsSchemas)) return undefined;
+    this.#tools ??= await liveTools((method, params) => this.#ask(server, method, params), metaFor(recording));
+    if (allowEffects || this.#tools.harmless.has(recording.target ?? '')) return undefined;
+    return { kind: 'blocked', why: 'the tool does not say that it is read-only: allow it with --allow-effects' };
+  }
+
+  /** A request of our own. */
+  async #ask(server: ServerLine, method: string, params: JsonObject): Promise<Message | undefined> {
+    const flight = this.#send(server, requestText('0', method, JSON.stringify(params)), undefined);
+    await this.#until(() => flight.outcome !== undefined, this.#parts.answerMs);
+    return flight.outcome?.kind === 'answered' ? flight.outcome.message : undefined;
+  }
+
+  #send(server: ServerLine, text: string, recording: Recording | undefined): Flight {
+    const idText = String(this.#nextId);
+    this.#nextId += 1;
+    const message = readMessage(spliceMessage(text, [{ path: ['id'], json: idText }]));
+    if (message?.method === undefined) throw new ProxyError('internal', 'a recorded request is none');
+    const { method } = message;
+    const flight: Flight = {
+      recording,
+      method,
+      abort: new AbortController(),
+      outcome: undefined,
+      sent: Promise.resolve(),
+    };
+    this.#flights.set(idText, flight);
+    flight.sent = this.#follow(server, message, flight);
+    return flight;
+  }
+
+  async #follow(server: ServerLine, message: Message, flight: Flight): Promise<void> {
+    try {
+      const { over, problem } = await server.send(message, flight.abort.signal);
+      if (over) flight.outcome ??= { kind: 'unanswered', why: problem ?? 'the reply ended without an answer' };
+    } catch (error) {
+      const reason = ProxyError.from(error);
+      if (!flight.abort.signal.aborted) {
+        if (!this.#received) this.#lost ??= reason;
+        flight.outcome ??= { kind: 'unanswered', why: reason.message };
+      }
+    }
+    this.#wake();
+  }
+
+  async #tell(server: ServerLine, { method, text }: ClientNotice): Promise<void> {
+    // What a client says about its progress is tagged with a token that the live server did not give.
+    if (method === 'notifications/progress' || this.#lost !== undefined) return;
+    const message = readMessage(method === 'notifications/cancelled' ? this.#cancelling(text) : text);
+    if (message === undefined) return;
+    await server.send(message, this.#parts.stop).catch((error: unknown) => {
+      if (!this.#received) this.#lost ??= ProxyError.from(error);
+    });
+    if (method === 'notifications/initialized') server.listen();
+  }
+
+  /** The cancelled request by the id that it was sent with. */
+  #cancelling(text: string): string {
+    const path = ['params', 'requestId'];
+    const recorded = textAt(text, path);
+    const live = [...this.#flights].findLast(([, { recording }]) => recording?.message.idText === recorded)?.[0];
+    return live === undefined ? text : spliceMessage(text, [{ path, json: live }]);
+  }
+
+  #hear(message: Message): void {
+    this.#received = true;
+    if (message.kind === 'response') this.#answered(message);
+    else if (message.kind === 'request') this.#answer(message);
+    else this.#heard.set(message.method ?? '', (this.#heard.get(message.method ?? '') ?? 0) + 1);
+    this.#wake();
+  }
+
+  #answered(message: Message): void {
+    const { idText } = message;
+    const flight =
+      idText === undefined || idText === 'null'
+        ? [...this.#flights.values()].findLast(({ outcome }) => outcome === undefined)
+        : this.#flights.get(idText);
+    if (flight === undefined || flight.outcome !== undefined) return;
+    flight.outcome = { kind: 'answered', message };
+    if (flight.recording !== undefined) this.#parts.values.learn(flight.recording, message.text);
+  }
+
+  /** Answers a request of the server's as it was recorded: the one with the same parameters, else the next of its method. */
+  #answer(message: Message): void {
+    const idText = message.idText ?? 'null';
+    if (message.method === 'ping') {
+      this.#reply(responseText(idText, '{}'));
+      return;
+    }
+    const same = [...this.#unasked].filter(({ method }) => method === message.method);
+    const params = canonicalParams(message);
+    const as = same.find(({ text }) => canonicalText(text) === params) ?? same[0];
+    this.#asked.push({ message, as });
+    if (as !== undefined) this.#unasked.delete(as);
+    const repeated = as ?? this.#plan.asked.findLast(({ method }) => method === message.method);
+    if (repeated === undefined) this.#reply(failureText(idText, NOT_HERE));
+    else if (repeated.answer !== undefined)
+      this.#reply(spliceMessage(repeated.answer.text, [{ path: ['id'], json: idText }]));
+  }
+
+  #reply(text: string): void {
+    const message = readMessage(text);
+    const server = this.#server;
+    if (message === undefined) return;
+    // The line may still be opening when the first request comes.
+    const sending = Promise.resolve()
+      .then(() => (server ?? this.#server)?.send(message, this.#parts.stop))
+      .then(ignore, ignore)
+      .finally(() => this.#answering.delete(sending));
+    this.#answering.add(sending);
+  }
+}
+
+const INITIALIZED = notificationText('notifications/initialized');
+
+function canonicalText(text: string): string {
+  const message = readMessage(text);
+  return message === undefined ? '' : canonicalParams(message);
+}
+
+/** The recorded `initialize`; for a session that is older than its recording, one that asks for the same revision. */
+function openingText(recording: Recording, plan: ClientPlan): string {
+  if (textAt(recording.message.text, ['params']) !== undefined) return recording.message.text;
+  const version = asObject(recording.answer?.value['result'])?.['protocolVersion'] ?? '2025-11-25';
+  const capabilities: Record<string, JsonObject> = {};
+  for (const { method } of plan.asked) {
+    const capability = {
+      'sampling/createMessage': 'sampling',
+      'elicitation/create': 'elicitation',
+      'roots/list': 'roots',
+    }[method ?? ''];
+    if (capability !== undefined) capabilities[capability] = {};
+  }
+  const clientInfo = { name: 'shadowcat-verify', version: '1' };
+  return requestText('0', 'initialize', JSON.stringify({ protocolVersion: version, capabilities, clientInfo }));
+}
+
+function ignore(): void {
+  // A server that does not take an answer shows that in its own.
+}

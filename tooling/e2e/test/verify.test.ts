@@ -1,0 +1,169 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { toolCall } from '../src/calls.js';
+import { type ClientKind, drive } from '../src/clients.js';
+import { mintingServer } from '../src/minting-server.js';
+import { answerText, openSession } from '../src/raw-mcp.js';
+import { everythingServer, fixtureServer, memoryServer, type ServerUnderTest, startFixture } from '../src/servers.js';
+import { runShadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
+
+/** `shadowcat verify`: recorded clients are played against live servers, and the answers compared. */
+
+interface ToolResult {
+  readonly text: string;
+  readonly structured: { readonly handle?: string } | undefined;
+}
+type Call = (name: string, args?: unknown) => Promise<ToolResult>;
+
+/** Records one session with the minting server; `steps` does what its client does. */
+async function recorded(folder: string, steps: (call: Call) => Promise<void>): Promise<readonly string[]> {
+  const server = await mintingServer(folder);
+  await using proxy = await startShadowcat(['record', '--out', join(folder, 't.tape.jsonl'), '--', ...server], folder);
+  const session = await openSession(proxy.url);
+  let id = 0;
+  await steps(async (name, args) => {
+    id += 1;
+    const answer = JSON.parse(await answerText(await session.post(toolCall(id, name, args)), id)) as {
+      result: { content: { text: string }[]; structuredContent?: { handle?: string } };
+    };
+    const { content, structuredContent } = answer.result;
+    return { text: content[0]?.text ?? '', structured: structuredContent };
+  });
+  await session.delete();
+  expect((await proxy.stop()).code).toBe(0);
+  return server;
+}
+
+const verify = (folder: string, flags: readonly string[], server: readonly string[]): ReturnType<typeof runShadowcat> =>
+  runShadowcat(['verify', 't.tape.jsonl', ...flags, '--', ...server], folder);
+
+describe('verify', () => {
+  it('finds nothing at the same server, though it mints another handle each time', async () => {
+    await using folder = await workFolder();
+    const server = await recorded(folder.path, async (call) => {
+      const found = {
+        structured: (await call('open', { how: 'structured' })).structured?.handle,
+        json: (JSON.parse((await call('open', { how: 'json' })).text) as { handle: string }).handle,
+        sentence: /h-[\w-]+/.exec((await call('open', { how: 'sentence' })).text)?.[0],
+      };
+      for (const handle of Object.values(found)) {
+        expect((await call('use', { handle })).text).toBe(`used ${handle}`);
+      }
+    });
+    const ended = await verify(folder.path, [], server);
+    expect(ended.stderr).toContain('7 exchanges: 7 match');
+    expect(ended.code).toBe(0);
+    const bound = await runShadowcat(['tape', 'bind', '--suggest', 't.tape.jsonl'], folder.path);
+    expect(bound.stdout).toContain('/result/content/0/text/handle');
+  });
+
+  it('names the place where an answer is another one, and writes it into the tape when asked to', async () => {
+    await using folder = await workFolder();
+    const server = await recorded(folder.path, async (call) => {
+      expect((await call('add', { a: 2, b: 3 })).text).toBe('5');
+    });
+    const before = (await readFile(join(folder.path, 't.tape.jsonl'), 'utf8')).split('\n');
+    const line = before.findIndex((text) => text.includes('"sum":5')) + 1;
+
+    const changed = await verify(folder.path, ['--env', 'CHANGED=1'], server);
+    expect(changed.code).toBe(1);
+    expect(changed.stderr).toContain(`t.tape.jsonl:${line}: changed: tools/call add, at /result/structuredContent/sum`);
+    expect(changed.stderr).toContain('at: ["/result/structuredContent/sum"]');
+    expect((await verify(folder.path, ['--env', 'CHANGED=1', '--level', 'shape'], server)).code).toBe(0);
+    expect((await verify(folder.path, ['--env', 'CHANGED=1', '--level', 'contract'], server)).code).toBe(0);
+
+    const updated = await verify(folder.path, ['--env', 'CHANGED=1', '--update'], server);
+    expect(updated.stderr).toContain(`updated line ${line}`);
+    expect(updated.code).toBe(0);
+    const after = (await readFile(join(folder.path, 't.tape.jsonl'), 'utf8')).split('\n');
+    const differ = after.flatMap((text, index) => (text === before[index] ? [] : [index + 1]));
+    expect(differ.filter((number) => !/"k":"(?:ckpt|end)"/.test(after[number - 1] ?? ''))).toEqual([line]);
+    expect((await verify(folder.path, ['--env', 'CHANGED=1', '--level', 'bytes'], server)).code).toBe(0);
+    expect((await verify(folder.path, [], server)).code).toBe(1);
+  });
+
+  it('learns what varies, and finds nothing more with what it proposed', async () => {
+    await using folder = await workFolder();
+    const server = await recorded(folder.path, async (call) => {
+      expect((await call('now')).text).toContain('UTC');
+    });
+    expect((await verify(folder.path, [], server)).code).toBe(1);
+    const learned = await verify(folder.path, ['--learn', '3'], server);
+    expect(learned.stderr).toContain('wrote t.overlay.yaml');
+    const overlay = join(folder.path, 't.overlay.yaml');
+    const proposal = await readFile(overlay, 'utf8');
+    expect(proposal).toContain('{ method: "tools/call", target: "now", at: ["/result/content/0/text/at"] }');
+    expect((await verify(folder.path, ['--overlay', 't.overlay.yaml'], server)).code).toBe(0);
+
+    await writeFile(overlay, 'seed: 7\n');
+    const again = await verify(folder.path, ['--learn', '2'], server);
+    expect(again.stdout).toContain('target: "now"');
+    expect(await readFile(overlay, 'utf8')).toBe('seed: 7\n');
+  });
+
+  it('does not call what may have effects, and says that the result is incomplete', async () => {
+    await using folder = await workFolder();
+    const server = await recorded(folder.path, async (call) => {
+      expect((await call('write')).text).toBe('written');
+    });
+    const guarded = await verify(folder.path, [], server);
+    expect(guarded.code).toBe(4);
+    expect(guarded.stderr).toContain('not called without --allow-effects: write');
+    expect((await verify(folder.path, ['--allow-effects'], server)).code).toBe(0);
+  });
+
+  it('tells a server that is not there from one that answers otherwise', async () => {
+    await using folder = await workFolder();
+    await recorded(folder.path, async (call) => {
+      await call('add', { a: 1, b: 1 });
+    });
+    const to = async (...flags: string[]): Promise<number | null> =>
+      (await runShadowcat(['verify', 't.tape.jsonl', ...flags], folder.path)).code;
+    expect(await to('--upstream', 'http://127.0.0.1:9/mcp')).toBe(5);
+    expect(await to('--', process.execPath, '-e', 'process.exit(3)')).toBe(5);
+    expect(await to('--', 'no-such-command-anywhere')).toBe(2);
+    expect(await to()).toBe(2);
+    await writeFile(join(folder.path, 't.tape.jsonl'), '{"k":"head","v":1,"form":"capture","requires":[]}\n');
+    expect(await to('--upstream', 'http://127.0.0.1:9/mcp')).toBe(3);
+  });
+});
+
+const words = ({ target }: ServerUnderTest): string[] => [
+  ...Object.entries(target.env ?? {}).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+  '--',
+  target.command,
+  ...target.args,
+];
+
+/** Records a tour through a real server, and verifies the server against the tape. */
+async function verifiedTour(kind: ClientKind, server: ServerUnderTest, url?: string): Promise<void> {
+  await using folder = await workFolder();
+  await server.reset();
+  const behind = url === undefined ? words(server) : ['--upstream', url];
+  const flags = ['--bridge', 'off', '--record', 't.tape.jsonl'];
+  await using proxy = await startShadowcat(['reverse', ...flags, ...behind], folder.path);
+  await drive(kind, { url: proxy.url }, { tour: server.tour, ...(server.roots && { roots: server.roots }) });
+  expect((await proxy.stop()).code).toBe(0);
+  await server.reset();
+  const ended = await runShadowcat(['verify', 't.tape.jsonl', '--allow-effects', ...behind], folder.path);
+  expect({ code: ended.code, stderr: ended.code === 0 ? '' : ended.stderr }).toEqual({ code: 0, stderr: '' });
+}
+
+describe('verify against real servers that did not change', () => {
+  it('server-everything', () => verifiedTour('v1', everythingServer()));
+
+  it('server-memory', async () => {
+    await using server = await memoryServer();
+    await verifiedTour('v1', server);
+  });
+
+  it.each<ClientKind>(['v2-legacy', 'v2-pinned'])('the fixture over stdio, with the client %s', (kind) =>
+    verifiedTour(kind, fixtureServer()),
+  );
+
+  it.each<ClientKind>(['v1', 'v2-pinned'])('the fixture over HTTP, with the client %s', async (kind) => {
+    await using fixture = await startFixture();
+    await verifiedTour(kind, fixtureServer(), fixture.url);
+  });
+});
