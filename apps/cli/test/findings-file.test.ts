@@ -1,4 +1,16 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { silentLog } from '@shadowcat/kernel';
 import { Tally } from '@shadowcat/shadow';
@@ -89,5 +101,39 @@ describe('a file of findings', () => {
     await file.close();
     expect(summed(path).compared).toBe(3);
     expect(warnings).toHaveLength(1);
+  });
+
+  it('that is a pipe without a reader holds nothing up', async () => {
+    const { path, open, warnings, folder } = bench();
+    mkdirSync(join(folder, 'deep'));
+    execFileSync('mkfifo', [path]);
+    const file = open();
+    count(file);
+    await file.close();
+    expect(warnings).toEqual([expect.stringContaining('cannot be written'), expect.stringContaining('are lost')]);
+  });
+
+  it('counts nothing twice when only a part of a batch could be written', async () => {
+    const { clock, path, open, warnings, folder } = bench();
+    mkdirSync(join(folder, 'deep'));
+    execFileSync('mkfifo', [path]);
+    // A pipe takes 64 KiB, in the middle of a line, until somebody reads.
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const tally = new Tally();
+    const bytes = Buffer.alloc(1024 * 1024);
+    const take = (): string => bytes.subarray(0, readSync(reader, bytes)).toString();
+    const file = open();
+    for (let tool = 0; tool < 600; tool += 1) {
+      file.count((into, at) => into.answered({ method: 'tools/call', tool: `tool-${tool}` }, [], at));
+    }
+    await clock.pass(2000);
+    await expect.poll(() => warnings.length).toBe(1);
+    let text = take();
+    count(file);
+    await file.close();
+    text += take();
+    closeSync(reader);
+    expect(tally.add(text)).toBe(1);
+    expect(tally.compared.map(({ compared }) => compared)).toEqual(Array(601).fill(1));
   });
 });

@@ -23,6 +23,7 @@ const SAMPLES: Readonly<Record<string, readonly [string, string, string]>> = {
   n: ['111', '112', '113'],
   percent: ['11%', '12%', '13%'],
   'suspect|all|off': ['all', 'off', 'suspect'],
+  'bytes|json|shape|contract': ['shape', 'bytes', 'contract'],
   'off|collisions|always': ['collisions', 'off', 'always'],
   origin: ['https://a.example', 'https://b.example', 'https://c.example'],
   path: ['/a', '/b', '/c'],

@@ -93,6 +93,26 @@ describe('tape fmt', () => {
     });
   });
 
+  it('can be recovered when it was cut off', async () => {
+    const cwd = await tapesIn({ 'a.tape.jsonl': records('x') });
+    await shadowcat(['tape', 'fmt', 'a.tape.jsonl'], { cwd });
+    writeFileSync(join(cwd, 'a.tape.jsonl'), read(cwd, 'a.tape.jsonl').slice(0, -300));
+    expect(await shadowcat(['tape', 'recover', 'a.tape.jsonl', '-o', 'b.tape.jsonl'], { cwd })).toMatchObject({
+      code: 0,
+    });
+    const linted = await shadowcat(['tape', 'lint', 'b.tape.jsonl'], { cwd });
+    expect(linted).toMatchObject({ code: 0, out: expect.stringMatching(/T006 warning/) });
+  });
+
+  it.each([
+    ['.', /-o: \. is a directory/],
+    ['nowhere/a.tape.jsonl', /-o: there is no directory nowhere/],
+  ])('does not write to %s', async (out, message) => {
+    const cwd = await tapesIn({ 'a.tape.jsonl': records('x') });
+    const outcome = await shadowcat(['tape', 'fmt', 'a.tape.jsonl', '-o', out], { cwd });
+    expect(outcome).toMatchObject({ code: 2, err: expect.stringMatching(message) });
+  });
+
   it('leaves a tape alone that is cut off or corrupt', async () => {
     const cwd = await tapesIn({ 'a.tape.jsonl': records('x') });
     const text = read(cwd, 'a.tape.jsonl');

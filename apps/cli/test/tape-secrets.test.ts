@@ -73,6 +73,22 @@ describe('tape scan', () => {
   });
 });
 
+describe('recording and replaying', () => {
+  it('go by the same rules', async () => {
+    const cwd = await directoryWith(
+      { 'a.tape.jsonl': [] },
+      { 'shadowcat.yaml': 'redact-key: [badge]\nno-redact: true\n' },
+    );
+    const record = ['record', '--out', 'b.tape.jsonl', '--upstream', 'http://localhost:1/mcp'];
+    const redaction = { keys: ['badge'], patterns: ['x\\d'], allow: [], off: false };
+    const flags = ['--redact-pattern', 'x\\d', '--redact'];
+    const [recording] = (await shadowcat([...record, ...flags], { cwd })).started;
+    expect(recording?.config).toMatchObject({ recording: { redaction } });
+    const [replay] = (await shadowcat(['replay', 'a.tape.jsonl', ...flags], { cwd })).started;
+    expect(replay?.config).toMatchObject({ redaction });
+  });
+});
+
 describe('tape redact', () => {
   it('hides what scan finds, says of which kinds it was, and does it once', async () => {
     const cwd = await directoryWith({

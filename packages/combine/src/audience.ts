@@ -1,8 +1,9 @@
 import type { CombineMember } from './contract.js';
 import type { About } from './discover.js';
-import { KINDS, type Kind } from './kinds.js';
+import type { Kind } from './kinds.js';
 import type { MemberList } from './member-list.js';
-import { type Joined, joinNames, joinUris, type NamedList, type Owner, prefixed } from './naming.js';
+import { type Joined, type NamedList, type Owner, prefixed } from './naming.js';
+import { type Joining, type SharedLists, sameItems } from './shared-lists.js';
 import { fitsTemplate } from './uri-template.js';
 
 /** A client that listens for changes. */
@@ -15,6 +16,8 @@ export interface Listener {
 
 /** Names of one kind that were somebody's once; a client may still know them. */
 const MAX_REMEMBERED = 10_000;
+/** What a name takes, about. */
+const CHARS_OF_A_NAME = 200;
 
 /**
  * What is known of all members' lists, as one credential sees them: lists may be private, and then must not be shown to others
@@ -24,18 +27,21 @@ const MAX_REMEMBERED = 10_000;
 export class Audience {
   readonly #listeners = new Set<Listener>();
   readonly #members: readonly CombineMember[];
-  readonly #prefix: 'collisions' | 'always';
+  readonly #shared: SharedLists;
   readonly #lists = new Map<string, MemberList>();
+  /** Characters of the lists that nobody else has. */
+  readonly #own = new Map<string, number>();
   readonly #missing = new Set<string>();
   readonly #about = new Map<string, About>();
   readonly #silent = new Set<string>();
-  /** By name: whose the names are that were shown, the newest last. */
+  /** Whose names were that are in no joined list any more, the newest last. */
   readonly #remembered = new Map<Kind, Map<string, Owner>>();
-  readonly #joined = new Map<Kind, readonly Joined[]>();
+  readonly #joined = new Map<Kind, Joining>();
+  readonly #stale = new Set<Kind>();
 
-  constructor(members: readonly CombineMember[], prefix: 'collisions' | 'always') {
+  constructor(members: readonly CombineMember[], shared: SharedLists) {
     this.#members = members;
-    this.#prefix = prefix;
+    this.#shared = shared;
   }
 
   known(member: string, kind: Kind): MemberList | undefined {
@@ -50,14 +56,17 @@ export class Audience {
     const at = place(member, kind);
     const before = this.#lists.get(at);
     const missed = this.#missing.delete(at);
-    if (before !== undefined && sameItems(before, answer)) {
+    if (before !== undefined && sameItems(before.items, answer.items)) {
       const list = { ...answer, items: before.items };
       this.#lists.set(at, list);
       return { list, news: false };
     }
-    this.#lists.set(at, answer);
-    this.#joined.delete(kind);
-    return { list: answer, news: before !== undefined || (missed && answer.items.length > 0) };
+    const items = this.#shared.share(at, answer.items);
+    const list = { ...answer, items };
+    this.#lists.set(at, list);
+    this.#own.set(at, items === answer.items ? items.reduce((sum, { text }) => sum + text.length, 0) : 0);
+    this.#stale.add(kind);
+    return { list, news: before !== undefined || (missed && items.length > 0) };
   }
 
   /** What the member said about itself last. */
@@ -112,11 +121,11 @@ export class Audience {
     for (const listener of [...this.#listeners]) listener.changed(kind);
   }
 
-  /** How many entries are kept, about. */
+  /** Characters that are kept for it alone, about. */
   get size(): number {
     let size = 0;
-    for (const { items } of this.#lists.values()) size += items.length;
-    for (const { size: names } of this.#remembered.values()) size += names;
+    for (const chars of this.#own.values()) size += chars;
+    for (const { size: names } of this.#remembered.values()) size += names * CHARS_OF_A_NAME;
     return size;
   }
 
@@ -130,11 +139,14 @@ export class Audience {
       return list === undefined ? [] : [{ member: name, items: list.items }];
     });
     const before = this.#joined.get(kind);
-    if (usual && before !== undefined) return before;
-    const joined = KINDS[kind].key === 'name' ? joinNames(lists, this.#prefix) : joinUris(lists);
-    if (usual) this.#joined.set(kind, joined);
-    this.#remember(kind, joined);
-    return joined;
+    if (usual && before !== undefined && !this.#stale.has(kind)) return before.entries;
+    const joining = this.#shared.join(kind, lists);
+    if (usual) {
+      this.#stale.delete(kind);
+      this.#joined.set(kind, joining);
+      if (before !== undefined && before !== joining) this.#remember(kind, before.entries);
+    } else this.#remember(kind, joining.entries);
+    return joining.entries;
   }
 
   /**
@@ -143,13 +155,14 @@ export class Audience {
    */
   owner(kind: 'tools' | 'prompts', exposed: string): Owner | undefined {
     const joined = this.joined(kind);
-    const found = this.#remembered.get(kind)?.get(exposed);
+    const found = this.#joined.get(kind)?.names.get(exposed) ?? this.#remembered.get(kind)?.get(exposed);
     return found ?? joined.find(({ member, key }) => prefixed(member, key) === exposed);
   }
 
   /** Whose a URI is: one that is listed, or that fits a listed template. */
   ownerOf(uri: string): string | undefined {
-    const listed = this.joined('resources').find(({ key }) => key === uri);
+    this.joined('resources');
+    const listed = this.#joined.get('resources')?.names.get(uri);
     if (listed !== undefined) return listed.member;
     return this.joined('templates').find(({ key }) => key === uri || fitsTemplate(key, uri))?.member;
   }
@@ -160,23 +173,19 @@ export class Audience {
     first?.missed();
   }
 
-  #remember(kind: Kind, joined: readonly Joined[]): void {
-    if (KINDS[kind].key !== 'name') return;
+  #remember(kind: Kind, entries: readonly Joined[]): void {
+    if (kind !== 'tools' && kind !== 'prompts') return;
+    const now = this.#joined.get(kind)?.names;
     const names = this.#remembered.get(kind) ?? new Map<string, Owner>();
     this.#remembered.set(kind, names);
-    for (const { exposed, member, key } of joined) {
+    for (const { exposed, member, key } of entries) {
       names.delete(exposed);
-      names.set(exposed, { member, key });
+      if (now?.has(exposed) !== true) names.set(exposed, { member, key });
     }
-    const excess = names.size - joined.length - MAX_REMEMBERED;
-    for (const name of [...names.keys()].slice(0, Math.max(0, excess))) names.delete(name);
+    for (const name of [...names.keys()].slice(0, Math.max(0, names.size - MAX_REMEMBERED))) names.delete(name);
   }
 }
 
 function place(member: string, kind: Kind): string {
   return `${kind} ${member}`;
-}
-
-function sameItems(one: MemberList, other: MemberList): boolean {
-  return one.items.length === other.items.length && one.items.every(({ text }, at) => text === other.items[at]?.text);
 }

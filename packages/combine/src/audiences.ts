@@ -2,10 +2,11 @@ import type { Exchange } from '@shadowcat/kernel';
 import { credentialSlot } from '@shadowcat/wire';
 import { Audience } from './audience.js';
 import type { CombineMember } from './contract.js';
+import { SharedLists } from './shared-lists.js';
 
 const MAX_AUDIENCES = 1000;
-/** Entries and names that all of them together keep, about: some hundred megabytes. */
-const MAX_ENTRIES = 500_000;
+/** Characters of lists that all of them together keep, about; what several have alike counts once. */
+const MAX_CHARS = 64 * 1024 * 1024;
 
 /** One {@link Audience} for each credential; those that were not used for longest make room. */
 export class Audiences {
@@ -13,7 +14,8 @@ export class Audiences {
   readonly #all = new Map<string, Audience>();
 
   constructor(members: readonly CombineMember[], prefix: 'collisions' | 'always') {
-    this.#make = () => new Audience(members, prefix);
+    const shared = new SharedLists(prefix);
+    this.#make = () => new Audience(members, shared);
   }
 
   of({ context }: Exchange): Audience {
@@ -31,12 +33,12 @@ export class Audiences {
   }
 
   #makeRoom(newest: Audience): void {
-    let entries = 0;
-    for (const { size } of this.#all.values()) entries += size;
+    let chars = 0;
+    for (const { size } of this.#all.values()) chars += size;
     for (const [credential, audience] of this.#all) {
-      if (this.#all.size <= MAX_AUDIENCES && entries <= MAX_ENTRIES) return;
+      if (this.#all.size <= MAX_AUDIENCES && chars <= MAX_CHARS) return;
       if (audience === newest || audience.listeners > 0) continue;
-      entries -= audience.size;
+      chars -= audience.size;
       this.#all.delete(credential);
     }
   }

@@ -1,5 +1,5 @@
 import { type Log, ProxyError } from '@shadowcat/kernel';
-import { classifiedExchange, exchangeOf, jsonReply, readReply } from '@shadowcat/testkit';
+import { classifiedExchange, exchangeOf, jsonReply, ManualClock, readReply } from '@shadowcat/testkit';
 import { failureSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { compose } from '../src/compose.js';
@@ -13,6 +13,23 @@ function logOf(): { log: Log; lines: [string, string][] } {
 const throwing = (thrown: unknown) => () => Promise.reject(thrown);
 
 describe('rescue', () => {
+  it.each(['pool_exhausted', 'upstream_unavailable'] as const)(
+    'says %s once a second, and how often more',
+    async (code) => {
+      const clock = new ManualClock();
+      const said: unknown[] = [];
+      const log: Log = { ...logOf().log, warn: (details) => void said.push((details as { more?: number }).more) };
+      const handler = rescue({ log, clock })(throwing(new ProxyError(code, 'too much')));
+      for (let i = 0; i < 50; i += 1) expect((await handler(exchangeOf())).head.status).toBe(503);
+      expect(said).toEqual([undefined]);
+      clock.advance(1000);
+      for (let i = 0; i < 3; i += 1) await handler(exchangeOf());
+      clock.advance(1000);
+      await handler(exchangeOf());
+      expect(said).toEqual([undefined, 49, 2]);
+    },
+  );
+
   it('leaves a reply alone', async () => {
     const answer = jsonReply('{}');
     expect(await rescue(logOf())(() => Promise.resolve(answer))(exchangeOf())).toBe(answer);

@@ -39,9 +39,12 @@ export class Backoff<K> {
   get stableMs(): number {
     return this.#options.stableMs;
   }
-  /** The newest error that a pause still goes back to. */
+  /**
+   * The newest error that a pause still goes back to. Not for ever: whoever sends nobody here while there is trouble would never
+   * find out that it is over.
+   */
   get trouble(): ProxyError | undefined {
-    return this.#all?.error;
+    return this.#all !== undefined && this.#isRecent(this.#all) ? this.#all.error : undefined;
   }
 
   /** An opening failed, for whatever key. */
@@ -89,9 +92,15 @@ export class Backoff<K> {
       nextMs: Math.max(0, Math.ceil(until - now)),
     });
     const found: CrashLoop<K>[] = [];
-    if (this.#all !== undefined && this.#all.failures > 1) found.push(loop(this.#all));
-    for (const [key, trouble] of this.#keys) if (trouble.failures > 1) found.push({ key, ...loop(trouble) });
+    const isLoop = (trouble: Trouble): boolean => trouble.failures > 1 && this.#isRecent(trouble);
+    if (this.#all !== undefined && isLoop(this.#all)) found.push(loop(this.#all));
+    for (const [key, trouble] of this.#keys) if (isLoop(trouble)) found.push({ key, ...loop(trouble) });
     return found;
+  }
+
+  /** Whether its pause is under way, or was over for no longer than the longest. */
+  #isRecent({ until }: Trouble): boolean {
+    return this.#clock.now() - until < this.#options.maxMs;
   }
 
   #next(before: Trouble | undefined, error: ProxyError): Trouble {

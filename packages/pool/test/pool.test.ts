@@ -206,6 +206,17 @@ describe('openings that fail', () => {
     expect(bench.pool.stats.trouble).toBeUndefined();
   });
 
+  it('are no trouble any more when nobody has tried for long, so that somebody is sent to try', async () => {
+    const bench = new Bench({ backoff: { firstMs: 250, maxMs: 30_000 } });
+    const waiting = codeOf(bench.pool.acquire('a'));
+    bench.openings.pop()?.fail(failed());
+    await waiting;
+    bench.clock.advance(29_999);
+    expect(bench.pool.stats.trouble?.message).toBe('no such command');
+    bench.clock.advance(1);
+    expect([bench.pool.stats.trouble, bench.pool.crashLoops()]).toEqual([undefined, []]);
+  });
+
   it('are tried again within the deadline when the error is transient', async () => {
     const bench = new Bench({}, { transient: (error) => error.message === 'EAGAIN' });
     const lease = bench.pool.acquire('a');

@@ -7,6 +7,12 @@ const MOST_COMPARED = 1024 * 1024;
 /** What a reply held: the answer to a request, nothing of that kind, or more than is compared. */
 export type Answer = JsonObject | 'none' | 'too-large';
 
+/** Whether a server itself has answered: what says who may ask, how often or where, and what a gateway says, is no answer. */
+export function isAnswered(status: number): boolean {
+  const refused = status === 401 || status === 403 || status === 429;
+  return !refused && status < 500 && (status < 300 || status > 399);
+}
+
 /** Finds the answer to a request in the bytes of a reply, in whichever pieces they come. Never throws. */
 export class AnswerFinder {
   readonly #id: RpcId;

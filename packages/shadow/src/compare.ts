@@ -10,7 +10,10 @@ export type JsonType = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'obj
 
 /** A place where two answers differ. It says of which types the values are, never what they are. */
 export interface Difference {
-  /** JSON Pointer within the result; things with a name are pointed at by it. Errors are below `/error`. */
+  /**
+   * JSON Pointer within the result. What a server lists (tools, prompts, resources) is pointed at by its name, everything else in
+   * arrays by its index: there names and addresses are data. Errors are below `/error`.
+   */
   readonly pointer: string;
   /** The same with `*` for each step into an array: few places, however long arrays are. */
   readonly place: string;
@@ -81,7 +84,7 @@ class Comparison {
 
   #arrays(at: Place, primary: readonly Json[], shadow: readonly Json[]): void {
     const named = byNames(primary, shadow);
-    if (named !== undefined) this.#named(at, ...named);
+    if (named !== undefined) this.#named(at, named);
     else if (isReordered(primary, shadow)) this.#tell(at, 'order', ['array', 'array']);
     else {
       for (let index = 0; index < Math.max(primary.length, shadow.length); index += 1) {
@@ -90,9 +93,13 @@ class Comparison {
     }
   }
 
-  #named(at: Place, primary: ReadonlyMap<string, Json>, shadow: ReadonlyMap<string, Json>): void {
-    for (const name of new Set([...primary.keys(), ...shadow.keys()])) {
-      this.compare(below(at, name, '*'), primary.get(name), shadow.get(name));
+  #named(at: Place, { member, primary, shadow }: NamedPair): void {
+    const listed = member === 'name' && LISTS.has(at.pointer);
+    for (const [name, item] of primary) {
+      this.compare(below(at, listed ? name : `${item.index}`, '*'), item.value, shadow.get(name)?.value);
+    }
+    for (const [name, item] of shadow) {
+      if (!primary.has(name)) this.compare(below(at, listed ? name : `${item.index}`, '*'), undefined, item.value);
     }
     const common = [...primary.keys()].filter((name) => shadow.has(name));
     const theirs = [...shadow.keys()].filter((name) => primary.has(name));
@@ -138,23 +145,33 @@ function typeOf(value: Json | undefined): JsonType | undefined {
 /** What things in lists are known by; the first counts that all of them have. */
 const NAMES = ['name', 'uri', 'uriTemplate'] as const;
 
-type Named = ReadonlyMap<string, Json>;
+/** Where names are what the server calls its own things, and no data. */
+const LISTS: ReadonlySet<string> = new Set(['/tools', '/prompts', '/resources', '/resourceTemplates']);
+
+type Named = ReadonlyMap<string, { readonly index: number; readonly value: Json }>;
+
+interface NamedPair {
+  readonly member: (typeof NAMES)[number];
+  readonly primary: Named;
+  readonly shadow: Named;
+}
 
 /** Two arrays of things by their names; `undefined` where not each has one of its own. */
-function byNames(primary: readonly Json[], shadow: readonly Json[]): readonly [Named, Named] | undefined {
+function byNames(primary: readonly Json[], shadow: readonly Json[]): NamedPair | undefined {
   for (const member of NAMES) {
     const ours = byName(primary, member);
     const theirs = ours && byName(shadow, member);
-    if (ours !== undefined && theirs !== undefined) return [ours, theirs];
+    if (ours !== undefined && theirs !== undefined) return { member, primary: ours, shadow: theirs };
   }
   return undefined;
 }
 
 function byName(items: readonly Json[], member: string): Named | undefined {
-  const named = new Map<string, Json>();
-  for (const item of items) {
-    const name = asObject(item)?.[member];
-    if (typeof name === 'string') named.set(name, item);
+  const named = new Map<string, { readonly index: number; readonly value: Json }>();
+  for (const [index, value] of items.entries()) {
+    const name = asObject(value)?.[member];
+    if (typeof name !== 'string') return undefined;
+    named.set(name, { index, value });
   }
   return named.size === items.length ? named : undefined;
 }

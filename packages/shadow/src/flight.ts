@@ -9,7 +9,7 @@ import {
   type SessionHandle,
   sessionSlot,
 } from '@shadowcat/wire';
-import { type Answer, answerIn, answerOf } from './answer-in.js';
+import { type Answer, answerIn, answerOf, isAnswered } from './answer-in.js';
 import type { Asides } from './asides.js';
 import { compareAnswers, type Difference } from './compare.js';
 import type { MirrorOutcome, SkipReason } from './contract.js';
@@ -95,7 +95,10 @@ export class Flight extends Linked {
     else if (answer === 'too-large') this.#giveUp('too-large');
     else {
       this.#primary = answer;
-      this.#compare();
+      if (this.#shadow === undefined) return;
+      // The client's bytes are on their way through here: they go first.
+      this.#timer?.cancel();
+      this.#timer = this.#parts.clock.timer(0, () => this.#compare());
     }
   }
 
@@ -167,6 +170,11 @@ export class Flight extends Linked {
       if (this.#over) return 'none';
       this.#sent = this.#make(message, 'shadow', this.#controller.signal);
       const reply = await shadow(this.#sent);
+      const { status } = reply.head;
+      if (!isAnswered(status)) {
+        await reply[Symbol.asyncDispose]();
+        throw new ProxyError('upstream_protocol', `the shadow gave no answer (HTTP ${status})`);
+      }
       return await answerIn(reply, message.id ?? null, (other) => this.#heard(other));
     } finally {
       use?.release();

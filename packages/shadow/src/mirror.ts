@@ -1,5 +1,6 @@
 import { type Exchange, type Handler, InFlight, type Layer, type Reply } from '@shadowcat/kernel';
 import { type Call, callSlot, type JsonObject, type Message, objectAt, sessionSlot } from '@shadowcat/wire';
+import { isAnswered } from './answer-in.js';
 import { Asides } from './asides.js';
 import type { MirrorComponents, MirrorOptions, MirrorStats, SkipReason, Subject } from './contract.js';
 import { Flight, type FlightEnd, type FlightParts } from './flight.js';
@@ -117,8 +118,7 @@ class Mirroring {
     if (this.#closing !== undefined) return reply;
     const { status } = reply.head;
     const { name } = reply.body.framing;
-    // What says who may ask, and what a gateway says, is no answer.
-    if (status >= 500 || status === 401 || status === 403 || (name !== 'json' && name !== 'sse')) {
+    if (!isAnswered(status) || (name !== 'json' && name !== 'sse')) {
       return this.#skipped(call, 'unanswered', reply);
     }
     const { maxInFlight = MAX_IN_FLIGHT } = this.#options;
@@ -169,8 +169,12 @@ interface Asked {
 /** A page of a list, an answer to a question, a state, a task: each server has its own. */
 const REFERENCES = ['cursor', 'inputResponses', 'requestState', 'task'] as const;
 
+/** Clients choose names, and each is kept in several places. */
+const MAX_NAME = 128;
+
 /** Names of tools and prompts are few; URIs are not. */
-function subjectOf({ method, target }: Call): Subject {
+function subjectOf({ method, target = '' }: Call): Subject {
   const named = method === 'tools/call' || method === 'prompts/get';
-  return { method, tool: named ? (target ?? '') : '' };
+  if (!named) return { method, tool: '' };
+  return { method, tool: target.length > MAX_NAME ? `${target.slice(0, MAX_NAME)}…` : target };
 }

@@ -52,7 +52,7 @@ describe('answers differ', () => {
       { tools: [{ name: 'a' }, { name: 'b', v: 2 }] },
       ['value /tools/b/v', 'order /tools'],
     ],
-    ['a thing more', { r: [{ uri: 'u:1' }] }, { r: [{ uri: 'u:0' }, { uri: 'u:1' }] }, ['extra /r/u:0']],
+    ['a thing more', { r: [{ uri: 'u:1' }] }, { r: [{ uri: 'u:0' }, { uri: 'u:1' }] }, ['extra /r/0']],
     [
       'names that are not unique',
       { t: [{ name: 'a' }, { name: 'a', x: 1 }] },
@@ -87,6 +87,16 @@ describe('answers differ', () => {
       { pointer: '/list/0/x', place: '/list/*/x', kind: 'value', primary: 'string', shadow: 'string' },
     ]);
     expect(JSON.stringify(found)).not.toMatch(/hush|psst/);
+  });
+
+  it('without the names and addresses that are data', () => {
+    const primary = { users: [{ name: 'Ada Hush', pay: 1 }], resources: [{ uri: 'https://x/?key=hush', v: 1 }] };
+    const shadow = { users: [{ name: 'Ada Hush', pay: 2 }], resources: [{ uri: 'https://x/?key=hush', v: 2 }] };
+    expect(differences(primary, shadow)).toEqual(['value /users/0/pay', 'value /resources/0/v']);
+    expect(differences(text(primary), text(shadow))).toEqual([
+      'value /content/0/text/users/0/pay',
+      'value /content/0/text/resources/0/v',
+    ]);
   });
 
   it('in at most 50 places, by pointers that end', () => {

@@ -1,6 +1,6 @@
 import { type Exchange, ProxyError, type Reply, reply } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, readReply, settled, streamReply } from '@shadowcat/testkit';
-import { credentialSlot, sessionSlot } from '@shadowcat/wire';
+import { callSlot, credentialSlot, sessionSlot } from '@shadowcat/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bench, ClientSession, look, request, result } from './support/bench.js';
@@ -211,6 +211,31 @@ describe('a client', () => {
     expect((await bytes.next()).done).toBe(true);
   });
 
+  it('has its bytes before they are compared', async () => {
+    const { handler, primary, clock, verdicts } = bench();
+    const last = Promise.withResolvers<void>();
+    primary.answer = async ({ context }) => {
+      const id = context.get(callSlot)?.message?.id ?? null;
+      return streamReply(
+        (async function* () {
+          yield event({ jsonrpc: '2.0', method: 'notifications/progress' });
+          await last.promise;
+          yield event({ jsonrpc: '2.0', id, result: { ok: false } });
+        })(),
+      );
+    };
+    const answered = await handler(look());
+    const pieces = answered.body.bytes()[Symbol.asyncIterator]();
+    await pieces.next();
+    await clock.pass(1);
+    last.resolve();
+    expect((await pieces.next()).done).toBe(false);
+    expect(verdicts).toEqual([]);
+    await clock.pass(1);
+    expect([outcomes(verdicts), clock.pending]).toEqual([['different'], 0]);
+    await answered[Symbol.asyncDispose]();
+  });
+
   it('does not wait for a shadow that hangs, and hears nothing of it', async () => {
     const { handler, shadow, clock, verdicts, mirroring } = bench({ timeoutMs: 1000 });
     shadow.hang();
@@ -353,6 +378,25 @@ describe('a request that is not compared', () => {
     await clock.pass(1);
     expect(outcomes(verdicts)).toEqual(['skipped asked']);
     expect(shadow.heard.at(-1)).toMatchObject({ method: '(response)', message: { id: 'q1', error: {} } });
+  });
+});
+
+describe('a shadow that refuses', () => {
+  it.each([302, 401, 403, 429, 500, 503])('with HTTP %i has not answered', async (status) => {
+    const { handler, shadow, clock, verdicts } = bench();
+    shadow.answer = (_exchange, id) => jsonReply({ jsonrpc: '2.0', id, error: { code: 1, message: 'm' } }, { status });
+    await ask(handler, look());
+    await clock.pass(1);
+    expect([outcomes(verdicts), clock.pending]).toEqual([['failed'], 0]);
+  });
+});
+
+describe('names that clients choose', () => {
+  it('are kept to a length', async () => {
+    const { handler, clock, verdicts } = bench();
+    await ask(handler, request('prompts/get', { params: { name: 'x'.repeat(100_000) } }));
+    await clock.pass(1);
+    expect(verdicts[0]?.tool.length).toBeLessThan(200);
   });
 });
 

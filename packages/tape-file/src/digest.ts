@@ -17,6 +17,11 @@ export function newDigest(): Digest {
   return {
     update(bytes) {
       const more = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
+      if (more.length >= MAX_WAITING) {
+        flush();
+        hash.update(more);
+        return;
+      }
       waiting.push(more);
       size += more.length;
       if (size >= MAX_WAITING) flush();

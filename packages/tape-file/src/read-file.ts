@@ -1,20 +1,23 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ProxyError } from '@shadowcat/kernel';
-import { createOffload, type Offload } from '@shadowcat/offload';
+import type { Offload } from '@shadowcat/offload';
 import { readTape, soundTape, type Tape } from '@shadowcat/tape';
 import { loadBlobs } from './blob-files.js';
 import { newDigest } from './digest.js';
 
 /** The largest tape that is read, in bytes. */
 const MAX_TAPE = 1_073_741_824;
-/** From this size on a tape is read and verified on a worker. */
+/** From this size on a tape is read and verified on a worker, where there is one. */
 const LARGE_TAPE = 4_194_304;
 
 /** The module whose `inspect` reads a tape on a worker. */
 export const TAPE_WORKER = new URL('./tape-worker.js', import.meta.url);
 
 export interface ReadFileOptions {
-  /** Workers to read large tapes on, of {@link TAPE_WORKER}. Without them each large tape gets one that ends with it. */
+  /**
+   * Workers to read large tapes on, of {@link TAPE_WORKER}, for who has other work meanwhile: handing a tape over takes as
+   * long as reading it. Without them it is read on this thread.
+   */
   readonly offload?: Offload;
   /** From how many bytes on a tape is large. Default 4 MiB. */
   readonly large?: number;
@@ -32,10 +35,8 @@ export async function readTapeFile(path: string, options: ReadFileOptions = {}):
 /** A tape as far as it makes sense, without its blobs, with what is wrong in `problems`. Throws `tape_invalid` when it has no head. */
 export async function inspectTapeFile(path: string, options: ReadFileOptions = {}): Promise<Tape> {
   const size = await sizeOf(path);
-  if (size < (options.large ?? LARGE_TAPE)) return inspectHere(path);
-  if (options.offload !== undefined) return inspectThere(options.offload, path, options.signal);
-  await using offload = createOffload({ module: TAPE_WORKER });
-  return await inspectThere(offload, path, options.signal);
+  const { offload, large = LARGE_TAPE, signal } = options;
+  return offload === undefined || size < large ? inspectHere(path) : inspectThere(offload, path, signal);
 }
 
 /** Reads a tape on this thread. */

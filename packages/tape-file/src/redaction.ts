@@ -8,7 +8,7 @@ export interface Redaction {
   readonly redactor: Redactor;
   /** The fingerprint of the key. */
   readonly keyId: string;
-  /** The redactor's `json` for large texts, on a worker; `undefined` for others. */
+  /** The redactor's `json` for large texts, on a worker; `undefined` for others. Rejects with `cancelled` after ten seconds. */
   readonly later: (text: string) => Promise<string> | undefined;
   /** Ends the worker, if there was one. Idempotent. */
   close(): Promise<void>;
@@ -27,6 +27,8 @@ const LARGE = 65_536;
 
 /** A worker that starts again for each large message would cost more than the message. */
 const IDLE_MS = 60_000;
+/** The built-in rules take time in proportion to the text; a project's pattern may not, and must not hold up the tape for good. */
+const JOB_MS = 10_000;
 
 /**
  * No worker is started before the first large text. Owns `offload`, whose workers are of `TAPE_WORKER`. Throws `SyntaxError` for a
@@ -40,7 +42,8 @@ export function openRedaction(
   const redactor = createRedactor(options, key.hmac);
   const later = (text: string): Promise<string> | undefined => {
     if (options.off === true || text.length < LARGE) return undefined;
-    return offload.run<string>('redact', { text, options, key: key.hex } satisfies RedactJob);
+    const signal = AbortSignal.timeout(JOB_MS);
+    return offload.run<string>('redact', { text, options, key: key.hex } satisfies RedactJob, { signal });
   };
   return { redactor, keyId: key.id, later, close: () => offload.close() };
 }

@@ -136,8 +136,13 @@ export class Answering {
   #serve({ shape, match, disruption }: Found, session: LiveSession, message: Message): Play {
     const { matcher, overlay } = this.#parts;
     const { recording } = match;
-    matcher.serve(session, shape, match);
-    this.#remind(session, recording);
+    const { fault, delayMs } = disruption;
+    const hangs = fault?.fault === 'hang';
+    // Of what hangs the client has had nothing: when it asks again, the recording is still there.
+    if (!hangs) {
+      matcher.serve(session, shape, match);
+      this.#remind(session, recording);
+    }
     const { exit } = recording;
     if (
       recording.answer === undefined &&
@@ -147,8 +152,6 @@ export class Answering {
     ) {
       throw new ProxyError(codeOf(exit.code), exit.message ?? 'the recorded exchange ended with an error');
     }
-    const { fault, delayMs } = disruption;
-    const hangs = fault?.fault === 'hang';
     const steps = hangs ? [] : disrupted(recording.steps, fault);
     const answerDropped = recording.answer !== undefined && !steps.includes(recording.answer);
     return {

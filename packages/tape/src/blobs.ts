@@ -1,11 +1,12 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { spliceMessage } from '@shadowcat/wire';
+import { fromBase64, toBase64 } from './base64.js';
 import { type JsonNode, type JsonObjectNode, jsonTree, memberOf, stringOf } from './json-tree.js';
 import type { BlobPointer, MsgRecord, Tape } from './records.js';
 import type { NewDigest } from './seal.js';
 
 /** Strings from this length on, as JSON text, are kept beside the tape; base64 with a MIME type from the second. */
-export const BLOB_FROM = { text: 16_384, base64: 4096 } as const;
+const BLOB_FROM = { text: 16_384, base64: 4096 } as const;
 /** The feature of a tape that has some: a reader without it would serve empty strings. */
 export const BLOBS_FEATURE = 'blobs';
 
@@ -141,25 +142,6 @@ function jsonOf(bytes: Uint8Array, as: BlobPointer['as']): string {
 function typeOf(mime: string): string {
   const subtype = /^[\w.+-]+\/(?:x-)?([a-z0-9]{1,8})(?:[+;].*)?$/.exec(mime.toLowerCase())?.[1];
   return subtype === undefined ? 'bin' : subtype;
-}
-
-function fromBase64(text: string): Uint8Array | undefined {
-  try {
-    const binary = atob(text);
-    const bytes = new Uint8Array(binary.length);
-    for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);
-    return bytes;
-  } catch {
-    return undefined;
-  }
-}
-
-const CHUNK = 8192;
-
-function toBase64(bytes: Uint8Array): string {
-  let binary = '';
-  for (let at = 0; at < bytes.length; at += CHUNK) binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
-  return btoa(binary);
 }
 
 function pointerOf(path: readonly string[]): string {

@@ -1,4 +1,15 @@
-import { Body, Frame, type Layer, opaqueFraming, ProxyError, type Reply, slot, withReply } from '@shadowcat/kernel';
+import {
+  Body,
+  type Clock,
+  Frame,
+  type HeaderMap,
+  type Layer,
+  opaqueFraming,
+  ProxyError,
+  type Reply,
+  slot,
+  withReply,
+} from '@shadowcat/kernel';
 
 /** Where the connection of an answer ends before the answer does. */
 export interface Cut {
@@ -18,26 +29,40 @@ export const cutSlot = slot<Cut>('cut');
  * Cuts connections, not streams: belongs outside of what keeps streams for clients that come back, so that one that was cut
  * finds the rest. On a line, which cannot be cut for one request, the request gets an error.
  */
-export const cutLayer: Layer = (next) => async (exchange) => {
-  const answer = await next(exchange);
-  const cut = exchange.context.get(cutSlot);
-  return cut === undefined ? answer : shortened(answer, cut);
-};
-
-function shortened(answer: Reply, cut: Cut): Reply {
-  const { body } = answer;
-  if (body.ready !== undefined) {
-    if (cut.before > 1) return answer;
-    return withReply(answer, { body: Body.stream(halfOf(body.ready, cut), opaqueFraming) });
-  }
-  if (cut.how === 'close') return withReply(answer, { body: Body.fromFrames(closing(body, cut), body.framing) });
-  // No framing that could be completed with a last message: the connection breaks.
-  return withReply(answer, { body: Body.stream(breaking(body, cut), opaqueFraming) });
+export function cutLayer({ clock }: { readonly clock: Clock }): Layer {
+  return (next) => async (exchange) => {
+    const answer = await next(exchange);
+    const cut = exchange.context.get(cutSlot);
+    return cut === undefined ? answer : shortened(answer, cut, clock);
+  };
 }
 
-async function* halfOf(bytes: Uint8Array, cut: Cut): AsyncGenerator<Uint8Array, void, undefined> {
+/** What was sent before a connection breaks gets so long to leave, in milliseconds: else it would be lost with it. */
+export const LEAVE_MS = 20;
+
+function shortened(answer: Reply, cut: Cut, clock: Clock): Reply {
+  const { body } = answer;
+  const head = { ...answer.head, headers: withoutLength(answer.head.headers) };
+  if (body.ready !== undefined) {
+    if (cut.before > 1) return answer;
+    return withReply(answer, { head, body: Body.stream(halfOf(body.ready, cut, clock), opaqueFraming) });
+  }
+  if (cut.how === 'close') return withReply(answer, { head, body: Body.fromFrames(closing(body, cut), body.framing) });
+  // No framing that could be completed with a last message: the connection breaks.
+  return withReply(answer, { head, body: Body.stream(breaking(body, cut, clock), opaqueFraming) });
+}
+
+/** Nobody knows how long what is left of it will be. */
+function withoutLength(headers: HeaderMap): HeaderMap {
+  const kept = Object.entries(headers).filter(([name, value]) => name !== 'content-length' && value !== undefined);
+  return Object.fromEntries(kept);
+}
+
+async function* halfOf(bytes: Uint8Array, cut: Cut, clock: Clock): AsyncGenerator<Uint8Array, void, undefined> {
   yield bytes.subarray(0, Math.ceil(bytes.length / 2));
-  if (cut.how === 'reset') throw broken(cut);
+  if (cut.how === 'close') return;
+  await left(clock);
+  throw broken(cut);
 }
 
 async function* closing(body: Body, { before, retryMs }: Cut): AsyncGenerator<Frame, void, undefined> {
@@ -54,15 +79,22 @@ async function* closing(body: Body, { before, retryMs }: Cut): AsyncGenerator<Fr
 
 const encoder = new TextEncoder();
 
-async function* breaking(body: Body, cut: Cut): AsyncGenerator<Uint8Array, void, undefined> {
+async function* breaking(body: Body, cut: Cut, clock: Clock): AsyncGenerator<Uint8Array, void, undefined> {
   let seen = 0;
   // Before the head has left, a failure would still become an answer.
   if (body.framing.name === 'sse') yield encoder.encode(':\n\n');
   for await (const frame of body.frames()) {
     if (holdsMessage(frame)) seen += 1;
-    if (seen >= cut.before) throw broken(cut);
+    if (seen >= cut.before) {
+      await left(clock);
+      throw broken(cut);
+    }
     yield frame.bytes ?? body.framing.encode(frame);
   }
+}
+
+function left(clock: Clock): Promise<void> {
+  return new Promise((resolve) => void clock.timer(LEAVE_MS, resolve));
 }
 
 function holdsMessage({ text }: Frame): boolean {

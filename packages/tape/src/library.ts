@@ -1,7 +1,8 @@
-import { type JsonObject, META_VERSION, type Message, readMessage, spanOf } from '@shadowcat/wire';
+import { META_VERSION, type Message, readMessage, spanOf } from '@shadowcat/wire';
+import { Legs } from './legs.js';
 import type { ClientNotice, Library, Place, RecordedLane, Recording, Step } from './recording.js';
 import { type HttpRecord, type MsgRecord, NO_SESSION, type SessRecord, type Tape, type TapeRecord } from './records.js';
-import { type RequestShape, retryKey, shapeOf } from './request-key.js';
+import { retryKey, shapeOf } from './request-key.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Draft = Mutable<Omit<Recording, 'steps'>> & { steps: Step[]; at: number };
@@ -68,8 +69,7 @@ class LaneBuilder {
   readonly #exchanges = new Map<string, OpenExchange>();
   /** Server requests, newest last, for finding what a client's answer belongs to. */
   readonly #asked: { readonly step: Step; readonly stream: boolean; readonly during: Draft | undefined }[] = [];
-  /** Requests that ask for input and were not retried yet. */
-  readonly #legs: Draft[] = [];
+  readonly #legs = new Legs<Draft>();
   /** When this record was made, and when the one before on the standing stream: milliseconds. */
   #now = 0;
   #streamed = 0;
@@ -228,7 +228,7 @@ class LaneBuilder {
       next: undefined,
       at: this.#now,
     };
-    this.#joinLegs(recording, shape);
+    this.#legs.retried(recording);
     exchange.recordings.push(recording);
     this.#recordings.push(recording);
     return recording;
@@ -279,7 +279,7 @@ class LaneBuilder {
     recording.steps.push(step);
     recording.answer = step;
     recording.at = this.#now;
-    if (resultOf(step)?.['resultType'] === 'input_required') this.#legs.push(recording);
+    this.#legs.answered(recording);
   }
 
   /** When what came before on the same exchange happened, the request itself at first. */
@@ -288,23 +288,6 @@ class LaneBuilder {
     // A message on a subscription follows what the client did last, if that is later.
     const listens = recording.method === 'subscriptions/listen';
     return listens && cause !== undefined ? Math.max(recording.at, cause.at) : recording.at;
-  }
-
-  /** A retry with answers belongs to the request that asked for them: it brings its state, or answers its questions. */
-  #joinLegs(recording: Draft, shape: RequestShape): void {
-    const params = recording.message.value['params'] as JsonObject | undefined;
-    if (recording.retryKey === undefined && params?.['requestState'] === undefined) return;
-    const index = this.#legs.findIndex((leg) => {
-      if (leg.method !== shape.method || leg.target !== shape.target) return false;
-      const asked = leg.answer === undefined ? undefined : resultOf(leg.answer);
-      if (asked?.['requestState'] !== undefined) return asked['requestState'] === params?.['requestState'];
-      return keysOf(asked?.['inputRequests']) === keysOf(params?.['inputResponses']);
-    });
-    const leg = this.#legs[index];
-    if (leg === undefined) return;
-    this.#legs.splice(index, 1);
-    recording.previous = leg;
-    leg.next = recording;
   }
 
   /** Which request a response answers: one of its exchange; on a standing stream, one that is still open. */
@@ -347,13 +330,4 @@ class LaneBuilder {
     const answer = cause.recording?.answer?.order;
     return answer === undefined ? [cause.order] : [cause.order, answer];
   }
-}
-
-function resultOf({ value }: Step): JsonObject | undefined {
-  const result = value['result'];
-  return typeof result === 'object' && result !== null && !Array.isArray(result) ? (result as JsonObject) : undefined;
-}
-
-function keysOf(value: unknown): string {
-  return typeof value === 'object' && value !== null ? Object.keys(value).sort().join('\n') : '';
 }

@@ -4,7 +4,7 @@ import type { Step } from './recording.js';
 export type ReplayTime = 'instant' | number;
 
 /** A recorded pause is never made longer than this, in milliseconds. */
-export const MAX_GAP_MS = 5000;
+const MAX_GAP_MS = 5000;
 
 /** How long to wait before a message, in milliseconds. */
 export function pauseBefore(step: Step, time: ReplayTime): number {

@@ -51,7 +51,8 @@ function splitSlowly(text: string): { fields: JsonObject; m: string | undefined 
   return { fields: objectOf(text), m: node === undefined ? undefined : text.slice(node.start, node.end) };
 }
 
-function passes(text: string, limits: JsonLimits): boolean {
+/** Whether a text is JSON within these limits. */
+export function passes(text: string, limits: JsonLimits): boolean {
   try {
     scanJson(text, limits);
     return true;

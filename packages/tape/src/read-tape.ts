@@ -1,7 +1,8 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { BLOBS_FEATURE } from './blobs.js';
 import { type Migration, migrationFrom } from './migrate.js';
-import { MAX_LINE, parseRecord } from './parse-record.js';
+import { MAX_LINE } from './parse-record.js';
+import { RecordParser } from './record-parser.js';
 import type { CkptRecord, EndRecord, HeadRecord, Tape, TapeProblem, TapeRecord } from './records.js';
 import { TAPE_VERSION } from './records.js';
 import type { Digest, NewDigest } from './seal.js';
@@ -17,7 +18,11 @@ export interface ReadTapeOptions {
   /** For messages: usually the path. */
   readonly name: string;
   readonly newDigest: NewDigest;
+  /** How many records are read at most. Default 5,000,000, as many as a tape of 1 GiB has. */
+  readonly maxRecords?: number;
 }
+
+const MAX_RECORDS = 5_000_000;
 
 /**
  * Reads a tape from its bytes, which are not trusted. Never throws for what they hold, except when there is no head at
@@ -54,6 +59,7 @@ class TapeReader {
   readonly #bytes: Uint8Array;
   readonly #name: string;
   readonly #newDigest: NewDigest;
+  readonly #maxRecords: number;
   readonly #records: TapeRecord[] = [];
   readonly #problems: TapeProblem[] = [];
   #head: HeadRecord | undefined;
@@ -64,11 +70,13 @@ class TapeReader {
   #segment = 0;
   #returns = false;
   #migrate: Migration | undefined;
+  readonly #parser = new RecordParser();
 
   constructor(bytes: Uint8Array, options: ReadTapeOptions) {
     this.#bytes = bytes;
     this.#name = options.name;
     this.#newDigest = options.newDigest;
+    this.#maxRecords = options.maxRecords ?? MAX_RECORDS;
   }
 
   read(): Tape {
@@ -94,13 +102,15 @@ class TapeReader {
     this.#line += 1;
     const end = this.#bytes.indexOf(LF, this.#at);
     if (this.#end !== undefined) return this.#problem('corrupt', 'there are lines after the end record');
+    if (this.#line > this.#maxRecords)
+      return this.#problem('invalid', `there are more than ${this.#maxRecords} records`);
     if (end < 0) return this.#problem('truncated', 'the last line is cut off');
     if (end - this.#at > MAX_LINE) return this.#problem('invalid', `the line is longer than ${MAX_LINE} bytes`);
     let record: TapeRecord;
     let text: string;
     try {
       text = this.#text(end);
-      record = parseRecord(this.#migrate?.(text) ?? text, this.#line);
+      record = this.#parser.parse(this.#migrate?.(text) ?? text, this.#line);
     } catch (error) {
       return this.#problem('invalid', error instanceof ProxyError ? error.message : 'the line is not UTF-8');
     }

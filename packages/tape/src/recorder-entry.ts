@@ -16,10 +16,11 @@ import {
   scanJson,
   targetSlot,
 } from '@shadowcat/wire';
-import { exitFields, messageFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
+import { exitFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
 import { withoutHiddenParams } from './param-headers.js';
 import { MESSAGE_LIMITS } from './parse-record.js';
-import type { Lane, Lanes, LateRecord, RecordContent } from './recorder-lanes.js';
+import type { Lane, Lanes, LateRecord } from './recorder-lanes.js';
+import { type MessageAbout, messageRecord, redactedOr } from './recorder-messages.js';
 import type { ExchangeEnd, Sender, TextRecord } from './records.js';
 import type { Redactor } from './redact.js';
 
@@ -39,13 +40,6 @@ interface Held {
   readonly ofExchange: boolean;
   /** Instead of `kind` and `fields`, which are empty then. */
   readonly late?: LateRecord;
-}
-
-/** What a message's record has beside the message. */
-interface MessageAbout {
-  readonly from: Sender;
-  readonly batch?: boolean;
-  readonly sse?: Frame['sse'];
 }
 
 /** The longest body that is no message and is kept as text, in bytes. */
@@ -91,7 +85,7 @@ export class RecorderEntry {
     const { redactor, allowedHeaders } = this.#parts;
     const { messages, batch } = this.#call;
     const headers = withoutHiddenParams(exchange.head.headers, () =>
-      messages.map(({ text }) => ({ passed: text, recorded: this.#redacted(text) ?? '' })),
+      messages.map(({ text }) => ({ passed: text, recorded: redactedOr(text, redactor) ?? '' })),
     );
     this.#put('http', requestFields({ ...exchange.head, headers }, redactor, allowedHeaders));
     if (!withMessages) return;
@@ -280,34 +274,9 @@ export class RecorderEntry {
   }
 
   #message(text: string, about: MessageAbout): void {
-    const later = this.#parts.redactLater?.(text);
-    if (later === undefined) {
-      const { kind, fields } = this.#content(text, this.#redacted(text), about);
-      this.#put(kind, fields);
-      return;
-    }
-    const redacted = later.catch((error: unknown) =>
-      ProxyError.from(error).code === 'parse_error' ? undefined : this.#redacted(text),
-    );
-    this.#putLate({ made: redacted.then((made) => this.#content(text, made, about)), size: text.length });
-  }
-
-  /** The record of a message; without `redacted`, which is nested too deep to be walked, as text. */
-  #content(text: string, redacted: string | undefined, about: MessageAbout): RecordContent {
-    const { redactor } = this.#parts;
-    if (redacted !== undefined) return { kind: 'msg', fields: messageFields(redacted, about, redactor) };
-    return {
-      kind: 'raw',
-      fields: textFields(redactor.text(text), { from: about.from, why: 'too deep to redact' }),
-    };
-  }
-
-  #redacted(text: string): string | undefined {
-    try {
-      return this.#parts.redactor.json(text);
-    } catch {
-      return undefined;
-    }
+    const record = messageRecord(text, about, this.#parts);
+    if ('made' in record) this.#putLate(record);
+    else this.#put(record.kind, record.fields);
   }
 
   #keepRaw(bytes: Uint8Array): void {

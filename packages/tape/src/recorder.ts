@@ -10,6 +10,7 @@ import {
   withReply,
 } from '@shadowcat/kernel';
 import { type Call, callSlot, sessionSlot } from '@shadowcat/wire';
+import { KeyLines } from './key-lines.js';
 import { HEADER_ALLOW_LIST } from './lines.js';
 import { type EntryParts, RecorderEntry } from './recorder-entry.js';
 import { Deck, Lanes, type TapeLayout } from './recorder-lanes.js';
@@ -33,7 +34,8 @@ export interface RecorderComponents {
   readonly redactor: Redactor;
   /**
    * The redactor's `json` for texts that would hold up everything else, on another thread; `undefined` for others. Rejects with
-   * `parse_error` as it does; after any other failure the redactor does it.
+   * `parse_error` as it does, and with `cancelled` when it took too long: then the message is not recorded. After any other failure
+   * the redactor does it.
    */
   readonly redactLater?: (text: string) => Promise<string> | undefined;
   /** The fingerprint of the key that made the placeholders. */
@@ -92,6 +94,7 @@ class Recording {
   readonly #parts: EntryParts;
   /** `initialize` exchanges whose session has no lane yet, by session. */
   readonly #opening = new Map<string, RecorderEntry>();
+  readonly #keyLines = new KeyLines();
   readonly #finishing = new Set<Promise<void>>();
   readonly #past = { finished: 0, records: 0, bytes: 0, lost: 0 };
   #exchanges = 0;
@@ -153,15 +156,23 @@ class Recording {
   note(sessionId: string | undefined, kind: TextRecord['k'], text: string): void {
     if (this.closed) return;
     this.#guard(() => {
-      const { redactor } = this.#components;
+      const shown = this.#shown(sessionId, kind, text);
       const opening = sessionId === undefined ? undefined : this.#opening.get(sessionId);
       if (opening !== undefined) {
-        opening.note(kind, redactor.text(text));
+        opening.note(kind, shown);
         return;
       }
       const lane = (sessionId === undefined ? undefined : this.#lanes.find(sessionId)) ?? this.#lanes.sessionless();
-      lane.put(kind, `"text":${JSON.stringify(redactor.text(text))}`);
+      lane.put(kind, `"text":${JSON.stringify(shown)}`);
     });
+  }
+
+  /** What is kept of text beside the messages, which comes line by line. */
+  #shown(sessionId: string | undefined, kind: TextRecord['k'], text: string): string {
+    const { redactor } = this.#components;
+    if (redactor.policy === 'none' || !this.#keyLines.isInside(`${kind} ${sessionId ?? ''}`, text))
+      return redactor.text(text);
+    return '(a line of a private key)';
   }
 
   state(): RecorderState {

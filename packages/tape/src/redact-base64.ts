@@ -1,3 +1,4 @@
+import { fromBase64, toBase64 } from './base64.js';
 import type { Rules } from './redact-rules.js';
 
 type Redact = (text: string, rules: Rules) => string;
@@ -15,14 +16,16 @@ export function isTextual(mimeType: string): boolean {
 
 /** Redacts base64 (RFC 4648, 4) of UTF-8 text. What is neither, and what holds no secret, stays as it is. */
 export function redactBase64(data: string, redact: (text: string) => string): string {
+  const bytes = fromBase64(data);
+  if (bytes === undefined) return data;
   let text: string;
   try {
-    text = decoder.decode(Uint8Array.from(atob(data), (char) => char.charCodeAt(0)));
+    text = decoder.decode(bytes);
   } catch {
     return data;
   }
   const redacted = redact(text);
-  return redacted === text ? data : base64Of(redacted);
+  return redacted === text ? data : toBase64(encoder.encode(redacted));
 }
 
 /** Redacts what `data:` URLs of text hold. */
@@ -31,13 +34,4 @@ export function hideBase64(text: string, rules: Rules, redact: Redact): string {
     const { head, type, data } = rest.at(-1) as { head: string; type: string; data: string };
     return isTextual(type) ? `${head}${redactBase64(data, (inner) => redact(inner, rules))}` : whole;
   });
-}
-
-const CHUNK = 8192;
-
-function base64Of(text: string): string {
-  const bytes = encoder.encode(text);
-  let binary = '';
-  for (let at = 0; at < bytes.length; at += CHUNK) binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
-  return btoa(binary);
 }

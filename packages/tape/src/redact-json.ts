@@ -1,7 +1,9 @@
 import { type JsonNode, type JsonObjectNode, jsonTree, memberOf, stringOf } from './json-tree.js';
+import { KeyLines } from './key-lines.js';
+import { pointerStep } from './pointer.js';
 import { isTextual, redactBase64 } from './redact-base64.js';
 import type { Rules, SecretReason } from './redact-rules.js';
-import { hideShapes, hideValue, redactFreeText } from './redact-text.js';
+import { hideShapes, hideValue, PRIVATE, redactFreeText } from './redact-text.js';
 
 /** Strings in strings in strings: beyond this many levels the whole string is a secret. */
 const MAX_NESTING = 12;
@@ -131,7 +133,7 @@ class Walker {
 
   #at(step: string | number, work: () => void): void {
     const { trail } = this.#walk;
-    trail.push(`/${typeof step === 'number' ? step : step.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+    trail.push(`/${typeof step === 'number' ? step : pointerStep(step)}`);
     work();
     trail.pop();
   }
@@ -200,13 +202,16 @@ class Walker {
 
   /**
    * `["--token", "abc"]`: an argument vector hides the word after the flag; `["Cookie", "a=b"]`: a list of fields the one after the
-   * name.
+   * name; a list of lines the lines of a private key.
    */
   #array(items: readonly JsonNode[], secret: SecretReason | undefined): void {
     let before: SecretReason | undefined;
+    let lines: KeyLines | undefined;
     for (const [index, item] of items.entries()) {
       const text = item.kind === 'string' ? stringOf(this.#text, item) : '';
-      const why = secret ?? (text.startsWith('-') ? undefined : before);
+      if (text.includes('-----BEGIN ')) lines ??= new KeyLines();
+      const ofKey = lines?.isInside('', text) === true ? PRIVATE : undefined;
+      const why = secret ?? ofKey ?? (text.startsWith('-') ? undefined : before);
       this.#at(index, () => this.value(item, why));
       before = this.#announces(text, items.length === 2 && index === 0);
     }

@@ -6,6 +6,10 @@ const KEY = '(?<key>[A-Za-z_][\\w.-]{0,63})';
 /** Also one whose end was cut off. */
 const QUOTED = `"(?:[^"\\\\]|\\\\[\\s\\S]){0,4096}(?:"|$)|'(?:[^'\\\\]|\\\\[\\s\\S]){0,4096}(?:'|$)`;
 
+/** What a program computes is no secret: `token = next(`, `password = process.env.`. Only with space around the sign, as programs have it. */
+const CODE =
+  '(?:await\\s|new\\s)?(?:[A-Za-z_$][\\w$.]{0,127}[(\\[]|(?:process|os|self|this|config|settings|options|args|params|req|request|ctx)\\.)';
+
 /** `${NAME}`, `{{ name }}`: to be met as a whole, in order to be left. */
 const STAND_IN = '\\$?\\{{1,2}[\\w .:-]{1,64}\\}{1,2}';
 
@@ -25,7 +29,7 @@ const KEYED: readonly (readonly [kind: string, pattern: RegExp])[] = [
   [
     'assignment',
     new RegExp(
-      `(?<quote>["']?)\\b${KEY}(?<between>\\k<quote>\\s{0,4}=\\s{0,4})(?<value>${QUOTED}|${STAND_IN}|[^\\s"'&,;<>()\\]}]+)`,
+      `(?<quote>["']?)\\b${KEY}(?<between>\\k<quote>(?:=(?!\\s)|\\s{0,4}=\\s{0,4}(?!${CODE})))(?<value>${QUOTED}|${STAND_IN}|[^\\s"'&,;<>()\\]}]+)`,
       'g',
     ),
   ],
@@ -41,22 +45,32 @@ const KEYED: readonly (readonly [kind: string, pattern: RegExp])[] = [
     ),
   ],
   [
+    'field',
+    new RegExp(
+      `(?<before>["'])${KEY}(?<between>:[ \\t]{0,4})(?<value>(?:[Bb]earer |[Bb]asic )?[^\\s"']+)(?=["'])`,
+      'g',
+    ),
+  ],
+  [
     'line',
     new RegExp(
-      `(?<before>^[ \\t-]{0,32})${KEY}(?<between>:[ \\t]+)(?<value>${QUOTED}|[^\\s"']+)(?=[ \\t]*\\r?$)`,
+      `(?<before>^[ \\t-]{0,32})${KEY}(?<between>:[ \\t]*)(?<value>${QUOTED}|[^\\s"'/][^\\s"']*)(?=[ \\t]*\\r?$)`,
       'gm',
     ),
   ],
 ];
 
-/** What follows a key in documentation rather than in data; and where something begins that is looked at by itself. */
+/** What follows a key in documentation and types rather than in data; and where something begins that is looked at by itself. */
 const NO_VALUES = new Set(
-  'string number boolean integer object null true false undefined required optional { [ {{ ${'.split(' '),
+  (
+    'string number boolean integer object null true false undefined required optional str int float bool bytes any none unknown uuid ' +
+    '{ [ {{ ${ | >'
+  ).split(' '),
 );
 
 /**
  * Hides secrets in text that is no JSON: private keys, user information and query parameters of URLs, header lines, `Bearer …`,
- * `--flag value`, `NAME=value`, `"name": "value"`, lines `name: value`, tokens of known formats, and what the project said.
+ * `--flag value`, `NAME=value`, `"name": "value"`, `"name: value"`, lines `name: value`, tokens of known formats, and what the project said.
  */
 export function redactFreeText(text: string, rules: Rules): string {
   let out = text.includes('PRIVATE KEY') ? text.replace(PRIVATE_KEY, (key) => rules.hide(key, PRIVATE)) : text;
@@ -79,7 +93,7 @@ export function redactFreeText(text: string, rules: Rules): string {
   return hideShapes(out, rules);
 }
 
-const PRIVATE: SecretReason = { kind: 'private-key' };
+export const PRIVATE: SecretReason = { kind: 'private-key' };
 
 /** Tokens of known formats, and what the project said; for texts in which keys mean nothing. */
 export function hideShapes(text: string, rules: Rules): string {
@@ -141,7 +155,7 @@ function replaceGroups(text: string, pattern: RegExp, replace: (found: Groups) =
 
 function hideKeyed(kind: string, found: Groups, rules: Rules): string | undefined {
   const { before, quote, key, between, value } = found;
-  if (NO_VALUES.has(value.toLowerCase())) return undefined;
+  if (NO_VALUES.has(value.toLowerCase().replace(/[;,]$/, ''))) return undefined;
   if (!rules.isSecret(key) && !rules.isWeak(key, unquoted(value))) return undefined;
   return `${before}${quote}${key}${between}${hideQuoted(value, { kind, name: key }, rules)}`;
 }

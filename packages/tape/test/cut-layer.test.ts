@@ -1,7 +1,7 @@
 import { type Exchange, type Handler, ProxyError } from '@shadowcat/kernel';
-import { exchangeOf, jsonReply, readReply, streamReply } from '@shadowcat/testkit';
+import { exchangeOf, jsonReply, ManualClock, readReply, streamReply } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
-import { type Cut, cutLayer, cutSlot } from '../src/cut-layer.js';
+import { type Cut, cutLayer, cutSlot, LEAVE_MS } from '../src/cut-layer.js';
 
 const event = (n: number): string => `data: {"jsonrpc":"2.0","method":"n","params":{"n":${n}}}\n\n`;
 
@@ -9,14 +9,22 @@ async function* events(): AsyncGenerator<string> {
   for (const n of [1, 2, 3]) yield event(n);
 }
 
+const clock = new ManualClock();
+
 function cutting(handler: Handler, cut: Cut | undefined): Handler {
-  return cutLayer(async (exchange: Exchange) => {
+  return cutLayer({ clock })(async (exchange: Exchange) => {
     if (cut !== undefined) exchange.context.set(cutSlot, cut);
     return handler(exchange);
   });
 }
 
 async function textUntilEnd(reply: Awaited<ReturnType<Handler>>): Promise<{ text: string; error: unknown }> {
+  const read = reading(reply);
+  await clock.pass(LEAVE_MS);
+  return read;
+}
+
+async function reading(reply: Awaited<ReturnType<Handler>>): Promise<{ text: string; error: unknown }> {
   let text = '';
   try {
     for await (const chunk of reply.body.bytes()) text += new TextDecoder().decode(chunk);

@@ -298,8 +298,8 @@ describe('faults', () => {
     expect(got.head.headers['content-type']).toBe('application/json');
   });
 
-  it('hang holds the answer until the client cancels', async () => {
-    const { client } = await replayed(await taped(['x', {}]), { overlay: fault({ fault: 'hang' }) });
+  it('hang holds the answer until the client cancels, and keeps it for the next', async () => {
+    const { client, ask } = await replayed(await taped(['x', {}]), { overlay: fault({ fault: 'hang', nth: [1] }) });
     const got = await client.raw(call(1, 'x'));
     let over = false;
     const reading = got.body
@@ -313,6 +313,7 @@ describe('faults', () => {
     await client.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1 } });
     await reading;
     expect(over).toBe(true);
+    expect(await ask('x', {})).toMatch(/^1 /);
   });
 
   it('drop and reorder change what is sent', async () => {

@@ -126,7 +126,7 @@ describe('what is no tape', () => {
       '{"k":"head","v":2,"form":"capture","requires":[]}\n',
       /format version 2, which this version of Shadowcat cannot read/,
     ],
-    ['{"k":"head","v":1,"form":"capture","requires":["blobs"]}\n', /needs blobs/],
+    ['{"k":"head","v":1,"form":"capture","requires":["smells"]}\n', /needs smells/],
     ['{"k":"head","v":1,"form":"silver"}\n', /"form" of a head record has to be capture, golden/],
     ['[1]\n', /not a JSON object/],
     ['{"v":1}\n', /no kind/],
@@ -171,6 +171,12 @@ describe('hostile lines', () => {
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
     expect(tape.records[1]).not.toHaveProperty('version');
     expect(tape.records.slice(2)).toMatchObject([{ kind: 'constructor' }, { kind: '__proto__' }]);
+  });
+
+  it('are not more than a limit', () => {
+    const tape = readTape(bytesOf(sample), { name: 't.tape.jsonl', newDigest, maxRecords: 3 });
+    expect(tape.records).toHaveLength(3);
+    expect(() => soundTape(tape)).toThrow(/^t\.tape\.jsonl:4: there are more than 3 records/);
   });
 
   it('cannot follow the end', () => {

@@ -73,6 +73,21 @@ describe('a secret', () => {
     expect(readTape(bytesOf(text), { name: 't', newDigest }).problems).toEqual([]);
   });
 
+  it('is not on stderr when it is a private key that comes line by line', async () => {
+    const rig = rigWith();
+    const lines = ['-----BEGIN RSA ', 'MIIEowIBAAKCAQEA', 'aGk=', '-----END RSA ', 'after'];
+    const pem = lines.map((line) => (line.endsWith(' ') ? `${line}PRIVATE KEY-----` : line));
+    for (const [at, line] of pem.entries()) {
+      rig.layer.note(undefined, 'err', line);
+      // Another child's lines are in between.
+      if (at === 1) rig.layer.note(undefined, 'raw', 'said meanwhile');
+    }
+    await rig.layer.close();
+    const { text } = rig.tape();
+    for (const secret of lines.slice(1, 3)) expect(text).not.toContain(secret);
+    for (const said of ['after', 'said meanwhile']) expect(text).toContain(said);
+  });
+
   it('is not in a header that repeats a hidden argument under another name', async () => {
     const rig = rigWith();
     const client = new TestClient(rig.layer(async () => jsonReply(result(1, 'x'))));
@@ -113,6 +128,15 @@ describe('a large message', () => {
     expect(rig.tape().text).toContain(`token=${hidden('s1')}`);
     expect(rig.tape().text).toContain(`token=${hidden('s2')}`);
     expect(readTape(bytesOf(rig.tape().text), { name: 't', newDigest }).problems).toEqual([]);
+  });
+
+  it('is not recorded when it takes too long, and that is on the tape', async () => {
+    const late = new ProxyError('cancelled', 'the work was cancelled');
+    const rig = rigWith((text) => (text.includes('xxx') ? Promise.reject(late) : undefined));
+    await new TestClient(rig.layer(async () => jsonReply(large(1, 'token=s1')))).post(call(1, 'a'));
+    await rig.layer.close();
+    expect(rig.tape().text).toMatch(/"why":"not recorded: redacting its \d+ characters took too long","text":""/);
+    expect(rig.tape().text).not.toContain('token=');
   });
 
   it('is redacted here when that fails, and is text when it is nested too deep', async () => {

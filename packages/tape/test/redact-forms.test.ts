@@ -51,6 +51,11 @@ describe('secrets by what they look like', () => {
   it('a private key is hidden as a whole, with its end or without', () => {
     expect(redactor.text(`KEY:\n${PEM}\nafter`)).toBe(`KEY:\n${hidden(PEM)}\nafter`);
     expect(redactor.json(JSON.stringify({ text: PEM }))).toBe(JSON.stringify({ text: hidden(PEM) }));
+    const lines = JSON.parse(redactor.json(JSON.stringify({ lines: ['a', ...PEM.split('\n'), 'b'] }))) as {
+      lines: string[];
+    };
+    expect(lines.lines.slice(2, 4)).toEqual([hidden('MIIEow'), hidden('IBAAKC')]);
+    expect([lines.lines[0], lines.lines[5]]).toEqual(['a', 'b']);
     expect(redactor.text(`export PRIVATE_KEY="${PEM.slice(0, 45)}`)).not.toContain('MIIE');
   });
 
@@ -141,6 +146,36 @@ describe('text in text', () => {
     expect(inText('PASSWORD="two\nlines" next')).toBe(`PASSWORD="${hidden('two\nlines')}" next`);
     expect(inText('{"n": 1, "password": "hunt')).toBe(`{"n": 1, "password": "${hidden('hunt')}`);
     expect(inText('PASSWORD="a\\"b" next')).toBe(`PASSWORD="${hidden('a\\"b')}" next`);
+  });
+});
+
+describe('commands, settings and programs', () => {
+  it.each([
+    [`curl -H "X-Auth-Token: S" https://h/`],
+    [`curl -H 'Authorization: Bearer S' https://h/`],
+    [`user:me\npassword:S\n`],
+    ['host=h;User Id=a;Password=S;'],
+    ['postgres://app:S@db/app'],
+    [`const apiKey = 'S';`],
+    ['$env:API_KEY = "S"'],
+    ['password = S'],
+    ['[a]\r\nclient_secret: S\r\nb: 1\r\n'],
+  ])('%j holds a secret', (text) => {
+    expect(redactor.text(text.replace('S', 'hunter2'))).toBe(text.replace('S', hidden('hunter2')));
+  });
+
+  it.each([
+    'const token = parser.next();',
+    'token = await getToken(user)',
+    'password = process.env.DB_PASSWORD',
+    'self.secret = options.secret',
+    'interface A {\n  token: string;\n  password?: string;\n}',
+    'def f(\n  token: str,\n): ...',
+    'secret:\n  name: a',
+    'token://not/a/key',
+  ])('%j holds none', (text) => {
+    expect(redactor.text(text)).toBe(text);
+    expect(redactor.json(JSON.stringify({ text }))).toBe(JSON.stringify({ text }));
   });
 });
 

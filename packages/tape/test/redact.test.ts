@@ -197,6 +197,12 @@ describe('hostile text', () => {
       `"password"${' '.repeat(50_000)}:`,
       `secret ${'x='.repeat(20_000)}`,
       `bearer ${'a'.repeat(50_000)}`,
+      `token = ${'a.'.repeat(25_000)}`,
+      `"token:${' '.repeat(50_000)}`,
+      `-----BEGIN PRIVATE KEY-----${'-----BEGIN PRIVATE KEY-----'.repeat(2000)}`,
+      `data:text/plain;base64,${'A'.repeat(50_000)}`.repeat(2),
+      `eyJ${'a'.repeat(50_000)}.`,
+      `{"token": ${'{"a":'.repeat(10_000)}`,
     ];
     for (const text of texts) expect(redactor.text(text).length).toBeGreaterThan(0);
   }, 5000);

@@ -2,7 +2,7 @@ import type { Frame, Handler } from '@shadowcat/kernel';
 import { settled } from '@shadowcat/testkit';
 import { callSlot, type JsonObject, type Message } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import type { Tape } from '../src/index.js';
+import { cutLayer, type Tape } from '../src/index.js';
 import { call, record, replayRig, result, TestClient } from './support/rig.js';
 import { legacyServer } from './support/servers.js';
 
@@ -348,6 +348,31 @@ describe('the standing stream', () => {
     const client = new TestClient(replayRig(tapes).replay);
     await client.open();
     expect((await client.post(call(8, 'poll'))).messages).toEqual([notice('started'), result(8, 'later')]);
+  });
+
+  it('brings such an answer again where streams are kept: the stream of the call is closed, and says when to come back', async () => {
+    const { server, send } = streamServer({ 'tools/call:poll': () => nothing() });
+    async function* nothing(): AsyncGenerator<JsonObject> {
+      yield notice('started');
+    }
+    const tapes = await record(server, async (client) => {
+      await client.open();
+      const stream = await reading(client.stream());
+      await client.post(call(1, 'poll'));
+      send(result(1, 'later'));
+      await stream.next();
+      await stream.leave();
+    });
+    const { replay, clock } = replayRig(tapes, { resumable: true });
+    const client = new TestClient(cutLayer({ clock })(replay));
+    await client.open();
+    // A client of a revision that does not know polling gets everything at once.
+    expect((await client.post(call(7, 'poll'))).messages).toHaveLength(2);
+    await client.open();
+    if (client.session !== undefined) client.session.protocolVersion = '2025-11-25';
+    const got = await client.post(call(8, 'poll'));
+    expect(got.messages).toEqual([notice('started')]);
+    expect(got.text).toMatch(/retry: \d+\n/);
   });
 });
 

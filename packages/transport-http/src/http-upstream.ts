@@ -254,6 +254,9 @@ class Upstream {
     const open = async (lastEventId: string | undefined, signal: AbortSignal): Promise<Reply> => {
       const changes = { accept: 'text/event-stream', 'content-type': undefined, [LAST_EVENT_ID]: lastEventId };
       const again: Asked = { ...asked, method: 'GET', body: undefined, changes, signal };
+      // The id that the session has elsewhere is nothing for this upstream, and must not take it back.
+      const moved = session?.upstream !== undefined && session.upstream.target !== this.#options.target;
+      if (moved) return replyWith({ status: 404, headers: {} });
       if (standing) return this.#ask(again);
       // The rest of an answer was lost with the session that it is of.
       return session?.upstream?.sessionId === used ? this.#send(again) : replyWith({ status: 404, headers: {} });

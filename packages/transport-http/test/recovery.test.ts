@@ -39,7 +39,7 @@ interface Asked {
 type Ignorance = 'spec' | 'example';
 
 /** A server with sessions that it can be made to forget. */
-async function forgetful(options: { ignorance?: Ignorance; refuse?: boolean; sse?: boolean } = {}) {
+async function forgetful(options: { ignorance?: Ignorance; refuse?: boolean; sse?: boolean; cuts?: boolean } = {}) {
   const asked: Asked[] = [];
   const known = new Set<string>();
   let opened = 0;
@@ -72,6 +72,7 @@ async function forgetful(options: { ignorance?: Ignorance; refuse?: boolean; sse
       setImmediate(() => response.end());
     } else if (request.method === 'GET') {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': here\n\n');
+      if (options.cuts) setTimeout(() => response.destroy(), 20);
     } else if (message.id === undefined) {
       response.writeHead(202).end();
     } else {
@@ -171,6 +172,17 @@ describe('a session that the upstream lost', () => {
     expect(asked.at(-1)?.headers).toMatchObject({ 'mcp-session-id': 's1' });
     await stream[Symbol.asyncDispose]();
     await read;
+  });
+
+  it('is left alone by a stream that broke after the session had moved to another upstream', async () => {
+    const { url, asked, known } = await forgetful({ cuts: true });
+    known.add('old');
+    const session = new Session('old');
+    const stream = await upstreamAt(url)(asking(session, { method: 'GET' }));
+    session.bind({ target: 'other', sessionId: 'secret of the other' });
+    await readReply(stream);
+    expect(asked.map(({ method }) => method)).toEqual(['GET']);
+    expect(session.upstream?.target).toBe('other');
   });
 
   it('is not opened again to be ended', async () => {

@@ -7,11 +7,13 @@ import {
   type Log,
   ProxyError,
   type Reply,
+  withReply,
 } from '@shadowcat/kernel';
-import { callSlot, credentialSlot, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { callSlot, credentialSlot, type SessionHandle, sessionSlot, targetSlot } from '@shadowcat/wire';
 import { Candidates } from './choosing/candidates.js';
 import { type BalancePolicy, type Pick, policy } from './choosing/policy.js';
 import { avoidSlot, secondsOf } from './member.js';
+import { discard } from './protect/discard.js';
 import type { UpstreamMember } from './upstream-member.js';
 
 /** What a `hash` group looks at: the session's id, the client's credential, or a header field (lower case). */
@@ -65,6 +67,8 @@ export class Group implements Destination {
   readonly #pick: Pick;
   /** Where sessions are being opened again, so that all their exchanges go there. */
   readonly #moves = new WeakMap<SessionHandle, UpstreamMember>();
+  /** Standing streams, and the members that they come from. */
+  readonly #standing = new WeakMap<SessionHandle, Map<Reply, string>>();
 
   constructor(members: readonly UpstreamMember[], options: GroupOptions, components: GroupComponents) {
     const { clock, log, random } = components;
@@ -87,8 +91,13 @@ export class Group implements Destination {
     const session = exchange.context.get(sessionSlot);
     if (session === undefined) return this.#anew(exchange);
     const bound = session.upstream?.target;
-    if (bound !== undefined) return this.#ofSession(exchange, session, bound);
-    const opens = exchange.context.get(callSlot)?.method === 'initialize';
+    const call = exchange.context.get(callSlot);
+    if (bound !== undefined) {
+      const answer = this.#ofSession(exchange, session, bound);
+      const isStanding = call?.verb === 'stream' && this.members.length > 1;
+      return isStanding ? answer.then((stream) => this.#kept(stream, session, exchange)) : answer;
+    }
+    const opens = call?.method === 'initialize';
     return opens ? this.#anew(exchange) : this.#spread(exchange, { session });
   };
 
@@ -154,10 +163,24 @@ export class Group implements Destination {
     try {
       const answer = await member.ask(exchange);
       if (session.upstream?.target !== member.name) session.bind({ ...session.upstream, target: member.name });
+      this.#endStreams(session, member.name);
       return answer;
     } finally {
       this.#moves.delete(session);
     }
+  }
+
+  #kept(stream: Reply, session: SessionHandle, { context }: Exchange): Reply {
+    const streams = this.#standing.get(session) ?? new Map<Reply, string>();
+    this.#standing.set(session, streams);
+    const kept = withReply(stream, { dispose: () => void streams.delete(kept) });
+    streams.set(kept, context.get(targetSlot) ?? '');
+    return kept;
+  }
+
+  /** Nothing would come on streams from where the session was; a client whose stream ends opens another one. */
+  #endStreams(session: SessionHandle, home: string): void {
+    for (const [stream, from] of this.#standing.get(session) ?? []) if (from !== home) discard(stream);
   }
 
   #noneLeft(last: ProxyError): ProxyError {

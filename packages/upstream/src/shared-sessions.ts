@@ -1,8 +1,5 @@
-import { type Call, type LineClient, requestText, type SessionHandle } from '@shadowcat/wire';
+import { type Call, LEVELS, type LineClient, requestText, type SessionHandle } from '@shadowcat/wire';
 import { type Deadline, inTime, restore, setLevelText, type Wanted } from './line-handshake.js';
-
-/** From the one that says most: a line has one level for all its sessions. */
-const LEVELS: readonly string[] = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 
 /** The sessions that use one line together, and the line that each of them used last. */
 export class SharedSessions {

@@ -44,6 +44,15 @@ describe('turns', () => {
     expect(order.join('')).toBe('aabacaa');
   });
 
+  it('owe nobody more than a round when weights are changed', async () => {
+    const { spread, members } = bench(parts([10_000, 1]));
+    await spread(5000);
+    members[0]?.setWeight(1);
+    const { a = 0, b = 0 } = await spread(20);
+    expect(a + b).toBe(20);
+    expect(Math.abs(a - b)).toBeLessThanOrEqual(4);
+  });
+
   it('follow a weight that is changed: 1 %, 10 %, 100 %', async () => {
     const { spread, members } = bench(parts([99, 1]));
     expect(await spread(1000)).toEqual({ a: 990, b: 10 });

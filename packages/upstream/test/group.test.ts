@@ -1,5 +1,5 @@
-import { type Reply, silentLog } from '@shadowcat/kernel';
-import { classifiedExchange, exchangeOf, jsonReply, ManualClock, streamReply } from '@shadowcat/testkit';
+import { type Exchange, type Reply, silentLog } from '@shadowcat/kernel';
+import { classifiedExchange, exchangeOf, jsonReply, ManualClock, settled, streamReply } from '@shadowcat/testkit';
 import { sessionSlot, targetSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { Group } from '../src/group.js';
@@ -243,6 +243,31 @@ describe('a session', () => {
     expect(await ask(of(new TestSession('b')))).toBe('upstream_unreachable');
     expect(await ask(of(new TestSession('gone')))).toBe('session_not_found');
     expect(asked).toEqual(['b']);
+  });
+
+  it('ends its streams when it moves, so that its client opens one where it lives now', async () => {
+    const disposed: string[] = [];
+    const standing = (name: string) => async () => streamReply([], { dispose: () => void disposed.push(name) });
+    const { group, set, ask } = bench([{ handler: standing('a') }, { handler: standing('b') }]);
+    const session = new TestSession('b');
+    const stream = (): Exchange => {
+      const exchange = classifiedExchange({ method: 'GET' });
+      exchange.context.set(sessionSlot, session);
+      return exchange;
+    };
+    const left = await group.handle(stream());
+    await left[Symbol.asyncDispose]();
+    await group.handle(stream());
+    expect(disposed).toEqual(['b']);
+    set('b', 'unreachable');
+    // Moves it, and stays there.
+    const moved = await group.handle(stream());
+    await settled();
+    expect([disposed, session.upstream?.target]).toEqual([['b', 'b'], 'a']);
+    await ask(of(session));
+    expect(disposed).toEqual(['b', 'b', 'a']);
+    await moved[Symbol.asyncDispose]();
+    expect(disposed).toEqual(['b', 'b', 'a', 'a']);
   });
 
   it('that is answered by several pieces still moves once only', async () => {

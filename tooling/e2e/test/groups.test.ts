@@ -163,6 +163,10 @@ describe('weights', () => {
     expect(await share()).toBeGreaterThanOrEqual(9);
     await reload(`${config(urls, [0, 1])}nonsense: 1\n`, /nothing was changed: .*nonsense/);
     expect(await metric(proxy.url, 'shadowcat_upstream_weight{target="old"}')).toBe(90);
+    const others = config(urls, [5, 5]).replace('  old:', '  other:');
+    await reload(others, /"targets":\["other"\],"msg":"new upstreams get nothing before the next start"/);
+    await proxy.line(/"targets":\["old"\],"msg":"upstreams that are not configured any more go on/, { from: 'stderr' });
+    expect(await metric(proxy.url, 'shadowcat_upstream_weight{target="old"}')).toBe(90);
     await reload(config(urls, [0, 1]), /"weights":\{"old":0,"new":1\}/);
     expect(await share()).toBe(100);
   });
@@ -245,6 +249,31 @@ describe('sessions', () => {
     scope.use(await startShadowcat(['reverse', '--listen', `127.0.0.1:${port}`], folder.path));
     expect(await Promise.all(opened.map(pidOf))).toEqual(before);
     expect(new Set(before).size).toBe(3);
+  });
+
+  it('move from a member that hangs with their standing streams: those end, and others come from the new one', async () => {
+    await using scope = new AsyncDisposableStack();
+    const options = 'first-byte-timeout: 1s\nbreaker-failures: 1\nhealth-timeout: 200ms\n';
+    const { servers, proxy } = await start(
+      scope,
+      2,
+      (urls) => `upstreams: { a: "${urls[0]}", b: "${urls[1]}" }\n${options}`,
+    );
+    const session = await openSession(proxy.url);
+    const home = await pidOf(session);
+    const standing = await session.get();
+    expect(standing.status).toBe(200);
+    process.kill(Number(home), 'SIGSTOP');
+    scope.defer(() => void process.kill(Number(home), 'SIGCONT'));
+    expect(await pidOf(session)).toMatch(/did not begin to answer/);
+    const now = await pidOf(session);
+    expect(servers.map(({ pid }) => String(pid)).filter((pid) => pid !== home)).toEqual([now]);
+    // Read to its end, which comes while the member still hangs.
+    await standing.text();
+    const again = await session.get();
+    expect(again.status).toBe(200);
+    await again.body?.cancel();
+    expect(await pidOf(session)).toBe(now);
   });
 
   it('hear of the loss of their member where that is wanted', async () => {

@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { metric, toolCall } from '../src/calls.js';
+import { RawConnection } from '../src/raw-connection.js';
 import { openSession, postRaw } from '../src/raw-mcp.js';
 import { startFixture } from '../src/servers.js';
 import { startShadowcat, workFolder } from '../src/shadowcat.js';
@@ -10,6 +12,24 @@ import { startShadowcat, workFolder } from '../src/shadowcat.js';
 
 const doc = (name: string): Promise<string> =>
   readFile(fileURLToPath(new URL(`../../../docs/${name}`, import.meta.url)), 'utf8');
+
+/** A server that says more, to one call, than sockets hold. */
+const FLOOD = `
+import { createInterface } from 'node:readline';
+const say = (message) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', ...message }) + '\\n');
+const serverInfo = { name: 'flood', version: '1' };
+const welcome = { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo };
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line);
+  if (id === undefined) return;
+  if (method === 'initialize') return say({ id, result: welcome });
+  for (let progress = 1; progress <= 600; progress += 1) {
+    const { progressToken } = params._meta;
+    say({ method: 'notifications/progress', params: { progressToken, progress, message: 'x'.repeat(50_000) } });
+  }
+  say({ id, result: { content: [] } });
+});
+`;
 
 describe('/metrics', () => {
   it('has, of a proxy that records and mirrors, all that docs/metrics.md lists and docs/alerts.yaml asks for', async () => {
@@ -47,6 +67,29 @@ describe('/metrics', () => {
     const tooMany = Object.fromEntries(Array.from({ length: 120 }, (_, at) => [`x-${at}`, '1']));
     expect((await postRaw(proxy.url, '{}', { headers: tooMany })).status).toBe(431);
     expect(await metric(proxy.url, 'shadowcat_requests_malformed_total')).toBe(1);
+  });
+
+  it('counts clients that do not read what they asked for', async () => {
+    await using folder = await workFolder();
+    await writeFile(join(folder.path, 'flood.mjs'), FLOOD);
+    const command = ['--max-stream-queue', '64k', '--', process.execPath, join(folder.path, 'flood.mjs')];
+    await using proxy = await startShadowcat(['reverse', ...command], folder.path);
+    const session = await openSession(proxy.url);
+    const params = { name: 'flood', arguments: {}, _meta: { progressToken: 'p' } };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
+    const fields = {
+      ...session.headers,
+      accept: 'application/json, text/event-stream',
+      'content-type': 'application/json',
+    };
+    const { host, pathname } = new URL(proxy.url);
+    const client = new RawConnection(host);
+    client.socket.pause();
+    const head = Object.entries({ ...fields, host, 'content-length': body.length }).map((field) => field.join(': '));
+    client.socket.write(`POST ${pathname} HTTP/1.1\r\n${head.join('\r\n')}\r\n\r\n${body}`);
+    await expect.poll(() => metric(proxy.url, 'shadowcat_slow_clients_total'), { timeout: 20_000 }).toBe(1);
+    client.socket.destroy();
+    await expect.poll(() => metric(proxy.url, 'shadowcat_streams_open'), { timeout: 20_000 }).toBe(0);
   });
 
   it('shows bounds, and children by their upstream', async () => {

@@ -79,6 +79,26 @@ describe('an upstream that fails half of the time', () => {
   });
 });
 
+describe('several upstreams that are shown as one', () => {
+  it('have their tools repeated by the names that clients know, each as it says of itself', async () => {
+    const tool = (readOnlyHint: boolean): object => ({
+      tools: [{ name: 'do', inputSchema: { type: 'object' }, annotations: { readOnlyHint } }],
+    });
+    await using reads = await startLedgerServer(tool(true));
+    await using pays = await startLedgerServer(tool(false));
+    await using folder = await workFolder();
+    const named = ['--upstream', `reads=${reads.url}`, '--upstream', `pays=${pays.url}`];
+    await using proxy = await startShadowcat(['reverse', '--combine', 'always', ...named], folder.path);
+    await (await postModern(proxy.url, { method: 'tools/list' })).text();
+    const calls = async (server: LedgerServer, name: string): Promise<number> => {
+      server.deed = (_arrival, { response }) => void response.destroy();
+      await (await postModern(proxy.url, { method: 'tools/call', params: { name } })).text();
+      return server.ledger.filter(({ target }) => target === 'do').length;
+    };
+    expect([await calls(reads, 'reads_do'), await calls(pays, 'pays_do')]).toEqual([3, 1]);
+  });
+});
+
 describe('an upstream that accepts and never answers', () => {
   it('gets nothing after its timeouts, leaves the others undisturbed, and is back when it answers', async () => {
     await using good = await startLedgerServer();

@@ -279,7 +279,9 @@ describe('a second server of another kind', () => {
     const flags = ['--upstream', primary.url, '--mirror-to', second.url, '--mirror-ignore', '/tools'];
     await using proxy = await startShadowcat(['reverse', ...flags], folder.path);
     await transcript(proxy.url, 'legacy');
+    // The list is ignored; of the calls only echo says that it reads.
     await soon(proxy, 'same', 1);
+    await soon(proxy, 'different', 2);
     await proxy.stop();
     const { code, report: found } = await report(folder.path);
     expect(code).toBe(1);

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toolCall } from '../src/calls.js';
 import { type ClientKind, drive } from '../src/clients.js';
-import { mintingServer } from '../src/minting-server.js';
 import { answerText, openSession } from '../src/raw-mcp.js';
 import { everythingServer, fixtureServer, memoryServer, type ServerUnderTest, startFixture } from '../src/servers.js';
 import { runShadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
+import { varyingServer } from '../src/varying-server.js';
 
 /** `shadowcat verify`: recorded clients are played against live servers, and the answers compared. */
 
@@ -16,9 +16,9 @@ interface ToolResult {
 }
 type Call = (name: string, args?: unknown) => Promise<ToolResult>;
 
-/** Records one session with the minting server; `steps` does what its client does. */
+/** Records one session with the varying server; `steps` does what its client does. */
 async function recorded(folder: string, steps: (call: Call) => Promise<void>): Promise<readonly string[]> {
-  const server = await mintingServer(folder);
+  const server = await varyingServer(folder);
   await using proxy = await startShadowcat(['record', '--out', join(folder, 't.tape.jsonl'), '--', ...server], folder);
   const session = await openSession(proxy.url);
   let id = 0;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { CliError, EXIT } from '../errors.js';
@@ -45,24 +45,43 @@ function addReport(shadow: Command, context: CommandContext): void {
         import('../shadow/render.js'),
       ]);
       const tally = new Tally();
-      const unreadable = tally.add(text);
-      if (tally.empty && unreadable > 0)
-        throw new CliError(`${name} holds no findings`, { exitCode: EXIT.tapeInvalid });
+      const strange = tally.add(text);
+      if (tally.empty && strange > 0) throw unreadable(`${name} holds no findings`);
       host.out(format === 'json' ? `${JSON.stringify(findingsJson(tally), null, 2)}\n` : findingsText(tally));
-      if (unreadable > 0) host.err(`shadowcat: ${unreadable} lines of ${name} cannot be read and are left out\n`);
+      if (strange > 0) host.err(`shadowcat: ${strange} lines of ${name} cannot be read and are left out\n`);
       context.exitCode = exitCode(tally.compared);
     },
   );
 }
 
+/** Far more than a proxy lets it become. */
+const MAX_BYTES = 256 * 1024 * 1024;
+/** A pipe without a writer is no reason to wait. */
+const READING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 function read(path: string, name: string): string {
+  let file: number | undefined;
   try {
-    return readFileSync(path, 'utf8');
+    file = openSync(path, READING);
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw unreadable(`${name} is no file of findings: name a regular file`);
+    if (stats.size > MAX_BYTES) {
+      throw unreadable(`${name} is larger than any file of findings (over ${MAX_BYTES / 1024 / 1024} MiB): name another`);
+    }
+    return readFileSync(file, 'utf8');
   } catch (error) {
+    if (error instanceof CliError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    const why = code === 'ENOENT' ? `there is no ${name}: nothing was mirrored yet` : `cannot read ${name} (${code})`;
-    throw new CliError(why, { exitCode: EXIT.tapeInvalid });
+    throw unreadable(
+      code === 'ENOENT' ? `there is no ${name}: nothing was mirrored yet` : `cannot read ${name} (${code})`,
+    );
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
+}
+
+function unreadable(why: string): CliError {
+  return new CliError(why, { exitCode: EXIT.tapeInvalid });
 }
 
 function exitCode(

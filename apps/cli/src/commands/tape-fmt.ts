@@ -1,6 +1,8 @@
-import { relative, resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkTape } from '../config/checks.js';
+import { CliError } from '../errors.js';
 import { specsOf } from '../options/table.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
@@ -25,11 +27,20 @@ export function addFmt(tape: Command, context: CommandContext): void {
     beginTape(context, command);
     const { host } = context;
     const path = usable(checkTape(name, host.cwd));
-    const out = options.out === undefined ? path : resolve(host.cwd, options.out);
+    const out = options.out === undefined ? path : writable(options.out, host.cwd);
     const { formatTapeFile } = await import('@shadowcat/tape-file');
     const made = await formatTapeFile(path, { out, times: options.times === true });
     const beside = made.blobs === 0 ? '' : `, ${made.blobs} large values beside it in blobs/`;
     host.out(`${made.sha}  ${relative(host.cwd, made.out)}\n`);
     host.err(`${made.lines} lines${beside}\n`);
   });
+}
+
+/** Where -o points, or a usage error. A tape that is there already is replaced, as its formatted form is. */
+function writable(given: string, cwd: string): string {
+  const path = resolve(cwd, given);
+  if (!existsSync(dirname(path))) throw new CliError(`-o: there is no directory ${dirname(given)}`);
+  if (existsSync(path) && statSync(path).isDirectory())
+    throw new CliError(`-o: ${given} is a directory: name a file in it`);
+  return path;
 }

@@ -1,5 +1,12 @@
 import { resolve } from 'node:path';
-import type { CommandTarget, RecordStdioConfig, ReplayConfig, ReverseConfig, Targets, VerifyConfig } from '../stack/contract.js';
+import type {
+  CommandTarget,
+  RecordStdioConfig,
+  ReplayConfig,
+  ReverseConfig,
+  Targets,
+  VerifyConfig,
+} from '../stack/contract.js';
 import { Build, type Place } from './build.js';
 import { checkOverlay, checkTape } from './checks.js';
 import { redactionOf } from './redaction.js';

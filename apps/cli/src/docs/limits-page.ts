@@ -211,7 +211,7 @@ export const BOUNDS: readonly Bound[] = [
     effect: 'the others get its share; the error when there is no other',
   },
   {
-    what: 'Share of upstreams that may be kept out',
+    what: 'Share of a group that may be kept out',
     by: 'max-ejection',
     metrics: ['targetUp', 'breaker'],
     effect: 'the next one that fails goes on getting exchanges',

@@ -6,4 +6,13 @@ export const PROXY: readonly CommandName[] = ['reverse', 'record'];
 export const SERVE: readonly CommandName[] = ['reverse', 'record', 'replay'];
 /** The commands that talk to a server. */
 export const TARGET: readonly CommandName[] = ['reverse', 'record', 'verify', 'doctor'];
-export const EVERY: readonly CommandName[] = ['reverse', 'record', 'replay', 'verify', 'doctor', 'tape', 'scan', 'shadow'];
+export const EVERY: readonly CommandName[] = [
+  'reverse',
+  'record',
+  'replay',
+  'verify',
+  'doctor',
+  'tape',
+  'scan',
+  'shadow',
+];

@@ -21,7 +21,7 @@ const expression: OptionType<string> = {
   label: 'regex',
   parse: regularExpression,
   show: (value) => value,
-  schema: { type: 'string', minLength: 1, format: 'regex' },
+  schema: { type: 'string', minLength: 1 },
 };
 
 const keyOrExpression: OptionType<string> = {

@@ -14,7 +14,7 @@ export const VERIFY_OPTIONS = [
   }),
   maybe({
     name: 'learn',
-    type: int({ min: 2, max: 100 }),
+    type: int({ min: 2, max: 1000 }),
     group: 'Verify',
     commands: ['verify'],
     rivals: ['update'],

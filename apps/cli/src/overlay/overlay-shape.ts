@@ -73,7 +73,7 @@ const expectRule = record('a rule with how often', {
 });
 
 /** What may stand in an overlay file. */
-export const OVERLAY_FIELDS = {
+export const overlayShape = record('an overlay', {
   seed: field(scalar(int({ min: 0, max: 2_147_483_647 })), 'decides what is left to chance; default 1'),
   ignore: field(rules(placesRule), 'places that are not compared'),
   normalise: field(rules(normaliseRule), 'kinds of values that are equal'),
@@ -85,9 +85,7 @@ export const OVERLAY_FIELDS = {
   latency: field(rules(latencyRule), 'answers that are held back'),
   faults: field(rules(faultRule), 'what goes wrong on purpose'),
   expect: field(rules(expectRule), 'how often something has to be asked for'),
-};
-
-export const overlayShape = record('an overlay', OVERLAY_FIELDS);
+});
 
 type OverlayFile = NonNullable<ReturnType<(typeof overlayShape)['read']>>;
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { appendFile, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock, Log, Timer } from '@shadowcat/kernel';
 import { Tally } from '@shadowcat/shadow';
@@ -9,6 +10,9 @@ import { makeDirectory } from '@shadowcat/tape-file';
 const MAX_BYTES = 8 * 1024 * 1024;
 /** How long findings wait for others to be written with, in milliseconds. */
 const BATCH_MS = 2_000;
+const NEWLINE = 0x0a;
+/** Appends; a pipe that nobody reads is an error instead of a wait that nothing ends, not even a signal. */
+const APPENDING = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NONBLOCK ?? 0);
 /** Only for whoever runs the proxy: pointers may hold keys of the data. */
 const MODE = 0o600;
 
@@ -31,6 +35,8 @@ export class FindingsFile {
   #writing: Promise<void> = Promise.resolve();
   /** Said once, until it works again. */
   #failing = false;
+  /** How large the file was after it was last added up. */
+  #least = 0;
   #closed = false;
 
   constructor(options: FindingsFileOptions, components: { readonly clock: Clock; readonly log: Log }) {
@@ -45,10 +51,12 @@ export class FindingsFile {
     if (this.#timer === undefined && !this.#closed) this.#timer = this.#clock.timer(BATCH_MS, () => void this.#flush());
   }
 
-  /** Writes what is left. Idempotent. */
+  /** Writes what is left, and says so when that is lost. Idempotent. */
   async close(): Promise<void> {
+    if (this.#closed) return this.#writing;
     this.#closed = true;
     await this.#flush();
+    if (!this.#tally.empty) this.#log.warn({}, `findings of the mirror are lost: ${this.#options.path} took none of them`);
   }
 
   #flush(): Promise<void> {
@@ -60,25 +68,46 @@ export class FindingsFile {
 
   async #write(): Promise<void> {
     if (this.#tally.empty) return;
-    const { path, maxBytes = MAX_BYTES } = this.#options;
-    const batch = this.#tally.drain();
+    const { path } = this.#options;
+    const batch = Buffer.from(this.#tally.drain());
+    let written = 0;
     try {
       await makeDirectory(dirname(path));
-      const size = await stat(path).then(
-        (file) => file.size,
-        () => 0,
-      );
-      if (size > maxBytes) await addedUp(path);
+      await this.#makeRoom();
+      await using file = await open(path, APPENDING, MODE);
+      const { size } = await file.stat();
       // A line that was cut off must not take the next one with it.
-      await appendFile(path, size === 0 ? batch : `\n${batch}`, { mode: MODE });
+      if (size > 0 || this.#failing) await file.write('\n');
+      while (written < batch.length) written += (await file.write(batch, written)).bytesWritten;
       this.#failing = false;
     } catch (error) {
-      this.#tally.add(batch);
+      this.#tally.add(unwritten(batch, written));
       const message = `findings of the mirror cannot be written to ${path}; they are kept until they can`;
       if (!this.#failing) this.#log.warn({ err: error }, message);
       this.#failing = true;
     }
   }
+
+  /** Adds the file up when it has grown: not for less than as much again, however much there is to tell apart. */
+  async #makeRoom(): Promise<void> {
+    const { path, maxBytes = MAX_BYTES } = this.#options;
+    const size = await sizeOf(path);
+    if (size <= Math.max(maxBytes, 2 * this.#least)) return;
+    await addedUp(path);
+    this.#least = await sizeOf(path);
+  }
+}
+
+/** The lines of a batch that are not in the file; of these, only whole ones count. */
+function unwritten(batch: Buffer, written: number): string {
+  if (written === 0) return batch.toString();
+  const whole = batch[written] === NEWLINE ? written : batch.lastIndexOf(NEWLINE, written - 1) + 1;
+  return batch.subarray(whole).toString();
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const file = await stat(path).catch(() => undefined);
+  return file?.size ?? 0;
 }
 
 /** Replaces a file by one in which each finding is there once. */

@@ -51,7 +51,7 @@ export function networkStack(parts: StackParts, network: NetworkParts): Layer {
   const { access } = network;
   return compose(
     // Outermost, so that whatever is thrown anywhere below becomes one well-formed answer.
-    rescue({ log: parts.log }),
+    rescue({ log: parts.log, clock: parts.clock }),
     // Before everything that counts or refuses: probes and scrapers are no traffic, and send Host values and paths that
     // are none of the endpoint's business.
     admin(access.admin, network.admin),
@@ -102,7 +102,7 @@ export function lineStack(parts: StackParts, access?: AccessConfig): Layer {
 function outerLineStack(parts: StackParts, access: AccessConfig | undefined): Layer {
   return compose(
     // No Host, Origin or path to guard on a line, and nobody to ask for health.
-    rescue({ log: parts.log }),
+    rescue({ log: parts.log, clock: parts.clock }),
     parts.measure,
     // Each exchange of a line from the network has the credential that the line was opened with: its session is bound to it.
     ...(access === undefined ? [] : [identify(access.token)]),

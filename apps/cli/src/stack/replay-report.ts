@@ -119,11 +119,13 @@ export function reachReport(reach: readonly RuleReach[]): Report {
   };
 }
 
-function nameOf({ method, target }: Pick<RecordingReport, 'method' | 'target'>): string {
+/** What was asked for, in a few words. */
+export function nameOf({ method, target }: Pick<RecordingReport, 'method' | 'target'>): string {
   return selectorText({ method, ...(target === undefined ? {} : { target }) });
 }
 
-function siteOf({ file, line }: Place, cwd: string): Site {
+/** A place as users would name it. */
+export function siteOf({ file, line }: Place, cwd: string): Site {
   const below = relative(cwd, file);
   return { file: below === '' || below.startsWith('..') ? file : below, line };
 }

@@ -109,6 +109,11 @@ function stateOf(member: UpstreamMember): TargetState {
 }
 
 function setWeights(members: ReadonlyMap<string, UpstreamMember>, weights: Weights, log: Log): void {
+  const fresh = Object.keys(weights).filter((name) => !members.has(name));
+  const gone = [...members.keys()].filter((name) => !Object.hasOwn(weights, name));
+  if (fresh.length > 0) log.warn({ targets: fresh }, 'new upstreams get nothing before the next start');
+  if (gone.length > 0)
+    log.warn({ targets: gone }, 'upstreams that are not configured any more go on until the next start');
   for (const [name, member] of members) {
     const weight = Object.hasOwn(weights, name) ? weights[name] : undefined;
     if (weight === undefined || weight === member.weight()) continue;

@@ -54,7 +54,7 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
     measure: measuring,
     sessions,
     resumption,
-    cuts: cutLayer,
+    cuts: cutLayer({ clock }),
     interceptors: [],
     recorder: undefined,
     // Tapes have no sessions that could be mixed up.

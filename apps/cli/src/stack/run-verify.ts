@@ -1,14 +1,16 @@
 import { relative } from 'node:path';
 import { type ExchangeResult, type Tape, type Verification, verifyExitCode, verifyTapes } from '@shadowcat/tape';
 import { readTapeFile, updateTapeFile } from '@shadowcat/tape-file';
+import { EXIT } from '../errors.js';
 import { readOverlays } from '../overlay/read-overlay.js';
+import { publish } from '../reports/publish.js';
 import type { Io, VerifyConfig } from './contract.js';
 import { Owned } from './owned.js';
 import { redactionOf } from './recording.js';
 import { runFolder } from './run-folder.js';
 import { systemClock } from './system.js';
 import { proposalFor, propose, withoutProposed } from './verify-learn.js';
-import { findingsOf, tellVerification } from './verify-report.js';
+import { verifyReport } from './verify-report.js';
 import { connectTo } from './verify-target.js';
 
 /** `shadowcat verify`: plays the recorded clients against a live server. Its exit code says how the answers compare. */
@@ -30,11 +32,11 @@ export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
   }
   await owned.close();
   const results = times === undefined ? resultsOf(runs) : await learned(runs, config, io);
-  const findings = findingsOf(results, io.cwd);
-  tellVerification(results, findings, io.tell);
-  if (!config.update) return verifyExitCode(results);
-  await update(tapes, results, io);
-  return verifyExitCode(results.filter(({ update: written }) => written === undefined));
+  if (config.update) await update(tapes, results, io);
+  const left = config.update ? results.filter(({ update: written }) => written === undefined) : results;
+  const report = verifyReport(results, verifyExitCode(left), io.cwd);
+  const written = await publish(report, { targets: config.reports, env: io.env, tell: io.tell });
+  return written || report.exitCode !== EXIT.ok ? report.exitCode : EXIT.failure;
 }
 
 function resultsOf(runs: readonly Verification[]): readonly ExchangeResult[] {

@@ -1,4 +1,4 @@
-import { type Handler, type HeaderMap, headerOf, ProxyError, type Reply } from '@shadowcat/kernel';
+import { type Exchange, type Handler, type HeaderMap, headerOf, ProxyError, type ReplyHead } from '@shadowcat/kernel';
 import type { Connect, Sent, ServerEar, ServerLine } from '@shadowcat/tape';
 import {
   asObject,
@@ -19,6 +19,14 @@ export function httpConnect(handler: Handler): Connect {
   return async (ear) => new HttpLine(handler, ear);
 }
 
+/** How long a server may take to end a session. */
+const FAREWELL_MS = 5000;
+
+interface Hearing {
+  readonly began?: (head: ReplyHead) => void;
+  readonly heard?: (message: Message) => void;
+}
+
 class HttpLine implements ServerLine {
   readonly #handler: Handler;
   readonly #ear: ServerEar;
@@ -37,17 +45,20 @@ class HttpLine implements ServerLine {
   }
 
   async send(message: Message, signal: AbortSignal): Promise<Sent> {
-    await using reply = await this.#post(message, signal);
-    const { status, headers } = reply.head;
-    if (message.method === 'initialize') this.#session = headerOf(headers, SESSION_HEADER) ?? this.#session;
+    const opening = message.method === 'initialize';
+    const own = claimedVersion(message) === undefined ? this.#legacy() : modernHeaders(message);
+    const headers = { ...BASE, ...own };
     let heard = 0;
-    for await (const frame of reply.body.frames()) {
-      for (const came of readLine(frame.text ?? '')) {
+    const status = await this.#exchange(clientExchange({ id: 'verify', method: 'POST', headers, message, signal }), {
+      began: ({ headers: answered }) => {
+        if (opening) this.#session = headerOf(answered, SESSION_HEADER) ?? this.#session;
+      },
+      heard: (came) => {
         heard += 1;
-        if (message.method === 'initialize') this.#revision ??= revisionIn(came);
+        if (opening) this.#revision ??= revisionIn(came);
         this.#ear.message(came);
-      }
-    }
+      },
+    });
     return { over: true, ...(status >= 400 && heard === 0 ? { problem: `HTTP ${status}` } : {}) };
   }
 
@@ -61,34 +72,40 @@ class HttpLine implements ServerLine {
     await this.#stream;
     if (this.#session === undefined) return;
     const headers = { ...BASE, ...this.#legacy() };
-    const { signal } = new AbortController();
+    const signal = AbortSignal.timeout(FAREWELL_MS);
     try {
-      const exchange = clientExchange({ id: 'verify', method: 'DELETE', headers, message: undefined, signal });
-      await using _reply = await this.#handler(exchange);
+      await this.#exchange(clientExchange({ id: 'verify', method: 'DELETE', headers, message: undefined, signal }));
     } catch {
       // A server that does not let its sessions end ends them itself.
     }
-  }
-
-  #post(message: Message, signal: AbortSignal): Promise<Reply> {
-    const own = claimedVersion(message) === undefined ? this.#legacy() : modernHeaders(message);
-    return this.#handler(
-      clientExchange({ id: 'verify', method: 'POST', headers: { ...BASE, ...own }, message, signal }),
-    );
   }
 
   async #listen(): Promise<void> {
     const { signal } = this.#over;
     const headers = { ...STREAM, ...this.#legacy() };
     try {
-      const exchange = clientExchange({ id: 'verify', method: 'GET', headers, message: undefined, signal });
-      await using reply = await this.#handler(exchange);
-      if (reply.head.status !== 200) return;
-      for await (const frame of reply.body.frames())
-        for (const message of readLine(frame.text ?? '')) this.#ear.message(message);
+      await this.#exchange(clientExchange({ id: 'verify', method: 'GET', headers, message: undefined, signal }), {
+        heard: (message) => this.#ear.message(message),
+      });
     } catch {
       // Servers need not offer this stream; what does not come on it is missed where it was recorded.
     }
+  }
+
+  /** Sends and reads to the end, or until the exchange's signal fires. Resolves with the status. */
+  async #exchange(exchange: Exchange, { began, heard }: Hearing = {}): Promise<number> {
+    const { signal } = exchange;
+    await using reply = await this.#handler(exchange);
+    // A stream that breaks is taken up again by what is below, unless its reader leaves.
+    const leave = (): void => void reply[Symbol.asyncDispose]();
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      began?.(reply.head);
+      for await (const { text = '' } of reply.body.frames()) for (const message of readLine(text)) heard?.(message);
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
+    return reply.head.status;
   }
 
   #legacy(): HeaderMap {

@@ -12,7 +12,7 @@ export function proposalFor(tape: string, runs: readonly Verification[]): Propos
 }
 
 /** `x.overlay.yaml` for `x.tape.jsonl`. */
-export function overlayPath(tape: string): string {
+function overlayPath(tape: string): string {
   return `${tape.replace(/(?:\.tape)?\.jsonl$/, '')}.overlay.yaml`;
 }
 

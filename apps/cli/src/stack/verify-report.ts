@@ -1,68 +1,81 @@
-import { relative } from 'node:path';
 import { countStatuses, type ExchangeResult, ruleText } from '@shadowcat/tape';
+import type { Case, Finding, Report } from '../reports/report.js';
+import { nameOf, siteOf } from './replay-report.js';
 
-/** How many findings are told in full. */
-const LISTED = 50;
+type Status = ExchangeResult['status'];
+
 const MAX_VALUE = 120;
 
-/** One thing that a person may want to mend. */
-export interface VerifyFinding {
-  /** As in the results, without `match`. */
-  readonly status: Exclude<ExchangeResult['status'], 'match'>;
-  /** Relative to the working directory. */
-  readonly file: string;
-  readonly line: number;
-  readonly method: string;
-  readonly target: string | undefined;
-  /** JSON pointer; absent where no two values tell. */
-  readonly pointer: string | undefined;
-  readonly recorded: unknown;
-  readonly got: unknown;
-  readonly message: string;
-  /** The line of an overlay that would ignore it. */
-  readonly overlay: string | undefined;
-}
-
-/** The findings of a verification, a place each, in the order of the tapes. */
-export function findingsOf(results: readonly ExchangeResult[], cwd: string): readonly VerifyFinding[] {
-  return results.flatMap((result): VerifyFinding[] => {
-    const { status, method, target, differences, why, recording } = result;
-    if (status === 'match') return [];
-    const place = { status, file: relative(cwd, result.file) || result.file, line: result.lineNumber, method, target };
-    const what = target === undefined ? method : `${method} ${target}`;
-    if (differences.length === 0) {
-      const nothing = { pointer: undefined, recorded: undefined, got: undefined, overlay: undefined };
-      return [{ ...place, ...nothing, message: `${status}: ${what}${why === undefined ? '' : `: ${why}`}` }];
-    }
-    return differences.map(({ pointer, recorded, got }) => ({
-      ...place,
-      pointer,
-      recorded,
-      got,
-      message: `${status}: ${what}, at ${pointer}: recorded ${brief(recorded)}, got ${brief(got)}`,
-      overlay: recording === undefined ? undefined : `ignore: [${ruleText({ method, target, at: [pointer] })}]`,
-    }));
-  });
-}
-
-/** Tells a person how a verification went. */
-export function tellVerification(
-  results: readonly ExchangeResult[],
-  findings: readonly VerifyFinding[],
-  tell: (text: string) => void,
-): void {
-  for (const { file, line, message, overlay } of findings.slice(0, LISTED)) {
-    tell(`${file}:${line}: ${message}`);
-    if (overlay !== undefined) tell(`    overlay: ${overlay}`);
-  }
-  if (findings.length > LISTED) tell(`and ${findings.length - LISTED} more; --report json=<file> has them all`);
-  const { match, ...others } = countStatuses(results);
-  const parts = Object.entries(others).flatMap(([status, count]) => (count === 0 ? [] : [`${count} ${status}`]));
-  tell(`verify: ${results.length} exchanges: ${[`${match} match`, ...parts].join(', ')}`);
-  const blocked = new Set(
-    results.flatMap(({ status, target }) => (status === 'blocked' && target !== undefined ? [target] : [])),
+/** What a verification found out, for people and for CI. Paths are relative to `cwd` where they are below it. */
+export function verifyReport(results: readonly ExchangeResult[], exitCode: number, cwd: string): Report {
+  const counts = countStatuses(results);
+  const parts = Object.entries(counts).flatMap(([status, count]) =>
+    count === 0 && status !== 'match' ? [] : [`${count} ${status}`],
   );
-  if (blocked.size > 0) tell(`not called without --allow-effects: ${[...blocked].join(', ')}`);
+  const blocked = new Set(results.flatMap(({ status, target = '' }) => (status === 'blocked' ? [target] : [])));
+  const hint = blocked.size === 0 ? '' : `; not called without --allow-effects: ${[...blocked].join(', ')}`;
+  return {
+    command: 'verify',
+    headline: `${results.length} exchanges: ${parts.join(', ')}${hint}`,
+    exitCode,
+    findings: results.flatMap((result) => findingsOf(result, cwd)),
+    cases: results.map((result) => caseOf(result, cwd)),
+    figures: { counts, exchanges: results.map((result) => exchangeOf(result, cwd)) },
+  };
+}
+
+/** A finding for each place that differs; one for what has no two values to show. */
+function findingsOf(result: ExchangeResult, cwd: string): Finding[] {
+  const { status, method, target, differences, recording } = result;
+  if (status === 'match') return [];
+  const place = {
+    rule: status,
+    level: isOpen(status) ? ('warning' as const) : ('error' as const),
+    site: siteOf(placeOf(result), cwd),
+  };
+  if (differences.length === 0) return [{ ...place, message: messageOf(result) }];
+  return differences.map(({ pointer, recorded, got }) => ({
+    ...place,
+    message: `${status}: ${nameOf({ method, target })}, at ${pointer}: recorded ${brief(recorded)}, got ${brief(got)}`,
+    remedy: recording === undefined ? undefined : `overlay: ${overlayLine(result, pointer)}`,
+  }));
+}
+
+/** What could not be established is no pass. */
+function caseOf(result: ExchangeResult, cwd: string): Case {
+  const { status, lineNumber } = result;
+  const name = `${nameOf(result)} (line ${lineNumber})`;
+  const site = siteOf(placeOf(result), cwd);
+  if (status === 'match') return { name, site, outcome: 'passed' };
+  const [first, ...more] = findingsOf(result, cwd);
+  const message = `${first?.message ?? status}${more.length === 0 ? '' : `, and at ${more.length} more places`}`;
+  return { name, site, outcome: isOpen(status) ? 'error' : 'failed', message };
+}
+
+function exchangeOf(result: ExchangeResult, cwd: string): object {
+  const { status, method, target, differences, why } = result;
+  return {
+    status,
+    method,
+    target,
+    ...siteOf(placeOf(result), cwd),
+    why,
+    differences: differences.map(({ pointer, recorded, got }) => {
+      return { pointer, recorded, got, overlay: overlayLine(result, pointer) };
+    }),
+  };
+}
+
+const isOpen = (status: Status): boolean => status === 'blocked' || status === 'skipped';
+
+const placeOf = ({ file, lineNumber }: ExchangeResult) => ({ file, line: lineNumber });
+
+function overlayLine({ method, target }: ExchangeResult, pointer: string): string {
+  return `ignore: [${ruleText({ method, target, at: [pointer] })}]`;
+}
+
+function messageOf({ status, method, target, why }: ExchangeResult): string {
+  return `${status}: ${nameOf({ method, target })}${why === undefined ? '' : `: ${why}`}`;
 }
 
 function brief(value: unknown): string {

@@ -4,11 +4,18 @@ import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import type { Host } from '../../src/host.js';
 import { run } from '../../src/program.js';
-import type { Io, RecordStdioConfig, ReplayConfig, ReverseConfig, Stack } from '../../src/stack/contract.js';
+import type {
+  Io,
+  RecordStdioConfig,
+  ReplayConfig,
+  ReverseConfig,
+  Stack,
+  VerifyConfig,
+} from '../../src/stack/contract.js';
 
 export interface Started {
-  readonly what: 'reverse' | 'record-stdio' | 'replay';
-  readonly config: ReverseConfig | RecordStdioConfig | ReplayConfig;
+  readonly what: 'reverse' | 'record-stdio' | 'replay' | 'verify';
+  readonly config: ReverseConfig | RecordStdioConfig | ReplayConfig | VerifyConfig;
   readonly io: Io;
 }
 
@@ -43,6 +50,7 @@ export async function shadowcat(argv: readonly string[], circumstances: Circumst
     runReverse: start('reverse'),
     runRecordStdio: start('record-stdio'),
     runReplay: start('replay'),
+    runVerify: start('verify'),
   };
   let out = '';
   let err = '';

@@ -8,8 +8,8 @@ registerHooks({
   resolve(specifier, context, nextResolve) {
     const own = /^@shadowcat\/([a-z-]+)$/.exec(specifier);
     if (own !== null) return { url: `${packages}${own[1]}/src/index.ts`, shortCircuit: true };
-    const source = context.parentURL?.startsWith(packages) === true && /\/src\/[^/]+\.ts$/.test(context.parentURL);
-    if (source && specifier.startsWith('./')) return nextResolve(specifier.replace(/\.js$/, '.ts'), context);
+    const source = context.parentURL?.startsWith(packages) === true && /\/src\/.+\.ts$/.test(context.parentURL);
+    if (source && /^\.\.?\//.test(specifier)) return nextResolve(specifier.replace(/\.js$/, '.ts'), context);
     return nextResolve(specifier, context);
   },
 });

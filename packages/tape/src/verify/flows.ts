@@ -36,7 +36,11 @@ const HANDLE_KEY = /(?:id|handle|cursor|token|key|ur[il]|session|ref|state|ticke
 const NAME_KEY = /^(?:name|title|description|mimeType|type|text|version|role)$/;
 const MIN_MINTED = 6;
 const CONTEXT = 24;
-/** Texts and values that are searched for each request. */
+const WORD = /\w[\w.:/-]*\w/g;
+const PLAIN_WORD = /\w[\w-]*\w/g;
+/** Longer texts are not searched for words. */
+const MAX_READ = 65_536;
+/** Values that are searched for in each request. */
 const MAX_SEARCHED = 5000;
 
 /**
@@ -64,7 +68,6 @@ class FlowFinder {
   readonly #bind: readonly PlacesRule[];
   readonly #flows = new Map<string, Flow & { uses: Use[] }>();
   readonly #sources = new Map<string, Candidate[]>();
-  readonly #texts: Candidate[] = [];
   readonly #minted = new Map<string, Candidate>();
   /** Values that the client sent before any answer had them. */
   readonly #own = new Set<string>();
@@ -92,9 +95,26 @@ class FlowFinder {
       if (same === undefined) this.#sources.set(key, [candidate]);
       else same.push(candidate);
       if (kind !== 'string') continue;
-      if (looksMinted(value) && !isListed(candidate) && this.#minted.size < MAX_SEARCHED) {
-        if (!this.#minted.has(value)) this.#minted.set(value, candidate);
-      } else if (/\s/.test(value) && this.#texts.length < MAX_SEARCHED) this.#texts.push(candidate);
+      if (looksMinted(value)) this.#mint(candidate);
+      this.#read(candidate);
+    }
+  }
+
+  #mint(candidate: Candidate): void {
+    const { value } = candidate.scalar;
+    if (isListed(candidate) || this.#minted.has(value) || this.#minted.size >= MAX_SEARCHED) return;
+    this.#minted.set(value, candidate);
+  }
+
+  /** A text: its minted words may turn up in requests, alone or as parts of longer values. */
+  #read(candidate: Candidate): void {
+    const { scalar } = candidate;
+    if (this.#minted.size >= MAX_SEARCHED || scalar.value.length > MAX_READ) return;
+    for (const { 0: word, index } of [...scalar.value.matchAll(WORD), ...scalar.value.matchAll(PLAIN_WORD)]) {
+      if (word === scalar.value || !looksMinted(word) || this.#own.has(keyOf('string', word))) continue;
+      const before = scalar.value.slice(Math.max(0, index - CONTEXT), index);
+      const after = scalar.value.slice(index + word.length, index + word.length + 1);
+      this.#mint({ ...candidate, scalar: { ...scalar, value: word }, within: { before, after } });
     }
   }
 
@@ -129,27 +149,14 @@ class FlowFinder {
     );
     const best = whole.findLast((candidate) => candidate.forced || sameHandle(candidate.path, scalar.path));
     if (best !== undefined || whole.length > 0) return best ?? whole.at(-1);
-    return scalar.kind === 'string' ? (this.#inText(scalar) ?? this.#inside(scalar.value)) : undefined;
+    return scalar.kind === 'string' ? this.#inside(scalar.value) : undefined;
   }
 
-  /** A word of a text that an answer held. */
-  #inText(scalar: Scalar): Candidate | undefined {
-    const { value } = scalar;
-    if (!looksMinted(value)) return undefined;
-    for (const candidate of this.#texts.toReversed()) {
-      const text = candidate.scalar.value;
-      const at = wordAt(text, value);
-      if (at < 0) continue;
-      const before = text.slice(Math.max(0, at - CONTEXT), at);
-      const after = text.slice(at + value.length, at + value.length + 1);
-      return { ...candidate, scalar, within: { before, after } };
-    }
-    return undefined;
-  }
-
-  /** A minted value that is a part of this one, such as an id in a URI. */
+  /** A minted value that is this one, or a part of it, such as an id in a URI. */
   #inside(value: string): Candidate | undefined {
     if (value.length < MIN_MINTED) return undefined;
+    const same = this.#minted.get(value);
+    if (same !== undefined) return same;
     for (const [minted, candidate] of this.#minted) if (wordAt(value, minted) >= 0) return candidate;
     return undefined;
   }

@@ -82,10 +82,9 @@ class Judge {
     }
     for (const { message, as } of asked) {
       if (as === undefined) {
-        const { file } = plan.lane;
         const why = 'the server asked this, and the tape has no such request';
-        const line = plan.recordings[0]?.place.line ?? 1;
-        results.push(ofQuestion(message.method, { file, line }, { status: 'extra', why }));
+        const place = plan.recordings[0]?.place ?? { file: plan.lane.file, line: 1 };
+        results.push(ofQuestion(message.method, place, { status: 'extra', why }));
         continue;
       }
       const pair = { recorded: as.text, live: message.text, member: 'params' };
@@ -114,7 +113,7 @@ class Judge {
     const recorded = recording.answer?.value ?? {};
     const [was, is] = [asObject(recorded['error']), asObject(live.value['error'])];
     const member = was === undefined && is === undefined ? 'result' : 'error';
-    const pair = { recorded: recording.answer?.text ?? '', live: live.text, member };
+    const pair = { recorded: recording.answer?.text ?? '', live: this.#play.values.keyed(live.text), member };
     if ((was === undefined) !== (is === undefined)) {
       const ignored = this.#ignored(recording);
       const differences = wholeAnswers(pair.recorded, this.#shown(pair.live)).filter(({ path }) => !ignored(path));
@@ -222,7 +221,7 @@ class Judge {
   #updated({ text }: Message): string {
     const { values, secrets } = this.#play;
     const { redactor } = this.#options;
-    return redactor.known(redactor.json(values.recorded(text)), secrets);
+    return redactor.known(redactor.json(values.recorded(values.keyed(text))), secrets);
   }
 }
 

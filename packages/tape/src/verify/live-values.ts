@@ -1,7 +1,8 @@
-import { type Edit, spliceMessage } from '@shadowcat/wire';
+import { type Edit, type JsonObject, spliceMessage } from '@shadowcat/wire';
 import { Bindings } from '../bindings.js';
 import type { Recording } from '../recording.js';
 import { type Flow, rootOf } from './flows.js';
+import { inputKeys, withLiveKeys, withRecordedKeys } from './input-keys.js';
 import { scalarAt, scalarsOf } from './scalars.js';
 
 /** What a session's own id becomes before answers are compared; on the tape it is a placeholder made of another id. */
@@ -13,6 +14,8 @@ export class LiveValues {
   readonly #flows: readonly Flow[];
   readonly #live = new Map<Flow, string>();
   readonly #bindings = new Bindings();
+  /** Keys of the server's questions in the last answers (2026-07-28), live by recorded. */
+  readonly #keys = new Map<string, string>();
 
   constructor(flows: readonly Flow[]) {
     this.#flows = flows;
@@ -20,6 +23,10 @@ export class LiveValues {
 
   /** The live answer to a recorded request has come: what flows from it is known now. */
   learn(recording: Recording, answer: string): void {
+    if (recording.next !== undefined && answer.includes('inputRequests')) {
+      const live = JSON.parse(answer) as JsonObject;
+      for (const [was, is] of inputKeys(recording.answer?.value, live)) this.#keys.set(was, is);
+    }
     const flows = this.#flows.filter(({ from }) => from.recording === recording);
     if (flows.length === 0) return;
     const root = rootOf(answer);
@@ -54,7 +61,8 @@ export class LiveValues {
         edits.push({ path, json: canonical(flow.kind, value) });
       }
     }
-    return edits.length === 0 ? recording.message.text : spliceMessage(recording.message.text, edits);
+    const text = withLiveKeys(recording.message.text, this.#keys);
+    return edits.length === 0 ? text : spliceMessage(text, edits);
   }
 
   /** Whether a live string or number stands for the recorded one. Both as JSON text. */
@@ -72,6 +80,11 @@ export class LiveValues {
       out = out.replaceAll(new RegExp(`(?<!\\w)${escaped(flow.value)}(?!\\w)`, 'g'), () => value);
     }
     return out === live;
+  }
+
+  /** A live answer with the recorded keys where the server chose others for its questions. */
+  keyed(text: string): string {
+    return withRecordedKeys(text, this.#keys);
   }
 
   /** A live message as the recorded server would have sent it: with the recorded values. */

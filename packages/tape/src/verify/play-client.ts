@@ -1,6 +1,5 @@
 import { type Clock, ProxyError } from '@shadowcat/kernel';
 import {
-  asObject,
   failureText,
   type JsonObject,
   type Message,
@@ -15,8 +14,10 @@ import type { ClientNotice, Recording, Step } from '../recording.js';
 import { canonicalParams } from '../request-key.js';
 import { type LiveTools, liveTools } from './effects.js';
 import type { LiveValues } from './live-values.js';
+import { openingText } from './opening.js';
 import { type ClientPlan, metaFor } from './plan.js';
 import type { Connect, ServerLine } from './server-line.js';
+import { Waiting } from './waiting.js';
 
 /** How a recorded request went. */
 export type Outcome =
@@ -58,6 +59,13 @@ export interface PlayClientParts {
 
 /** How long a request or notification of the server's is waited for that came by itself on the tape. */
 const UNASKED_MS = 3000;
+/** What says already that the server cannot be reached or started. */
+const UNREACHED: ReadonlySet<string> = new Set([
+  'spawn_failed',
+  'child_exited',
+  'upstream_unreachable',
+  'upstream_timeout',
+]);
 const NOT_HERE = { code: -32601, message: 'the tape has no such request' } as const;
 
 /** A request under way. */
@@ -91,7 +99,7 @@ class ClientPlayer {
   readonly #heard = new Map<string, number>();
   readonly #givenUp = new Set<Step>();
   readonly #answering = new Set<Promise<void>>();
-  #wakers: (() => void)[] = [];
+  readonly #waiting: Waiting;
   #server: ServerLine | undefined;
   #lost: ProxyError | undefined;
   #tools: LiveTools | undefined;
@@ -103,6 +111,7 @@ class ClientPlayer {
     this.#plan = plan;
     this.#parts = parts;
     this.#unasked = new Set(plan.asked);
+    this.#waiting = new Waiting(parts.clock);
   }
 
   play(): ClientPlay {
@@ -141,7 +150,16 @@ class ClientPlayer {
       stop.removeEventListener('abort', onStop);
       await this.#end(server);
     }
-    if (this.#lost !== undefined && !this.#received) throw this.#lost;
+    if (!this.#received && !this.#parts.stop.aborted) this.#unheard();
+  }
+
+  /** Nothing at all was heard: there is no such server, unless nothing was to be heard. */
+  #unheard(): void {
+    const silent = [...this.#outcomes].find(([{ answer }, { kind }]) => answer !== undefined && kind === 'unanswered');
+    const why = silent?.[1].kind === 'unanswered' ? silent[1].why : undefined;
+    if (this.#lost !== undefined && UNREACHED.has(this.#lost.code)) throw this.#lost;
+    const message = this.#lost?.message ?? (why && `the server does not answer as an MCP server: ${why}`);
+    if (message !== undefined) throw new ProxyError('upstream_unreachable', message, { cause: this.#lost });
   }
 
   async #end(server: ServerLine): Promise<void> {
@@ -186,29 +204,12 @@ class ClientPlayer {
 
   /** False when the time ran out. Nothing is waited for when the server is gone. */
   async #until(ready: () => boolean, ms: number): Promise<boolean> {
-    const over = (): boolean => ready() || this.#lost !== undefined || this.#parts.stop.aborted;
-    if (over()) return ready();
-    let late = false;
-    const timer = this.#parts.clock.timer(ms, () => {
-      late = true;
-      this.#wake();
-    });
-    try {
-      while (!late && !over()) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        this.#wakers.push(resolve);
-        await promise;
-      }
-    } finally {
-      timer.cancel();
-    }
+    await this.#waiting.until(() => ready() || this.#lost !== undefined || this.#parts.stop.aborted, ms);
     return ready();
   }
 
   #wake(): void {
-    const wakers = this.#wakers;
-    this.#wakers = [];
-    for (const wake of wakers) wake();
+    this.#waiting.wake();
   }
 
   async #request(server: ServerLine, recording: Recording): Promise<void> {
@@ -360,23 +361,6 @@ const INITIALIZED = notificationText('notifications/initialized');
 function canonicalText(text: string): string {
   const message = readMessage(text);
   return message === undefined ? '' : canonicalParams(message);
-}
-
-/** The recorded `initialize`; for a session that is older than its recording, one that asks for the same revision. */
-function openingText(recording: Recording, plan: ClientPlan): string {
-  if (textAt(recording.message.text, ['params']) !== undefined) return recording.message.text;
-  const version = asObject(recording.answer?.value['result'])?.['protocolVersion'] ?? '2025-11-25';
-  const capabilities: Record<string, JsonObject> = {};
-  for (const { method } of plan.asked) {
-    const capability = {
-      'sampling/createMessage': 'sampling',
-      'elicitation/create': 'elicitation',
-      'roots/list': 'roots',
-    }[method ?? ''];
-    if (capability !== undefined) capabilities[capability] = {};
-  }
-  const clientInfo = { name: 'shadowcat-verify', version: '1' };
-  return requestText('0', 'initialize', JSON.stringify({ protocolVersion: version, capabilities, clientInfo }));
 }
 
 function ignore(): void {

@@ -1,5 +1,5 @@
 import { asObject, type Json, type JsonObject } from '@shadowcat/wire';
-import { type Pointer, pointerText } from '../pointer.js';
+import type { Pointer } from '../pointer.js';
 
 /** A place of a value that a schema does not allow. */
 export interface SchemaProblem {
@@ -173,9 +173,4 @@ function matches(pattern: string, value: string): boolean | undefined {
 function text(value: Json): string {
   const json = JSON.stringify(value);
   return json.length > 100 ? `${json.slice(0, 100)}…` : json;
-}
-
-/** For people. */
-export function problemText({ path, wanted }: SchemaProblem): string {
-  return `${pointerText(path)} has to be ${wanted}`;
 }

@@ -9,14 +9,15 @@ import type { Choice, Pick } from './policy.js';
 export function weightedTurns(): Pick {
   const credit = new Map<Member, number>();
   return <M extends Member>({ members, weightOf }: Choice<M>): M => {
+    let total = 0;
+    for (const member of members) total += weightOf(member);
     let best: M | undefined;
     let most = 0;
-    let total = 0;
     for (const member of members) {
-      const weight = weightOf(member);
-      const has = (credit.get(member) ?? 0) + weight;
+      // With weights as they are nobody gains or owes as much; with those of before they may have.
+      const before = Math.max(-total, Math.min(total, credit.get(member) ?? 0));
+      const has = before + weightOf(member);
       credit.set(member, has);
-      total += weight;
       if (best !== undefined && has <= most) continue;
       best = member;
       most = has;

@@ -12,14 +12,17 @@ export type InFlightLimit = Layer & {
 export function inFlightLimit({ max }: { readonly max: number }): InFlightLimit {
   let inFlight = 0;
   let refused = 0;
+  // One for all: an error with a stack of its own for each is most of what refusing would cost.
+  const refusal = new ProxyError('pool_exhausted', `the proxy has ${max} requests in flight already; try again later`, {
+    retryAfter: 1,
+  });
   const layer: Layer = (next) => async (exchange) => {
     const call = exchange.context.get(callSlot);
     // A subscription is a standing stream (2026-07-28, subscriptions/listen).
     if (call?.expectsAnswer !== true || call.method === 'subscriptions/listen') return next(exchange);
     if (inFlight >= max) {
       refused += 1;
-      const message = `the proxy has ${max} requests in flight already; try again later`;
-      throw new ProxyError('pool_exhausted', message, { retryAfter: 1 });
+      throw refusal;
     }
     inFlight += 1;
     let began = false;

@@ -1,0 +1,421 @@
+import { ManualClock, settled } from '@shadowcat/testkit';
+import { type JsonObject, META_VERSION, type Message, MODERN, readMessage } from '@shadowcat/wire';
+import { describe, expect, it } from 'vitest';
+import { goldenOf } from '../src/golden.js';
+import {
+  type Connect,
+  flowsOfTapes,
+  learn,
+  proposalText,
+  readTape,
+  type Tape,
+  updatedTape,
+  type Verification,
+  type VerifyOptions,
+  verifyExitCode,
+  verifyTapes,
+} from '../src/index.js';
+import { NO_OVERLAY, type Overlay } from '../src/overlay.js';
+import { bytesOf, call, newDigest, record, redactor, result, type TestClient } from './support/rig.js';
+import { type Answers, legacyServer } from './support/servers.js';
+
+type Live = (message: Message) => JsonObject;
+
+/** A live server: answers by method, or by tool; what it was sent is kept. */
+function server(answers: Readonly<Record<string, Live>>): { connect: Connect; sent: Message[] } {
+  const sent: Message[] = [];
+  const connect: Connect = async (ear) => ({
+    secrets: [],
+    listen: () => undefined,
+    send: async (message) => {
+      sent.push(message);
+      const params = message.value['params'] as JsonObject | undefined;
+      const live = answers[`${message.method}:${String(params?.['name'])}`] ?? answers[message.method ?? ''];
+      if (message.kind !== 'request') return { over: true };
+      const answer = live?.(message) ?? result(message.id, `answer of ${message.method}`);
+      ear.message(messageOf({ ...answer, id: message.id ?? null }));
+      return { over: true };
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  });
+  return { connect, sent };
+}
+
+function messageOf(value: JsonObject): Message {
+  const message = readMessage(JSON.stringify(value));
+  if (message === undefined) throw new Error('this is no message');
+  return message;
+}
+
+const opening: Live = ({ id }) => ({
+  jsonrpc: '2.0',
+  id: id ?? null,
+  result: {
+    protocolVersion: '2025-11-25',
+    capabilities: { tools: {} },
+    serverInfo: { name: 'server', version: '2' },
+  },
+});
+
+const options: VerifyOptions = { overlay: NO_OVERLAY, level: 'json', allowEffects: true, answerMs: 1000 };
+
+function verify(
+  tapes: readonly Tape[],
+  answers: Readonly<Record<string, Live>>,
+  given: Partial<VerifyOptions> & { readonly clock?: ManualClock } = {},
+): Promise<Verification> & { readonly sent: Message[] } {
+  const { connect, sent } = server({ initialize: opening, ...answers });
+  const { clock = new ManualClock(), ...rest } = given;
+  const { signal } = new AbortController();
+  const run = verifyTapes(tapes, { ...options, ...rest }, { connect, redactor, clock, stop: signal });
+  return Object.assign(run, { sent });
+}
+
+/** A session of calls, recorded. */
+function recorded(answers: Answers, calls: readonly JsonObject[]): Promise<Tape[]> {
+  return record(legacyServer(answers), async (client: TestClient) => {
+    await client.open();
+    for (const one of calls) await client.post(one);
+  });
+}
+
+const tool = (structured: JsonObject, text = 'done') => ({
+  content: [{ type: 'text', text }],
+  structuredContent: structured,
+});
+const answering =
+  (value: JsonObject): Live =>
+  ({ id }) => ({ jsonrpc: '2.0', id: id ?? null, result: value });
+const statuses = ({ results }: Verification): string[] => results.map(({ status }) => status);
+const argumentsOf = (message: Message | undefined): unknown =>
+  (message?.value['params'] as JsonObject | undefined)?.['arguments'];
+
+describe('values that flow from answers into requests', () => {
+  const handles = (handle: string): Record<string, Live> => ({
+    'tools/call:open': answering(tool({ handle }, `opened ${handle} for you`)),
+    'tools/call:use': answering(tool({}, `used ${handle}`)),
+  });
+  const calls = [call(1, 'open'), call(2, 'use', { handle: 'h1', note: 'mine-4711' })];
+
+  it('are the live ones when the tape is played, also where they are short', async () => {
+    const tapes = await recorded(handles('h1') as Answers, calls);
+    const run = verify(tapes, handles('h7'));
+    expect(statuses(await run)).toEqual(['match', 'match', 'match']);
+    expect(argumentsOf(run.sent.at(-1))).toEqual({ handle: 'h7', note: 'mine-4711' });
+  });
+
+  it('are found with where they came from; what the client said first is its own', async () => {
+    const tapes = await recorded(handles('h1') as Answers, [
+      call(1, 'echo', { id: 'client-77a1' }),
+      ...calls,
+      call(3, 'echo', { id: 'client-77a1' }),
+    ]);
+    const found = flowsOfTapes(tapes).map(({ value, from, uses }) => [value, from.path.join('/'), uses.length]);
+    expect(found).toEqual([['h1', 'result/structuredContent/handle', 1]]);
+  });
+
+  it('are found in the middle of sentences, and in URIs', async () => {
+    const said = (id: string): Record<string, Live> => ({
+      'tools/call:create': answering({ content: [{ type: 'text', text: `Created note://${id}.` }] }),
+    });
+    const read: JsonObject = { jsonrpc: '2.0', id: 2, method: 'resources/read', params: { uri: 'note://n-8f3a21' } };
+    const tapes = await recorded(said('n-8f3a21') as Answers, [
+      call(1, 'create'),
+      call(3, 'get', { id: 'n-8f3a21' }),
+      read,
+    ]);
+    const run = verify(tapes, said('n-99bb00'));
+    expect(statuses(await run)).toEqual(['match', 'match', 'match', 'match']);
+    expect(argumentsOf(run.sent.at(-2))).toEqual({ id: 'n-99bb00' });
+    expect(run.sent.at(-1)?.value['params']).toEqual({ uri: 'note://n-99bb00' });
+  });
+
+  it('never make a call one of another tool', async () => {
+    const list = (...names: string[]): Live => answering({ tools: names.map((name) => ({ name, inputSchema: {} })) });
+    const asked: JsonObject = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
+    const tapes = await recorded({ 'tools/list': list('tool-a1') as never }, [asked, call(2, 'tool-a1')]);
+    const run = verify(tapes, { 'tools/list': list('tool-b2') });
+    expect(statuses(await run)).toEqual(['match', 'changed', 'match']);
+    expect(run.sent.at(-1)?.value['params']).toMatchObject({ name: 'tool-a1' });
+  });
+
+  it('leave a request unsent when the live server did not give them', async () => {
+    const tapes = await recorded(handles('h1') as Answers, calls);
+    const { results } = await verify(tapes, { ...handles('h7'), 'tools/call:open': answering(tool({})) });
+    expect(results.map(({ status }) => status)).toEqual(['match', 'changed', 'skipped']);
+    expect(results[2]?.why).toContain('/result/structuredContent/handle');
+  });
+
+  it('may be secrets: the live one is sent, and neither is shown', async () => {
+    const login = (secret: string): Record<string, Live> => ({
+      'tools/call:login': answering(tool({ apiToken: secret })),
+      'tools/call:use': answering(tool({ password: 'other' }, `Bearer ${secret}`)),
+    });
+    const calls = [call(1, 'login'), call(2, 'use', { apiToken: 'tok-recorded-1234' })];
+    const tapes = await recorded(login('tok-recorded-1234') as Answers, calls);
+    expect(JSON.stringify(tapes)).not.toContain('tok-recorded-1234');
+    const run = verify(tapes, login('tok-live-98765'));
+    expect(statuses(await run)).toEqual(['match', 'match', 'match']);
+    expect(argumentsOf(run.sent.at(-1))).toEqual({ apiToken: 'tok-live-98765' });
+    const { results } = await verify(tapes, {
+      'tools/call:login': answering(tool({ apiToken: 'tok-live-98765', more: 1 })),
+    });
+    expect(JSON.stringify(results.map(({ differences, update }) => [differences, update]))).not.toContain('tok-live');
+  });
+
+  it('carry the state of an operation in several requests (2026-07-28)', async () => {
+    const meta = { [META_VERSION]: MODERN };
+    const ask = (id: number, more: JsonObject = {}): JsonObject => ({
+      ...call(id, 'book'),
+      params: { name: 'book', arguments: {}, _meta: meta, ...more },
+    });
+    const wants = (requestState: string, key = `ask-${requestState}`): JsonObject => ({
+      resultType: 'input_required',
+      inputRequests: { [key]: { method: 'elicitation/create', params: { message: 'who?' } } },
+      requestState,
+    });
+    const book =
+      (state: string): Live =>
+      ({ id, value }) => {
+        const answered = (value['params'] as JsonObject)['requestState'];
+        const asked = answered === undefined ? wants(state) : tool({ ok: answered === state });
+        return { jsonrpc: '2.0', id: id ?? null, result: asked };
+      };
+    const retry = {
+      requestState: 'state-one-1',
+      inputResponses: { 'ask-state-one-1': { action: 'accept', content: {} } },
+    };
+    const tapes = await record(legacyServer({ 'tools/call:book': book('state-one-1') as never }), async (client) => {
+      await client.post(ask(1));
+      await client.post(ask(2, retry));
+    });
+    const run = verify(tapes, { 'tools/call:book': book('state-two-2') });
+    expect(statuses(await run)).toEqual(['match', 'match']);
+    expect(run.sent.at(-1)?.value['params']).toMatchObject({
+      requestState: 'state-two-2',
+      inputResponses: { 'ask-state-two-2': { action: 'accept' } },
+    });
+  });
+});
+
+describe('comparing answers', () => {
+  const sum = (value: unknown, text = 'done'): Record<string, Live> => ({
+    'tools/call:sum': ({ id }) => ({ jsonrpc: '2.0', id: id ?? null, result: tool({ sum: value as number }, text) }),
+  });
+
+  it('names line, pointer and both values of a change', async () => {
+    const tapes = await recorded(sum(5) as Answers, [call(1, 'sum')]);
+    const { results } = await verify(tapes, sum(6));
+    const changed = results.find(({ status }) => status === 'changed');
+    expect(changed?.line).toMatch(/^t1\.tape\.jsonl:\d+$/);
+    expect(changed?.differences).toMatchObject([{ pointer: '/result/structuredContent/sum', recorded: 5, got: 6 }]);
+    expect(verifyExitCode(results)).toBe(1);
+  });
+
+  it.each([
+    ['json', 5, 6, ['match', 'changed']],
+    ['shape', 5, 6, ['match', 'match']],
+    ['shape', 5, '5', ['match', 'changed']],
+    ['shape', 5, null, ['match', 'changed']],
+  ] as const)('at level %s, %j and %j', async (level, one, other, expected) => {
+    const tapes = await recorded(sum(one) as Answers, [call(1, 'sum')]);
+    expect(statuses(await verify(tapes, sum(other), { level }))).toEqual(expected);
+  });
+
+  it('reads texts that are JSON as JSON, but for their bytes', async () => {
+    const tapes = await recorded(sum(1, '{"a":1,"b":[2]}') as Answers, [call(1, 'sum')]);
+    expect(statuses(await verify(tapes, sum(1, '{ "b": [2], "a": 1.0 }')))).toEqual(['match', 'match']);
+    expect(statuses(await verify(tapes, sum(1, '{ "b": [2], "a": 1 }'), { level: 'bytes' }))).toEqual([
+      'match',
+      'changed',
+    ]);
+    const { results } = await verify(tapes, sum(1, '{"a":1,"b":[3]}'));
+    expect(results[1]?.differences.map(({ pointer }) => pointer)).toEqual(['/result/content/0/text/b/0']);
+  });
+
+  it('tells an error from a result', async () => {
+    const tapes = await recorded(sum(1) as Answers, [call(1, 'sum')]);
+    const failing: Live = ({ id }) => ({ jsonrpc: '2.0', id: id ?? null, error: { code: -32603, message: 'broken' } });
+    expect(statuses(await verify(tapes, { 'tools/call:sum': failing }))).toEqual(['match', 'error-shape']);
+  });
+
+  it('holds the server to its own outputSchema', async () => {
+    const outputSchema = { type: 'object', properties: { sum: { type: 'number', minimum: 0 } }, required: ['sum'] };
+    const list = answering({ tools: [{ name: 'sum', inputSchema: {}, outputSchema }] });
+    const tapes = await recorded(sum(5) as Answers, [call(1, 'sum')]);
+    const at = (value: unknown): Promise<Verification> =>
+      verify(tapes, { ...sum(value), 'tools/list': list }, { level: 'contract' });
+    expect(statuses(await at(99))).toEqual(['match', 'match']);
+    const broken = await at(-1);
+    expect(broken.results[1]?.differences[0]).toMatchObject({ pointer: '/result/structuredContent/sum', got: -1 });
+  });
+
+  it('leaves out what the overlay ignores, or normalises', async () => {
+    const at = (text: string): Record<string, Live> => sum(1, text);
+    const tapes = await recorded(at('2026-01-01T10:00:00Z') as Answers, [call(1, 'sum')]);
+    const where = 'o.yaml:1:1';
+    const ignore: Overlay = { ...NO_OVERLAY, ignore: [{ where, at: [['result', 'content', '*', 'text']] }] };
+    const normalise: Overlay = { ...NO_OVERLAY, normalise: [{ where, as: 'timestamp' }] };
+    const live = at('2026-03-03T11:11:11Z');
+    expect(statuses(await verify(tapes, live))).toEqual(['match', 'changed']);
+    expect(statuses(await verify(tapes, live, { overlay: ignore }))).toEqual(['match', 'match']);
+    expect(statuses(await verify(tapes, live, { overlay: normalise }))).toEqual(['match', 'match']);
+  });
+});
+
+describe('a server that never says anything', () => {
+  it('is one that cannot be reached', async () => {
+    const tapes = await recorded({}, [call(1, 'echo')]);
+    const connect: Connect = async () => ({
+      secrets: [],
+      listen: () => undefined,
+      send: async () => ({ over: true, problem: 'HTTP 404' }),
+      [Symbol.asyncDispose]: async () => undefined,
+    });
+    const components = { connect, redactor, clock: new ManualClock(), stop: new AbortController().signal };
+    await expect(verifyTapes(tapes, options, components)).rejects.toMatchObject({
+      code: 'upstream_unreachable',
+      message: 'the server does not answer as an MCP server: HTTP 404',
+    });
+  });
+});
+
+describe('tools that may change something', () => {
+  it('are not called unless that is allowed', async () => {
+    const tools = [
+      { name: 'read', annotations: { readOnlyHint: true }, inputSchema: {} },
+      { name: 'write', inputSchema: {} },
+    ];
+    const tapes = await recorded({}, [call(1, 'read'), call(2, 'write')]);
+    const run = verify(tapes, { 'tools/list': answering({ tools }) }, { allowEffects: false });
+    const { results } = await run;
+    expect(results.map(({ status }) => status)).toEqual(['match', 'match', 'blocked']);
+    expect(verifyExitCode(results)).toBe(4);
+    expect(run.sent.filter(({ text }) => text.includes('"write"'))).toEqual([]);
+  });
+});
+
+describe("the server's questions", () => {
+  const question = (id: number): JsonObject => ({
+    jsonrpc: '2.0',
+    id,
+    method: 'sampling/createMessage',
+    params: { messages: [], maxTokens: 5 },
+  });
+  const tapesWith = (): Promise<Tape[]> => {
+    const answer = Promise.withResolvers<void>();
+    const asking = async function* (message: Message): AsyncGenerator<JsonObject> {
+      yield question(900);
+      await answer.promise;
+      yield result(message.id, 'done');
+    };
+    const upstream = legacyServer({
+      'tools/call:think': asking,
+      '(response)': () => {
+        answer.resolve();
+        return {};
+      },
+    });
+    return record(upstream, async (client) => {
+      await client.open();
+      const call1 = client.post(call(1, 'think'));
+      await settled();
+      await client.post({ jsonrpc: '2.0', id: 900, result: { role: 'assistant', model: 'm', content: [] } });
+      await call1;
+    });
+  };
+
+  it('are answered as they were on the tape', async () => {
+    const answers: Message[] = [];
+    const connect: Connect = async (ear) => {
+      let asked: Message | undefined;
+      return {
+        secrets: [],
+        listen: () => undefined,
+        send: async (message) => {
+          if (message.method === 'initialize') ear.message(messageOf(opening(message)));
+          if (message.method === 'tools/call') {
+            asked = message;
+            ear.message(messageOf(question(77)));
+          }
+          if (message.kind === 'response') {
+            answers.push(message);
+            ear.message(messageOf(result(asked?.id, 'done')));
+          }
+          return { over: message.method !== 'tools/call' };
+        },
+        [Symbol.asyncDispose]: async () => undefined,
+      };
+    };
+    const stop = new AbortController().signal;
+    const components = { connect, redactor, clock: new ManualClock(), stop };
+    const { results } = await verifyTapes(await tapesWith(), options, components);
+    expect(results.map(({ status }) => status)).toEqual(['match', 'match']);
+    expect(answers.map(({ value }) => [value['id'], (value['result'] as JsonObject)['model']])).toEqual([[77, 'm']]);
+  });
+
+  it('are missed when they do not come', async () => {
+    const clock = new ManualClock();
+    const run = verify(await tapesWith(), { 'tools/call:think': ({ id }) => result(id, 'done') }, { clock });
+    await settled();
+    await clock.advance(3000);
+    const { results } = await run;
+    expect(results.map(({ status, method }) => `${status} ${method}`)).toEqual([
+      'match initialize',
+      'match tools/call',
+      'missing sampling/createMessage',
+    ]);
+  });
+});
+
+describe('learning what varies', () => {
+  const now = (text: string, fixed: string): Record<string, Live> => ({
+    'tools/call:now': answering(tool({ fixed }, text)),
+  });
+
+  it('proposes what differs between runs or is another time, and nothing that was changed for good', async () => {
+    const tapes = await recorded(now('2026-01-01T10:00:00Z', 'old') as Answers, [call(1, 'now')]);
+    const runs = [
+      await verify(tapes, now('2026-02-02T10:00:00Z', 'new')),
+      await verify(tapes, now('2026-02-02T10:00:00Z', 'new')),
+    ];
+    const proposal = learn(
+      runs.map(({ results }) => results),
+      [],
+    );
+    expect(proposal.ignore).toEqual([{ method: 'tools/call', target: 'now', at: ['/result/content/0/text'] }]);
+    expect(proposalText(proposal, 'a test')).toContain(
+      'ignore:\n  - { method: "tools/call", target: "now", at: ["/result/content/0/text"] }\n',
+    );
+    const moody = [
+      await verify(tapes, now('2026-01-01T10:00:00Z', 'a')),
+      await verify(tapes, now('2026-01-01T10:00:00Z', 'b')),
+    ];
+    expect(
+      learn(
+        moody.map(({ results }) => results),
+        [],
+      ).ignore.flatMap(({ at }) => at),
+    ).toEqual(['/result/structuredContent/fixed']);
+  });
+});
+
+describe('updating a tape', () => {
+  it('keeps a golden tape golden: the answer and the digest are other lines, nothing else', async () => {
+    const sum = (value: number): Record<string, Live> => ({ 'tools/call:sum': answering(tool({ sum: value })) });
+    const [capture] = await recorded(sum(5) as Answers, [call(1, 'sum'), call(2, 'echo')]);
+    if (capture === undefined) throw new Error('there is no tape');
+    const { lines } = goldenOf(capture, { newDigest });
+    const tape = readTape(bytesOf(lines.join('')), { name: 'g.tape.jsonl', newDigest });
+    const { results } = await verify([tape], sum(6));
+    const source = lines.map((line) => line.trimEnd());
+    const updated = updatedTape(tape, results, { source, newDigest });
+    const differ = lines.flatMap((line, index) => (updated?.lines[index] === line ? [] : [index + 1]));
+    expect(updated?.lines.length).toBe(lines.length);
+    expect(differ).toEqual([...(updated?.changed ?? []), lines.length]);
+    const again = readTape(bytesOf(updated?.lines.join('') ?? ''), { name: 'g.tape.jsonl', newDigest });
+    expect(again.problems).toEqual([]);
+    expect(statuses(await verify([again], sum(6)))).toEqual(['match', 'match', 'match']);
+    expect(updatedTape(again, (await verify([again], sum(6))).results, { source, newDigest })).toBeUndefined();
+  });
+});
