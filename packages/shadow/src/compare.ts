@@ -28,7 +28,7 @@ const MAX_DEPTH = 100;
 const MAX_POINTER = 200;
 
 /** Each server's own tokens: that there is one is compared, not which. */
-const OPAQUE: ReadonlySet<string> = new Set(['/nextCursor', '/requestState']);
+const OPAQUE: ReadonlySet<string> = new Set(['nextCursor', 'requestState']);
 
 /**
  * Where two JSON-RPC answers differ, at most {@link MAX_DIFFERENCES} places. Ids, `_meta` and the order of members do not count;
@@ -38,93 +38,111 @@ export function compareAnswers(primary: JsonObject, shadow: JsonObject, ignored:
   const comparison = new Comparison(ignored);
   const ours = primary['error'];
   const theirs = shadow['error'];
-  if (ours === undefined && theirs === undefined) comparison.compare(ROOT, primary['result'], shadow['result']);
-  else comparison.compare(below(ROOT, 'error'), ours, theirs);
+  if (ours === undefined && theirs === undefined) comparison.compare(primary['result'], shadow['result']);
+  else comparison.below('error', ours, theirs);
   return comparison.found;
 }
 
-interface Place {
-  readonly steps: readonly string[];
-  readonly pointer: string;
-  readonly place: string;
-}
-
-const ROOT: Place = { steps: [], pointer: '', place: '' };
-
-function below({ steps, pointer, place }: Place, step: string, shown = stepText(step)): Place {
-  return { steps: [...steps, step], pointer: `${pointer}/${stepText(step)}`, place: `${place}/${shown}` };
-}
-
+/** One comparison. Clients wait while it runs: nothing is made for what is the same. */
 class Comparison {
   readonly found: Difference[] = [];
   readonly #ignored: IgnoreTest;
+  /** Where it is, as steps from the result, and which of them lead into arrays. */
+  readonly #steps: string[] = [];
+  readonly #intoArray: boolean[] = [];
 
   constructor(ignored: IgnoreTest) {
     this.#ignored = ignored;
   }
 
-  compare(at: Place, primary: Json | undefined, shadow: Json | undefined): void {
-    if (primary === shadow || this.found.length >= MAX_DIFFERENCES || this.#ignored(at.steps)) return;
+  compare(primary: Json | undefined, shadow: Json | undefined): void {
+    if (primary === shadow || this.#full || this.#ignored(this.#steps)) return;
     const [ours, theirs] = [typeOf(primary), typeOf(shadow)];
     if (theirs === undefined || ours === undefined) {
-      this.#tell(at, theirs === undefined ? 'missing' : 'extra', [ours, theirs]);
-    } else if (ours !== theirs) this.#tell(at, 'type', [ours, theirs]);
-    else if (at.steps.length >= MAX_DEPTH) this.#tell(at, 'value', [ours, theirs]);
-    else if (Array.isArray(primary) && Array.isArray(shadow)) this.#arrays(at, primary, shadow);
-    else if (ours === 'object') this.#objects(at, primary as JsonObject, shadow as JsonObject);
-    else this.#values(at, primary as Json, shadow as Json);
+      this.#tell(theirs === undefined ? 'missing' : 'extra', [ours, theirs]);
+    } else if (ours !== theirs) this.#tell('type', [ours, theirs]);
+    else if (this.#steps.length >= MAX_DEPTH) this.#tell('value', [ours, theirs]);
+    else if (Array.isArray(primary) && Array.isArray(shadow)) this.#arrays(primary, shadow);
+    else if (ours === 'object') this.#objects(primary as JsonObject, shadow as JsonObject);
+    else this.#values(primary as Json, shadow as Json);
   }
 
-  #objects(at: Place, primary: JsonObject, shadow: JsonObject): void {
-    for (const key of new Set([...Object.keys(primary), ...Object.keys(shadow)])) {
-      if (key === '_meta') continue;
-      this.compare(below(at, key), own(primary, key), own(shadow, key));
+  /** The same one step further. */
+  below(step: string, primary: Json | undefined, shadow: Json | undefined, intoArray = false): void {
+    if (primary === shadow || this.#full) return;
+    this.#steps.push(step);
+    this.#intoArray.push(intoArray);
+    this.compare(primary, shadow);
+    this.#steps.pop();
+    this.#intoArray.pop();
+  }
+
+  get #full(): boolean {
+    return this.found.length >= MAX_DIFFERENCES;
+  }
+
+  /** Whether it is at one of these members of the result itself. */
+  #isAt(members: ReadonlySet<string>): boolean {
+    return this.#steps.length === 1 && members.has(this.#steps[0] ?? '');
+  }
+
+  #objects(primary: JsonObject, shadow: JsonObject): void {
+    for (const key of Object.keys(primary)) {
+      if (this.#full) return;
+      if (key !== '_meta') this.below(key, primary[key], own(shadow, key));
+    }
+    for (const key of Object.keys(shadow)) {
+      if (this.#full) return;
+      if (key !== '_meta' && !Object.hasOwn(primary, key)) this.below(key, undefined, shadow[key]);
     }
   }
 
-  #arrays(at: Place, primary: readonly Json[], shadow: readonly Json[]): void {
+  #arrays(primary: readonly Json[], shadow: readonly Json[]): void {
     const named = byNames(primary, shadow);
-    if (named !== undefined) this.#named(at, named);
-    else if (isReordered(primary, shadow)) this.#tell(at, 'order', ['array', 'array']);
+    if (named !== undefined) this.#named(named);
+    else if (isReordered(primary, shadow)) this.#tell('order', ['array', 'array']);
     else {
-      for (let index = 0; index < Math.max(primary.length, shadow.length); index += 1) {
-        this.compare(below(at, `${index}`, '*'), primary[index], shadow[index]);
+      const length = Math.max(primary.length, shadow.length);
+      for (let index = 0; index < length && !this.#full; index += 1) {
+        if (primary[index] !== shadow[index]) this.below(`${index}`, primary[index], shadow[index], true);
       }
     }
   }
 
-  #named(at: Place, { member, primary, shadow }: NamedPair): void {
-    const listed = member === 'name' && LISTS.has(at.pointer);
+  #named({ member, primary, shadow }: NamedPair): void {
+    const listed = member === 'name' && this.#isAt(LISTS);
     for (const [name, item] of primary) {
-      this.compare(below(at, listed ? name : `${item.index}`, '*'), item.value, shadow.get(name)?.value);
+      this.below(listed ? name : `${item.index}`, item.value, shadow.get(name)?.value, true);
     }
     for (const [name, item] of shadow) {
-      if (!primary.has(name)) this.compare(below(at, listed ? name : `${item.index}`, '*'), undefined, item.value);
+      if (!primary.has(name)) this.below(listed ? name : `${item.index}`, undefined, item.value, true);
     }
     const common = [...primary.keys()].filter((name) => shadow.has(name));
     const theirs = [...shadow.keys()].filter((name) => primary.has(name));
-    if (common.some((name, index) => name !== theirs[index])) this.#tell(at, 'order', ['array', 'array']);
+    if (common.some((name, index) => name !== theirs[index])) this.#tell('order', ['array', 'array']);
   }
 
-  #values(at: Place, primary: Json, shadow: Json): void {
-    if (OPAQUE.has(at.pointer)) return;
-    if (at.steps.at(-1) === 'text') {
+  #values(primary: Json, shadow: Json): void {
+    if (this.#isAt(OPAQUE)) return;
+    if (this.#steps.at(-1) === 'text') {
       const ours = structureIn(primary);
       const theirs = ours && structureIn(shadow);
-      if (ours !== undefined && theirs !== undefined) return this.compare(at, ours, theirs);
+      if (ours !== undefined && theirs !== undefined) return this.compare(ours, theirs);
     }
-    this.#tell(at, 'value', [typeOf(primary), typeOf(shadow)]);
+    this.#tell('value', [typeOf(primary), typeOf(shadow)]);
   }
 
-  #tell(
-    { pointer, place }: Place,
-    kind: DifferenceKind,
-    types: readonly [JsonType | undefined, JsonType | undefined],
-  ): void {
-    if (this.found.length >= MAX_DIFFERENCES) return;
-    const [primary, shadow] = types;
-    this.found.push({ pointer: cut(pointer), place: cut(place), kind, primary, shadow });
+  #tell(kind: DifferenceKind, [primary, shadow]: readonly [JsonType | undefined, JsonType | undefined]): void {
+    if (this.#full) return;
+    const pointer = cut(pointerOf(this.#steps));
+    const place = cut(pointerOf(this.#steps.map((step, at) => (this.#intoArray[at] === true ? '*' : step))));
+    this.found.push({ pointer, place, kind, primary, shadow });
   }
+}
+
+/** Of long steps only what is shown is looked at. */
+function pointerOf(steps: readonly string[]): string {
+  return steps.map((step) => `/${stepText(step.slice(0, MAX_POINTER + 1))}`).join('');
 }
 
 function cut(pointer: string): string {
@@ -146,7 +164,7 @@ function typeOf(value: Json | undefined): JsonType | undefined {
 const NAMES = ['name', 'uri', 'uriTemplate'] as const;
 
 /** Where names are what the server calls its own things, and no data. */
-const LISTS: ReadonlySet<string> = new Set(['/tools', '/prompts', '/resources', '/resourceTemplates']);
+const LISTS: ReadonlySet<string> = new Set(['tools', 'prompts', 'resources', 'resourceTemplates']);
 
 type Named = ReadonlyMap<string, { readonly index: number; readonly value: Json }>;
 
@@ -176,12 +194,20 @@ function byName(items: readonly Json[], member: string): Named | undefined {
   return named.size === items.length ? named : undefined;
 }
 
-/** Whether two arrays of plain values have the same ones, and only their order differs. */
+/** Whether two arrays of plain values have the same ones, each as often, and only their order differs. */
 function isReordered(primary: readonly Json[], shadow: readonly Json[]): boolean {
-  if (primary.length !== shadow.length || [...primary, ...shadow].some((item) => typeof item === 'object'))
-    return false;
-  const sorted = (items: readonly Json[]): string => JSON.stringify(items.map((item) => JSON.stringify(item)).sort());
-  return JSON.stringify(primary) !== JSON.stringify(shadow) && sorted(primary) === sorted(shadow);
+  if (primary.length !== shadow.length || primary.every((item, index) => item === shadow[index])) return false;
+  const left = new Map<Json, number>();
+  for (const item of primary) {
+    if (typeof item === 'object') return false;
+    left.set(item, (left.get(item) ?? 0) + 1);
+  }
+  for (const item of shadow) {
+    const count = left.get(item) ?? 0;
+    if (count === 0) return false;
+    left.set(item, count - 1);
+  }
+  return true;
 }
 
 /** The object or array that a text is. */

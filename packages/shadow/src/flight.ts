@@ -45,6 +45,8 @@ export interface FlightRequest {
   readonly message: Message;
 }
 
+/** Whoever asks more is not listened to any more. */
+const MAX_QUESTIONS = 20;
 /** Any code: the client is not asked. */
 const NOBODY = { code: -32_603, message: 'this is a copy of another request: there is nobody to ask' };
 
@@ -58,7 +60,8 @@ export class Flight extends Linked {
   #shadow: JsonObject | undefined;
   #session: ShadowSession | undefined;
   #sent: Exchange | undefined;
-  #asked = false;
+  /** Questions that were refused: after one, whatever becomes of the call has a reason of ours. */
+  #questions = 0;
   /** Each has an id of its own. */
   #told = 0;
   #over = false;
@@ -116,6 +119,7 @@ export class Flight extends Linked {
     if (this.#over) return;
     // The other answer comes when it comes: it is the client's.
     if (this.#shadow !== undefined) return;
+    if (this.#questions > 0) return this.#giveUp('asked');
     const error = new ProxyError(
       'upstream_timeout',
       `the shadow did not answer within ${this.#parts.timeoutMs / 1000} s`,
@@ -139,7 +143,7 @@ export class Flight extends Linked {
 
   #compare(): void {
     if (this.#primary === undefined || this.#shadow === undefined) return;
-    if (this.#asked) return this.#end({ outcome: 'skipped', reason: 'asked', differences: [] });
+    if (this.#questions > 0) return this.#giveUp('asked');
     const differences = compareAnswers(this.#primary, this.#shadow, this.#parts.ignored);
     this.#end({ outcome: differences.length === 0 ? 'same' : 'different', differences });
   }
@@ -155,6 +159,7 @@ export class Flight extends Linked {
       }
     } catch (thrown) {
       const error = ProxyError.from(thrown, 'upstream_closed');
+      if (this.#questions > 0) return this.#giveUp('asked');
       if (error.code === 'cancelled') return this.#giveUp('cancelled');
       this.#end({ outcome: error.code === 'upstream_timeout' ? 'timeout' : 'failed', differences: [], error });
     }
@@ -184,7 +189,9 @@ export class Flight extends Linked {
   /** Requests of the shadow are refused, so that it does not wait; notifications are nobody's. */
   #heard({ id, method }: JsonObject): void {
     if (method === undefined || id === undefined) return;
-    this.#asked = true;
+    if (this.#over) return;
+    this.#questions += 1;
+    if (this.#questions > MAX_QUESTIONS) return this.#giveUp('asked');
     this.#tell(failureText(JSON.stringify(id), NOBODY), 'refusal');
   }
 

@@ -381,6 +381,34 @@ describe('a request that is not compared', () => {
   });
 });
 
+describe('a shadow that asks the client', () => {
+  const question = (id: number): string => event({ jsonrpc: '2.0', id: `q${id}`, method: 'sampling/createMessage' });
+
+  it('again and again is not listened to any more', async () => {
+    const { handler, shadow, clock, verdicts } = bench();
+    let questions = 0;
+    shadow.answer = ({ signal }) =>
+      streamReply(
+        (async function* () {
+          while (!signal.aborted) yield question((questions += 1));
+        })(),
+      );
+    await ask(handler, look());
+    await expect.poll(() => clock.pass(1).then(() => outcomes(verdicts))).toEqual(['skipped asked']);
+    expect(questions).toBeLessThan(50);
+    expect(shadow.methods.filter((method) => method === '(response)').length).toBeLessThan(50);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('and then says nothing more has not failed', async () => {
+    const { handler, shadow, clock, verdicts } = bench();
+    shadow.answer = () => streamReply([question(1)]);
+    await ask(handler, look());
+    await clock.pass(1);
+    expect(outcomes(verdicts)).toEqual(['skipped asked']);
+  });
+});
+
 describe('a shadow that refuses', () => {
   it.each([302, 401, 403, 429, 500, 503])('with HTTP %i has not answered', async (status) => {
     const { handler, shadow, clock, verdicts } = bench();

@@ -98,7 +98,7 @@ describe('values of a kind', () => {
     ['uuid', { id: `file-${A}` }, { id: `file-${B}` }],
     ['timestamp', { t: '2026-11-21T10:00:00.123Z' }, { t: '2027-01-02 11:30:00+01:00' }],
     ['timestamp', { t: 1795000000 }, { t: 1795000123456 }],
-    ['temporary-path', { p: '/tmp/test-a1/x.txt' }, { p: '/private/var/folders/zz/q/T/test-b2/x.txt' }],
+    ['temporary-path', { p: '/var/tmp/test-a1/x.txt' }, { p: '/private/var/folders/zz/q/T/test-b2/x.txt' }],
   ] as const)('are equal when they are normalised: %s', async (as, recorded, live) => {
     const rule = { where, as, ...(typeof Object.values(recorded)[0] === 'number' ? { at: [at('/arguments/t')] } : {}) };
     const { ask, replay } = await replayed(await taped(['x', recorded]), { overlay: overlay({ normalise: [rule] }) });
@@ -108,10 +108,10 @@ describe('values of a kind', () => {
 
   it('leave the rest of a text alone', async () => {
     const rule = { where, as: 'temporary-path' as const };
-    const { ask } = await replayed(await taped(['x', { p: '/tmp/a/x.txt' }]), {
+    const { ask } = await replayed(await taped(['x', { p: '/var/tmp/a/x.txt' }]), {
       overlay: overlay({ normalise: [rule] }),
     });
-    await expect(ask('x', { p: '/tmp/a/y.txt' })).rejects.toMatchObject({ data: { reason: 'arguments-differ' } });
+    await expect(ask('x', { p: '/var/tmp/a/y.txt' })).rejects.toMatchObject({ data: { reason: 'arguments-differ' } });
   });
 });
 

@@ -354,6 +354,16 @@ describe("the server's questions", () => {
     expect(answers.map(({ value }) => [value['id'], (value['result'] as JsonObject)['model']])).toEqual([[77, 'm']]);
   });
 
+  it('of a request that was not sent are not missed', async () => {
+    const { results } = await verify(
+      await tapesWith(),
+      { 'tools/list': answering({ tools: [] }) },
+      { allowEffects: false },
+    );
+    expect(results.map(({ status }) => status)).toEqual(['match', 'blocked']);
+    expect(verifyExitCode(results)).toBe(4);
+  });
+
   it('are missed when they do not come', async () => {
     const clock = new ManualClock();
     const run = verify(await tapesWith(), { 'tools/call:think': ({ id }) => result(id, 'done') }, { clock });

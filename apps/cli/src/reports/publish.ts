@@ -4,8 +4,15 @@ import { formatted, LISTED, type ReportFormat, textReport } from './formats.js';
 import { annotations, stepSummary } from './github.js';
 import type { Report } from './report.js';
 
+/** One file that a report is written to. */
+export interface ReportTarget {
+  readonly format: ReportFormat;
+  /** Absolute. */
+  readonly path: string;
+}
+
 export interface Publishing {
-  readonly targets: readonly { readonly format: ReportFormat; readonly path: string }[];
+  readonly targets: readonly ReportTarget[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Writes lines for a person to stderr. */
   readonly tell: (text: string) => void;

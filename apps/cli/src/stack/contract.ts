@@ -2,6 +2,7 @@ import type { Log } from '@shadowcat/kernel';
 import type { MirroredMethod } from '@shadowcat/shadow';
 import type { Level, RedactionOptions, ReplayTime, Rung } from '@shadowcat/tape';
 import type { BalancePolicy, HashOn, RouteMatch } from '@shadowcat/upstream';
+import type { ReportTarget } from '../reports/publish.js';
 
 /** Where the proxy listens. Port 0 lets the system pick one. */
 export interface ListenAddress {
@@ -271,13 +272,6 @@ export interface ReverseConfig extends ProxyConfig {
 /** `shadowcat record --stdio`: one client, on our own stdin and stdout. */
 export interface RecordStdioConfig extends ProxyConfig {
   readonly recording: RecordingConfig;
-}
-
-/** One file that a report is written to. */
-export interface ReportTarget {
-  readonly format: 'json' | 'junit' | 'sarif' | 'text';
-  /** Absolute. */
-  readonly path: string;
 }
 
 /** `shadowcat replay`. */

@@ -183,7 +183,7 @@ function isListed({ recording, path }: Source): boolean {
 
 function isPlausible(candidate: Candidate, { kind, value, path }: Scalar): boolean {
   const key = nameOf(candidate.path);
-  if (NAME_KEY.test(key) && isListed(candidate)) return false;
+  if (isListed(candidate)) return !NAME_KEY.test(key) && looksMinted(value);
   if (sameHandle(candidate.path, path)) return true;
   if (kind === 'number') return /^\d{7,}$/.test(value);
   return looksMinted(value);

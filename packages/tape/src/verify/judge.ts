@@ -74,11 +74,18 @@ class Judge {
     const { asked, plan } = this.#play;
     const results: ExchangeResult[] = [];
     const came = new Set(asked.map(({ as }) => as));
-    const reached = plan.recordings.every((recording) => this.#play.outcomes.get(recording)?.kind === 'answered');
+    const isUnsent = (recording: Recording): boolean => {
+      const kind = this.#play.outcomes.get(recording)?.kind;
+      return kind === 'blocked' || kind === 'skipped';
+    };
     for (const step of plan.asked) {
-      if (came.has(step) || (step.answer === undefined && !reached)) continue;
-      const why = 'the server did not ask this';
-      results.push(ofQuestion(step.method, step.place, { status: 'missing', why }));
+      if (came.has(step)) continue;
+      const owner = plan.owners.get(step);
+      // That its request was not sent, or not answered, is told there.
+      if (owner !== undefined && (isUnsent(owner) || this.#play.outcomes.get(owner)?.kind === 'unanswered')) continue;
+      const open = owner === undefined && plan.recordings.some(isUnsent);
+      const why = open ? 'the request that it came of may not have been sent' : 'the server did not ask this';
+      results.push(ofQuestion(step.method, step.place, { status: open ? 'skipped' : 'missing', why }));
     }
     for (const { message, as } of asked) {
       if (as === undefined) {
@@ -156,7 +163,9 @@ class Judge {
     // A secret of the answer's may be known by what flowed from it: by its own value and not by its placeholder.
     const raw = hasPlaceholder(recorded) ? new Set(compare(live).map(({ pointer }) => pointer)) : undefined;
     const found = compare(shown).filter(({ pointer }) => raw?.has(pointer) !== false);
-    if (level !== 'bytes' || found.length > 0) return found;
+    // A text of which some places do not count cannot be compared as a whole; what the server asks is compared as JSON.
+    const partly = member === 'params' || this.#options.overlay.ignore.some((rule) => isFor(rule, of));
+    if (level !== 'bytes' || partly || found.length > 0) return found;
     return this.#bytes(recorded, shown, member);
   }
 
@@ -195,7 +204,9 @@ class Judge {
     const { ignore } = this.#options.overlay;
     const rules = ignore.filter((rule) => isFor(rule, of));
     return (path) =>
-      path.at(-1) === META_SUBSCRIPTION || rules.some(({ at }) => at.some((place) => leadsTo(place, path)));
+      path.at(-1) === META_SUBSCRIPTION ||
+      (path[0] === 'params' && path[1] === '_meta') ||
+      rules.some(({ at }) => at.some((place) => leadsTo(place, path)));
   }
 
   /** Whether two scalars stand for each other: by data flow, or by a normaliser of the overlay's. */

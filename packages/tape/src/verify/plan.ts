@@ -17,6 +17,8 @@ export interface ClientPlan {
   readonly asked: readonly Step[];
   /** Notifications of the server's that a client may have waited for. */
   readonly heard: readonly Step[];
+  /** Which request a question or notification came of, where the tape shows that. */
+  readonly owners: ReadonlyMap<Step, Recording>;
 }
 
 /** Told too often, or at moments of their own, to be waited for. */
@@ -51,12 +53,27 @@ function planOf({ lane, from, until }: Segment): ClientPlan {
   const steps = [...recordings.flatMap((recording) => recording.steps), ...lane.stream.filter(ours)];
   const inOrder = steps.sort((a, b) => a.order - b.order);
   return {
+    owners: ownersOf(recordings, lane.stream),
     lane,
     acts,
     recordings,
     asked: inOrder.filter(({ kind, method }) => kind === 'request' && method !== 'ping'),
     heard: inOrder.filter(({ kind, method }) => kind === 'notification' && !INCIDENTAL.has(method ?? '')),
   };
+}
+
+function ownersOf(recordings: readonly Recording[], stream: readonly Step[]): ReadonlyMap<Step, Recording> {
+  const owners = new Map<Step, Recording>();
+  // What came after a request on a standing stream: most likely of its doing.
+  const causes = new Map(recordings.map((recording) => [recording.order, recording]));
+  for (const step of stream) {
+    const cause = step.after.map((order) => causes.get(order)).find((found) => found !== undefined);
+    if (cause !== undefined) owners.set(step, cause);
+  }
+  for (const recording of recordings) {
+    for (const step of recording.steps) for (const own of [step, ...step.awaits]) owners.set(own, recording);
+  }
+  return owners;
 }
 
 /** The parameters that a request of ours needs beside a recorded one: a modern one says each time who asks. */

@@ -11,7 +11,7 @@ import {
   textAt,
 } from '@shadowcat/wire';
 import type { ClientNotice, Recording, Step } from '../recording.js';
-import { canonicalParams } from '../request-key.js';
+import { shapeOf } from '../request-key.js';
 import { type LiveTools, liveTools } from './effects.js';
 import type { LiveValues } from './live-values.js';
 import { openingText } from './opening.js';
@@ -188,13 +188,19 @@ class ClientPlayer {
 
   async #unaskedBefore(order: number): Promise<void> {
     const asked = this.#plan.asked.filter(
-      (step) => step.answer !== undefined && step.answer.order < order && !this.#givenUp.has(step),
+      (step) => step.answer !== undefined && step.answer.order < order && this.#isDue(step),
     );
-    const heard = this.#plan.heard.filter((step) => step.order < order && !this.#givenUp.has(step));
+    const heard = this.#plan.heard.filter((step) => step.order < order && this.#isDue(step));
     const ready = (): boolean =>
       asked.every((step) => !this.#unasked.has(step)) && heard.every((step) => this.#hasHeard(step));
     if (await this.#until(ready, UNASKED_MS)) return;
     for (const step of [...asked, ...heard]) this.#givenUp.add(step);
+  }
+
+  /** Not when the request that it came of was not sent. */
+  #isDue(step: Step): boolean {
+    const owner = this.#plan.owners.get(step);
+    return !this.#givenUp.has(step) && (owner === undefined || !this.#outcomes.has(owner));
   }
 
   #hasHeard(step: Step): boolean {
@@ -333,8 +339,8 @@ class ClientPlayer {
       return;
     }
     const same = [...this.#unasked].filter(({ method }) => method === message.method);
-    const params = canonicalParams(message);
-    const as = same.find(({ text }) => canonicalText(text) === params) ?? same[0];
+    const { key } = shapeOf(message.method ?? '', message.text);
+    const as = same.find(({ method = '', text }) => shapeOf(method, text).key === key) ?? same[0];
     this.#asked.push({ message, as });
     if (as !== undefined) this.#unasked.delete(as);
     const repeated = as ?? this.#plan.asked.findLast(({ method }) => method === message.method);
@@ -357,11 +363,6 @@ class ClientPlayer {
 }
 
 const INITIALIZED = notificationText('notifications/initialized');
-
-function canonicalText(text: string): string {
-  const message = readMessage(text);
-  return message === undefined ? '' : canonicalParams(message);
-}
 
 function ignore(): void {
   // A server that does not take an answer shows that in its own.
