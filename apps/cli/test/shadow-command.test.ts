@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Difference, Tally } from '@shadowcat/shadow';
 import { describe, expect, it } from 'vitest';
@@ -101,6 +102,17 @@ describe('shadow report', () => {
     });
     const missing = await report(() => '', ['none.jsonl']);
     expect(missing).toMatchObject({ code: 3, err: 'shadowcat: there is no none.jsonl: nothing was mirrored yet\n' });
+  });
+
+  it('does not wait for a pipe, nor read what is no file or far too large', async () => {
+    const cwd = emptyDirectory({ 'huge.jsonl': '' });
+    execFileSync('mkfifo', [join(cwd, 'pipe.jsonl')]);
+    truncateSync(join(cwd, 'huge.jsonl'), 3 * 1024 ** 3);
+    const read = (name: string) => shadowcat(['shadow', 'report', name], { cwd });
+    const noFile = (name: string): string => `shadowcat: ${name} is no file of findings: name a regular file\n`;
+    for (const name of ['pipe.jsonl', '.']) expect(await read(name)).toMatchObject({ code: 3, err: noFile(name) });
+    const { code, err } = await read('huge.jsonl');
+    expect([code, err]).toEqual([3, expect.stringContaining('is larger than any file of findings')]);
   });
 
   it('sends nothing to the terminal that would steer it', async () => {

@@ -47,9 +47,10 @@ export function compareAnswers(primary: JsonObject, shadow: JsonObject, ignored:
 class Comparison {
   readonly found: Difference[] = [];
   readonly #ignored: IgnoreTest;
-  /** Where it is, as steps from the result, and which of them lead into arrays. */
+  /** Where it is, as steps from the result. */
   readonly #steps: string[] = [];
-  readonly #intoArray: boolean[] = [];
+  /** Which of them, counted from 0, lead into arrays. */
+  readonly #items = new Set<number>();
 
   constructor(ignored: IgnoreTest) {
     this.#ignored = ignored;
@@ -68,13 +69,19 @@ class Comparison {
   }
 
   /** The same one step further. */
-  below(step: string, primary: Json | undefined, shadow: Json | undefined, intoArray = false): void {
+  below(step: string, primary: Json | undefined, shadow: Json | undefined): void {
     if (primary === shadow || this.#full) return;
     this.#steps.push(step);
-    this.#intoArray.push(intoArray);
     this.compare(primary, shadow);
     this.#steps.pop();
-    this.#intoArray.pop();
+  }
+
+  /** The same one step further into an array. */
+  #item(step: string, primary: Json | undefined, shadow: Json | undefined): void {
+    const depth = this.#steps.length;
+    this.#items.add(depth);
+    this.below(step, primary, shadow);
+    this.#items.delete(depth);
   }
 
   get #full(): boolean {
@@ -104,7 +111,7 @@ class Comparison {
     else {
       const length = Math.max(primary.length, shadow.length);
       for (let index = 0; index < length && !this.#full; index += 1) {
-        if (primary[index] !== shadow[index]) this.below(`${index}`, primary[index], shadow[index], true);
+        if (primary[index] !== shadow[index]) this.#item(`${index}`, primary[index], shadow[index]);
       }
     }
   }
@@ -112,10 +119,10 @@ class Comparison {
   #named({ member, primary, shadow }: NamedPair): void {
     const listed = member === 'name' && this.#isAt(LISTS);
     for (const [name, item] of primary) {
-      this.below(listed ? name : `${item.index}`, item.value, shadow.get(name)?.value, true);
+      this.#item(listed ? name : `${item.index}`, item.value, shadow.get(name)?.value);
     }
     for (const [name, item] of shadow) {
-      if (!primary.has(name)) this.below(listed ? name : `${item.index}`, undefined, item.value, true);
+      if (!primary.has(name)) this.#item(listed ? name : `${item.index}`, undefined, item.value);
     }
     const common = [...primary.keys()].filter((name) => shadow.has(name));
     const theirs = [...shadow.keys()].filter((name) => primary.has(name));
@@ -135,7 +142,7 @@ class Comparison {
   #tell(kind: DifferenceKind, [primary, shadow]: readonly [JsonType | undefined, JsonType | undefined]): void {
     if (this.#full) return;
     const pointer = cut(pointerOf(this.#steps));
-    const place = cut(pointerOf(this.#steps.map((step, at) => (this.#intoArray[at] === true ? '*' : step))));
+    const place = cut(pointerOf(this.#steps.map((step, at) => (this.#items.has(at) ? '*' : step))));
     this.found.push({ pointer, place, kind, primary, shadow });
   }
 }

@@ -390,7 +390,10 @@ describe('a shadow that asks the client', () => {
     shadow.answer = ({ signal }) =>
       streamReply(
         (async function* () {
-          while (!signal.aborted) yield question((questions += 1));
+          while (!signal.aborted) {
+            questions += 1;
+            yield question(questions);
+          }
         })(),
       );
     await ask(handler, look());

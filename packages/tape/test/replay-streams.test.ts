@@ -332,12 +332,13 @@ describe('the standing stream', () => {
     expect(await stream.silent()).toBe(true);
   });
 
-  it('may have brought the answer to a call whose own stream had ended', async () => {
+  /** A call whose own stream ends without the answer, which comes on the standing stream. */
+  async function polledTape(): Promise<Tape[]> {
     const { server, send } = streamServer({ 'tools/call:poll': () => nothing() });
     async function* nothing(): AsyncGenerator<JsonObject> {
       yield notice('started');
     }
-    const tapes = await record(server, async (client) => {
+    return record(server, async (client) => {
       await client.open();
       const stream = await reading(client.stream());
       await client.post(call(1, 'poll'));
@@ -345,24 +346,17 @@ describe('the standing stream', () => {
       await stream.next();
       await stream.leave();
     });
+  }
+
+  it('may have brought the answer to a call whose own stream had ended', async () => {
+    const tapes = await polledTape();
     const client = new TestClient(replayRig(tapes).replay);
     await client.open();
     expect((await client.post(call(8, 'poll'))).messages).toEqual([notice('started'), result(8, 'later')]);
   });
 
   it('brings such an answer again where streams are kept: the stream of the call is closed, and says when to come back', async () => {
-    const { server, send } = streamServer({ 'tools/call:poll': () => nothing() });
-    async function* nothing(): AsyncGenerator<JsonObject> {
-      yield notice('started');
-    }
-    const tapes = await record(server, async (client) => {
-      await client.open();
-      const stream = await reading(client.stream());
-      await client.post(call(1, 'poll'));
-      send(result(1, 'later'));
-      await stream.next();
-      await stream.leave();
-    });
+    const tapes = await polledTape();
     const { replay, clock } = replayRig(tapes, { resumable: true });
     const client = new TestClient(cutLayer({ clock })(replay));
     await client.open();

@@ -1,10 +1,14 @@
-// How fast a replay answers from a tape of 10,000 recordings: milliseconds an answer, in this process, HTTP left out.
+// How fast a replay answers from a tape of 10,000 recordings: milliseconds an answer, in this process and over HTTP.
 //   node tooling/bench/src/replay-answers.mjs [--write]
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Client } from 'undici';
 import { writeFigures } from './page.mjs';
 import { Problem, run } from './problem.mjs';
+import { makeFolder, start } from './processes.mjs';
 
 const RECORDINGS = 10_000;
 /** The best of them counts: what else the machine does only adds. */
@@ -55,9 +59,8 @@ async function times({ overlay, at }, tape, parts) {
   const { replayHandler, createRedactor, classifiedExchange, silentLog, clock } = parts;
   const redactor = createRedactor({}, () => '0'.repeat(64));
   const replay = replayHandler([tape], { overlay }, { redactor, keyId: '', clock, log: silentLog, newId: () => 'n' });
-  const order = Array.from({ length: RECORDINGS }, (_, index) => ((index * 7919) % RECORDINGS) + 1);
   const taken = [];
-  for (const number of order) {
+  for (const number of ORDER) {
     const exchange = classifiedExchange({ body: call(number, at) });
     const started = performance.now();
     const reply = await replay(exchange);
@@ -68,7 +71,37 @@ async function times({ overlay, at }, tape, parts) {
   const { served } = replay.summary();
   if (served !== RECORDINGS) throw new Problem(`${served} of ${RECORDINGS} requests were answered`);
   replay.close();
+  return sorted(taken);
+}
+
+const ORDER = Array.from({ length: RECORDINGS }, (_, index) => ((index * 7919) % RECORDINGS) + 1);
+
+function sorted(taken) {
   return taken.slice(1000).sort((a, b) => a - b);
+}
+
+/** The same of the command line, asked by one client on one connection, one request after the other. */
+async function timesOverHttp(path) {
+  const main = fileURLToPath(new URL('../../../apps/cli/dist/main.js', import.meta.url));
+  const replay = start(process.execPath, [main, 'replay', path, '--listen', '127.0.0.1:0', '--log-level', 'warn']);
+  try {
+    const url = new URL(await replay.firstLine());
+    const client = new Client(url.origin);
+    const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+    const taken = [];
+    for (const number of ORDER) {
+      const body = JSON.stringify(call(number, 'recorded'));
+      const started = performance.now();
+      const response = await client.request({ method: 'POST', path: url.pathname, headers, body });
+      const text = await response.body.text();
+      taken.push(performance.now() - started);
+      if (!text.includes('"result"')) throw new Problem(`not answered: ${text}`);
+    }
+    await client.close();
+    return sorted(taken);
+  } finally {
+    await replay.stop();
+  }
 }
 
 await run(async () => {
@@ -83,20 +116,22 @@ await run(async () => {
     silentLog: kernel.silentLog,
     clock,
   };
-  const tape = readTape(encoder.encode(tapeText()), { name: 'bench.tape.jsonl', newDigest });
+  const text = tapeText();
+  const tape = readTape(encoder.encode(text), { name: 'bench.tape.jsonl', newDigest });
   if (tape.problems.length > 0) throw new Problem(tape.problems[0].message);
   const ignore = [{ where: 'bench', method: 'tools/call', at: [['arguments', 'at']] }];
   const rows = [];
-  for (const [name, how] of [
-    ['exact', { overlay: NO_OVERLAY, at: 'recorded' }],
-    ['by a rule of an overlay', { overlay: { ...NO_OVERLAY, ignore }, at: 'now' }],
-  ]) {
+  const row = async (name, measure) => {
     const rounds = [];
-    for (let round = 0; round < ROUNDS; round += 1) rounds.push(await times(how, tape, parts));
-    const at = (share) =>
-      Math.min(...rounds.map((sorted) => sorted[Math.floor((sorted.length - 1) * share)])).toFixed(3);
+    for (let round = 0; round < ROUNDS; round += 1) rounds.push(await measure());
+    const at = (share) => Math.min(...rounds.map((times) => times[Math.floor((times.length - 1) * share)])).toFixed(3);
     rows.push(`| ${name} | ${at(0.5)} | ${at(0.99)} | ${at(0.999)} |`);
-  }
+  };
+  await row('exact', () => times({ overlay: NO_OVERLAY, at: 'recorded' }, tape, parts));
+  await row('by a rule of an overlay', () => times({ overlay: { ...NO_OVERLAY, ignore }, at: 'now' }, tape, parts));
+  const path = join(makeFolder(), 'bench.tape.jsonl');
+  writeFileSync(path, text);
+  await row('exact, over HTTP', () => timesOverHttp(path));
   const report = ['| match | p50, ms | p99, ms | p99.9, ms |', '|---|---|---|---|', ...rows].join('\n');
   process.stdout.write(`${report}\n`);
   if (values.write) writeFigures('replay-answers', report);

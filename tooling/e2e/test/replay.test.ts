@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectV1 } from '../src/client-v1.js';
 import { connectV2 } from '../src/client-v2.js';
-import { callThroughCuts } from '../src/cutting.js';
+import { callThroughCuts, readSome } from '../src/cutting.js';
 import { mintingServer } from '../src/minting-server.js';
 import { answerText, openSession, postRaw } from '../src/raw-mcp.js';
 import { startFixture } from '../src/servers.js';
@@ -196,6 +196,27 @@ describe('a client that is cut', () => {
 });
 
 describe('a replay that ends while it waits', () => {
+  it('for the answer to a question of the server names it, and exits with 4 without waiting on', async () => {
+    await using folder = await workFolder();
+    const tape = await taped(folder, async (url) => {
+      await using client = await connectV1({ url }, { roots: [{ uri: 'file:///srv/data' }] });
+      expect(textOf(await client.callTool('list_roots', {}))).toContain('file:///srv/data');
+    });
+    await using replay = await startShadowcat(['replay', tape, '--report', 'json=replay.json'], folder.path);
+    const session = await openSession(replay.url, { capabilities: { roots: {} } });
+    const asked = await readSome(await session.post(call(1, 'list_roots')), 2);
+    expect(JSON.parse(asked.at(-1)?.data ?? '')).toMatchObject({ method: 'roots/list' });
+    const ended = await replay.stop();
+    expect(ended.stderr).toMatch(/error: t\.tape\.jsonl:\d+: still waiting for the client: roots\/list/);
+    expect(ended.code).toBe(4);
+    const report = JSON.parse(await readFile(`${folder.path}/replay.json`, 'utf8'));
+    expect(report).toMatchObject({
+      exitCode: 4,
+      waiting: 1,
+      findings: [{ rule: 'waiting', site: { file: 't.tape.jsonl' } }],
+    });
+  });
+
   it('for input that a modern answer asked for names what for, and exits with 4', async () => {
     await using folder = await workFolder();
     const meta = {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -125,6 +126,36 @@ describe('a second server that', () => {
     expect((await report(folder.path)).code).toBe(4);
   });
 
+  it.each([401, 429, 503])('refuses with HTTP %i has not answered, and is not said to differ', async (status) => {
+    await using primary = await startLedgerServer({ ok: true });
+    await using second = await startLedgerServer();
+    await using folder = await workFolder();
+    second.deed = ({ id }, { response }) => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32_000, message: 'not now' } }));
+    };
+    const flags = ['--upstream', primary.url, '--mirror-to', second.url];
+    await using proxy = await startShadowcat(['reverse', ...flags], folder.path);
+    await text(postModern(proxy.url, { method: 'resources/read', params: { uri: 'file:///x' } }));
+    await soon(proxy, 'failed', 1);
+    await proxy.stop();
+    expect((await report(folder.path)).code).toBe(4);
+  });
+
+  it('differs where nobody can keep it holds no shutdown up', async () => {
+    await using primary = await startLedgerServer({ v: 1 });
+    await using second = await startLedgerServer({ v: 2 });
+    await using folder = await workFolder();
+    const pipe = join(folder.path, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const flags = ['--upstream', primary.url, '--mirror-to', second.url, '--mirror-findings', pipe];
+    await using proxy = await startShadowcat(['reverse', ...flags], folder.path);
+    await text(postModern(proxy.url, { method: 'resources/read', params: { uri: 'file:///x' } }));
+    await soon(proxy, 'different', 1);
+    expect(await proxy.stop()).toMatchObject({ code: 0 });
+    expect(proxy.stderr).toContain('are lost');
+  });
+
   it('is dead is no reason to send clients elsewhere; one that lives does not stand in for the first', async () => {
     await using primary = await startLedgerServer({ ok: true });
     await using second = await startLedgerServer({ ok: true });
@@ -156,6 +187,45 @@ describe('a second server that', () => {
       .poll(() => metric(proxy.url, 'shadowcat_mirror_skipped_total{reason="asked"}'), { timeout: 20_000 })
       .toBe(1);
     expect(second.ledger).toContain('s1 answer');
+  });
+});
+
+describe('a mirror', () => {
+  it('copies what several servers that are shown as one are asked', async () => {
+    await using one = await startLegacyLedgerServer('same');
+    await using other = await startLegacyLedgerServer('same');
+    await using second = await startLegacyLedgerServer('same');
+    await using folder = await workFolder();
+    const mirror = `mirror: ${second.url}\ncombine: always\n`;
+    await writeFile(join(folder.path, 'shadowcat.yaml'), `upstreams: { a: ${one.url}, b: ${other.url} }\n${mirror}`);
+    await using proxy = await startShadowcat(['reverse'], folder.path);
+    const session = await openSession(proxy.url);
+    await text(session.post({ jsonrpc: '2.0', id: 1, method: 'tools/list' }));
+    for (const [index, name] of ['a_look', 'b_look', 'a_pay', 'b_pay'].entries()) {
+      await text(session.post(toolCall(index + 2, name)));
+    }
+    await soon(proxy, 'same', 2);
+    await soon(proxy, 'different', 1);
+    expect(second.ledger.filter((line) => line.endsWith('tools/call'))).toHaveLength(2);
+  });
+
+  it('reaches a second server by WebSocket', async () => {
+    await using primary = await startLegacyLedgerServer('one');
+    await using behind = await startLegacyLedgerServer('two');
+    await using folder = await workFolder();
+    await using inner = await startShadowcat(['reverse', '--upstream', behind.url], folder.path);
+    const socket = inner.url.replace(/^http/, 'ws');
+    await using proxy = await startShadowcat(
+      ['reverse', '--upstream', primary.url, '--mirror-to', socket],
+      folder.path,
+    );
+    const session = await openSession(proxy.url);
+    await text(session.post({ jsonrpc: '2.0', id: 1, method: 'tools/list' }));
+    expect(await text(session.post(toolCall(2, 'look')))).toContain('one');
+    await soon(proxy, 'different', 1);
+    await soon(proxy, 'same', 1);
+    await session.delete();
+    await expect.poll(() => behind.ledger.at(-1), { timeout: 20_000 }).toMatch(/ end$/);
   });
 });
 

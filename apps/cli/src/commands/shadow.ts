@@ -66,7 +66,9 @@ function read(path: string, name: string): string {
     const stats = fstatSync(file);
     if (!stats.isFile()) throw unreadable(`${name} is no file of findings: name a regular file`);
     if (stats.size > MAX_BYTES) {
-      throw unreadable(`${name} is larger than any file of findings (over ${MAX_BYTES / 1024 / 1024} MiB): name another`);
+      throw unreadable(
+        `${name} is larger than any file of findings (over ${MAX_BYTES / 1024 / 1024} MiB): name another`,
+      );
     }
     return readFileSync(file, 'utf8');
   } catch (error) {

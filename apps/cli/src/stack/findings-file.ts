@@ -56,7 +56,8 @@ export class FindingsFile {
     if (this.#closed) return this.#writing;
     this.#closed = true;
     await this.#flush();
-    if (!this.#tally.empty) this.#log.warn({}, `findings of the mirror are lost: ${this.#options.path} took none of them`);
+    if (!this.#tally.empty)
+      this.#log.warn({}, `findings of the mirror are lost: ${this.#options.path} took none of them`);
   }
 
   #flush(): Promise<void> {
