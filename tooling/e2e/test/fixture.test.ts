@@ -89,7 +89,7 @@ describe.each(kinds)('tour of the fixture with %s', (kind) => {
       'resources/read test://no-such-resource',
       'tools/call no_such_tool',
     ]);
-    expect(stepOf(transcript, 'progress')?.progress).toHaveLength(4);
+    expect(stepOf(transcript, 'progress')?.progress).toHaveLength(5);
     expect(stepOf(transcript, 'log')?.logs).toHaveLength(3);
     expect(stepOf(transcript, 'test_sampling')?.asked?.map(({ method }) => method)).toEqual(['sampling/createMessage']);
     expect(stepOf(transcript, 'test_elicitation')?.asked?.map(({ method }) => method)).toEqual(['elicitation/create']);
@@ -107,7 +107,7 @@ describe.each(kinds.slice(0, 3))('tours of the reference servers with %s', (kind
       'tools/call no-such-tool',
       'resources/read demo://resource/static/document/no-such-file.md',
     ]);
-    expect(stepOf(transcript, 'trigger-long-running-operation')?.progress).toHaveLength(3);
+    expect(stepOf(transcript, 'trigger-long-running-operation')?.progress).toHaveLength(4);
     expect(stepOf(transcript, 'trigger-sampling-request')?.asked).toHaveLength(1);
     expect(stepOf(transcript, 'trigger-elicitation-request')?.asked).toHaveLength(1);
   });
