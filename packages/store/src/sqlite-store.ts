@@ -25,7 +25,7 @@ export async function openSqliteStore(path: string, components: StoreComponents)
   try {
     const database = await openDatabase(path);
     db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: database as never }) });
-    await migrate(db, path);
+    await migrate(db, path, components.clock);
     const store = new SqliteStore(path, db, components);
     await store.probe();
     return store;
@@ -35,7 +35,29 @@ export async function openSqliteStore(path: string, components: StoreComponents)
   }
 }
 
-async function migrate(db: Kysely<Schema>, path: string): Promise<void> {
+/** How long opening waits for others that bring the same database up to date, and how often it looks. */
+const OTHERS_MS = 2_000;
+const LOOK_AGAIN_MS = 50;
+
+async function migrate(db: Kysely<Schema>, path: string, clock: Clock): Promise<void> {
+  const deadline = clock.now() + OTHERS_MS;
+  for (;;) {
+    await refuseForeign(db, path);
+    const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
+    if (error === undefined) return;
+    // SQLite has no lock for it (kysely leaves that to a single connection), and each migration can be run again.
+    if (!isOfOthers(error) || clock.now() >= deadline) throw error;
+    await new Promise<void>((resolve) => clock.timer(LOOK_AGAIN_MS, resolve));
+  }
+}
+
+/** What a migration fails with when another proxy does the same at the same moment. */
+function isOfOthers(error: unknown): boolean {
+  const { code = '', message = '' } = error as { readonly code?: string; readonly message?: string };
+  return /^SQLITE_(BUSY|LOCKED|CONSTRAINT)/.test(code) || (code === 'SQLITE_ERROR' && message.includes('already exists'));
+}
+
+async function refuseForeign(db: Kysely<Schema>, path: string): Promise<void> {
   const tables = (await db.introspection.getTables({ withInternalKyselyTables: true })).map(({ name }) => name);
   if (tables.includes('kysely_migration')) {
     const done = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
@@ -47,8 +69,6 @@ async function migrate(db: Kysely<Schema>, path: string): Promise<void> {
   } else if (tables.length > 0) {
     throw foreignStore(path, `it is the database of another program (table ${tables[0]}); name another with --store`);
   }
-  const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
-  if (error !== undefined) throw error;
 }
 
 class SqliteStore implements Store {

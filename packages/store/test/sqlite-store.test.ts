@@ -124,6 +124,22 @@ describe('the SQLite file', () => {
     expect(existsSync(`${file()}-wal`)).toBe(false);
   });
 
+  it('is made once when several proxies are started at the same time', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const path = join(folder, `round-${round}`, 'state.db');
+      let over = false;
+      const opening = Promise.all(Array.from({ length: 6 }, () => open(path))).finally(() => {
+        over = true;
+      });
+      opening.catch(() => undefined);
+      while (!over) {
+        await settled();
+        clock.advance(10);
+      }
+      for (const store of await opening) await store.close();
+    }
+  });
+
   it('is taken from others who could read it', async () => {
     await (await open()).close();
     chmodSync(file(), 0o644);
