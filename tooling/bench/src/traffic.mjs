@@ -57,7 +57,6 @@ function readOptions() {
     return value;
   };
   if (only !== undefined && only !== 'http' && only !== 'stdio') throw new Problem('--only takes http or stdio');
-  if (write && only !== undefined) throw new Problem('--write needs the figures of all tables: leave out --only');
   const seconds = number('seconds', quick ? 3 : 15);
   return { write, only, seconds, sustained: number('minutes', quick ? 0.25 : 10) * 60 };
 }
@@ -195,26 +194,22 @@ async function main() {
   demandBuild();
   demandDescriptors();
   const plan = { list: scenarios(options), seconds: options.seconds };
-  const sections = [];
-  let others = 0;
   for (const [name, title, make] of [
     ['http', 'In front of an HTTP server', overHttp],
     ['stdio', 'In front of a command, `--isolation shared`', overStdio],
   ]) {
     if (options.only !== undefined && options.only !== name) continue;
     const rows = await make(plan);
-    others = Math.max(others, ...rows.map(({ through }) => through.others));
-    sections.push(
-      `### ${title}\n\n${markdown(rows)}`,
+    const others = Math.max(...rows.map(({ through }) => through.others));
+    const report = [
+      `### ${title}`,
+      `${timeText(options.seconds)} each unless said otherwise, on ${describeMachine()}. Other processes took up to ${Math.round(others * 100)} % of the machine meanwhile. Memory is before, at most, and after; descriptors and children before and after.`,
+      markdown(rows),
       ...(reasons(rows).length === 0 ? [] : [reasons(rows).join('\n')]),
-    );
+    ].join('\n\n');
+    process.stdout.write(`${report}\n`);
+    if (options.write) writeFigures(`traffic-${name}`, report);
   }
-  const report = [
-    `${timeText(options.seconds)} each unless said otherwise, on ${describeMachine()}. Other processes took up to ${Math.round(others * 100)} % of the machine meanwhile. Memory is before, at most, and after; descriptors and children before and after.`,
-    ...sections,
-  ].join('\n\n');
-  process.stdout.write(`${report}\n`);
-  if (options.write) writeFigures('traffic', report);
 }
 
 await run(main);
