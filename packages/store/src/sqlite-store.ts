@@ -54,7 +54,9 @@ async function migrate(db: Kysely<Schema>, path: string, clock: Clock): Promise<
 /** What a migration fails with when another proxy does the same at the same moment. */
 function isOfOthers(error: unknown): boolean {
   const { code = '', message = '' } = error as { readonly code?: string; readonly message?: string };
-  return /^SQLITE_(BUSY|LOCKED|CONSTRAINT)/.test(code) || (code === 'SQLITE_ERROR' && message.includes('already exists'));
+  return (
+    /^SQLITE_(BUSY|LOCKED|CONSTRAINT)/.test(code) || (code === 'SQLITE_ERROR' && message.includes('already exists'))
+  );
 }
 
 async function refuseForeign(db: Kysely<Schema>, path: string): Promise<void> {
