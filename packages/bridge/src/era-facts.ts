@@ -3,6 +3,8 @@ import {
   asObject,
   isModern,
   LEGACY_VERSIONS,
+  META_CLIENT_CAPABILITIES,
+  META_CLIENT_INFO,
   META_VERSION,
   type Message,
   MODERN,
@@ -122,8 +124,8 @@ export class EraFacts {
 function discoverMessage(id: string): Message {
   const meta = {
     [META_VERSION]: MODERN,
-    'io.modelcontextprotocol/clientInfo': { name: 'shadowcat', version: '1' },
-    'io.modelcontextprotocol/clientCapabilities': {},
+    [META_CLIENT_INFO]: { name: 'shadowcat', version: '1' },
+    [META_CLIENT_CAPABILITIES]: {},
   };
   const text = requestText(JSON.stringify(id), 'server/discover', JSON.stringify({ _meta: meta }));
   return readMessage(text) as Message;

@@ -2,6 +2,7 @@ import { Body, type Exchange, type HeaderMap } from '@shadowcat/kernel';
 import {
   callSlot,
   classify,
+  clientFields,
   conversationSlot,
   credentialSlot,
   jsonFraming,
@@ -35,10 +36,7 @@ export function standIn({ id, head, signal, context }: Exchange): Exchange {
 
 /** An exchange of the bridge's own, made on behalf of a client, as it looks inside of the classify and session layers. */
 export function ownExchange({ id, client, method, message, headers, session, signal }: OwnExchange): Exchange {
-  const fields: Record<string, HeaderMap[string]> = {};
-  for (const name in client.head.headers) {
-    if (!name.startsWith('mcp-') && !OF_ONE_BODY.has(name)) fields[name] = client.head.headers[name];
-  }
+  const fields = clientFields(client.head.headers);
   fields['accept'] = method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream';
   if (message !== undefined) fields['content-type'] = 'application/json';
   Object.assign(fields, headers);
@@ -49,12 +47,3 @@ export function ownExchange({ id, client, method, message, headers, session, sig
   const body = message === undefined ? Body.empty : Body.whole(encoder.encode(message.text), jsonFraming);
   return { id, head, body, signal, context };
 }
-
-const OF_ONE_BODY: ReadonlySet<string> = new Set([
-  'content-length',
-  'content-type',
-  'transfer-encoding',
-  'content-encoding',
-  'expect',
-  'last-event-id',
-]);

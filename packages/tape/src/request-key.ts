@@ -1,4 +1,10 @@
-import { META_SUBSCRIPTION, META_VERSION, type Message } from '@shadowcat/wire';
+import {
+  META_CLIENT_CAPABILITIES,
+  META_CLIENT_INFO,
+  META_SUBSCRIPTION,
+  META_VERSION,
+  type Message,
+} from '@shadowcat/wire';
 import { canonicalOf, withMember, without } from './canonical.js';
 import { type JsonNode, jsonTree, memberOf, stringOf } from './json-tree.js';
 
@@ -10,8 +16,8 @@ const VOLATILE_META = new Set([
   'baggage',
   META_VERSION,
   META_SUBSCRIPTION,
-  'io.modelcontextprotocol/clientInfo',
-  'io.modelcontextprotocol/clientCapabilities',
+  META_CLIENT_INFO,
+  META_CLIENT_CAPABILITIES,
 ]);
 
 /** What is compared of a request. */

@@ -1,5 +1,4 @@
-import { Context, type Slot } from '@shadowcat/kernel';
-import { type Json, type SessionHandle, sessionSlot, type UpstreamBinding } from '@shadowcat/wire';
+import type { Json, SessionHandle, UpstreamBinding } from '@shadowcat/wire';
 
 const MARK = '/';
 
@@ -49,25 +48,5 @@ export class SideSession implements SessionHandle {
 
   onEnd(done: () => void): () => void {
     return this.#main.onEnd(done);
-  }
-}
-
-/** The context of an exchange, except for whose session it is. */
-export class SideContext extends Context {
-  readonly #outer: Context;
-  readonly #session: SessionHandle;
-
-  constructor(outer: Context, session: SessionHandle) {
-    super();
-    this.#outer = outer;
-    this.#session = session;
-  }
-
-  override get<T>(key: Slot<T>): T | undefined {
-    return key === (sessionSlot as Slot<unknown>) ? (this.#session as T) : this.#outer.get(key);
-  }
-
-  override set<T>(key: Slot<T>, value: T): void {
-    this.#outer.set(key, value);
   }
 }

@@ -1,7 +1,7 @@
-import { type Exchange, type FrameObserver, type Reply, withExchange, withReply } from '@shadowcat/kernel';
-import { asObject, type Call, callSlot, type SessionHandle } from '@shadowcat/wire';
+import { type Exchange, type FrameObserver, overlaid, type Reply, withExchange, withReply } from '@shadowcat/kernel';
+import { asObject, type Call, callSlot, type SessionHandle, sessionSlot } from '@shadowcat/wire';
 import type { Destination } from './group.js';
-import { SideContext, SideSession } from './side-session.js';
+import { SideSession } from './side-session.js';
 
 /** Questions of servers that a client has not answered; the oldest makes room. */
 const MAX_QUESTIONS = 100;
@@ -32,7 +32,7 @@ export class SideSessions {
     const asked = exchange.context.get(callSlot)?.message?.idText;
     const forget = asked === undefined ? () => {} : remember(sides.requests, asked, group);
     try {
-      const context = new SideContext(exchange.context, side);
+      const context = overlaid(exchange.context, sessionSlot, side);
       const answer = await group.handle(withExchange(exchange, { context }));
       if (answer.body.framing.name !== 'sse') {
         forget();

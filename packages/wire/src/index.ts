@@ -1,5 +1,6 @@
 export type { Call, Era } from './call.js';
 export { claimedVersion, classify, isModern, targetOf } from './classify.js';
+export { clientFields } from './client-fields.js';
 export { drainLines } from './drain-lines.js';
 export { envelopeProblem } from './envelope-problem.js';
 export { FrameQueue } from './frame-queue.js';

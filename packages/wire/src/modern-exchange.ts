@@ -1,5 +1,6 @@
-import { Body, Context, type Exchange, type HeaderMap, ProxyError } from '@shadowcat/kernel';
+import { Body, type Exchange, type HeaderMap, ProxyError } from '@shadowcat/kernel';
 import { classify } from './classify.js';
+import { clientFields } from './client-fields.js';
 import { jsonFraming } from './json-framing.js';
 import { modernHeaders } from './modern-headers.js';
 import { readMessage } from './read-messages.js';
@@ -27,38 +28,18 @@ export function modernExchange(parts: ModernExchangeParts): Exchange {
     method: 'POST',
     target: client.head.target,
     headers: {
-      ...clientHeaders(client.head.headers),
+      ...clientFields(client.head.headers),
       accept: 'application/json, text/event-stream',
       'content-type': 'application/json',
       ...modernHeaders(message),
       ...parts.headers,
     },
   };
-  const context = new Context();
+  const context = client.context.pick([credentialSlot, peerSlot]);
   context.set(callSlot, classify(head, [message], false));
-  for (const key of [credentialSlot, peerSlot]) {
-    const value = client.context.get(key);
-    if (value !== undefined) context.set(key, value);
-  }
   const conversation = client.context.get(sessionSlot) ?? client.context.get(conversationSlot);
   if (conversation !== undefined) context.set(conversationSlot, conversation);
   // Lines keep the messages of exchanges apart by their id.
   const id = `${client.id}.${message.idText}`;
   return { id, head, body: Body.whole(encoder.encode(text), jsonFraming), signal, context };
 }
-
-/** The client's headers without those that speak of its own message, session and stream. */
-function clientHeaders(headers: HeaderMap): HeaderMap {
-  const kept: Record<string, HeaderMap[string]> = {};
-  for (const name in headers) if (!name.startsWith('mcp-') && !OWN.has(name)) kept[name] = headers[name];
-  return kept;
-}
-
-const OWN: ReadonlySet<string> = new Set([
-  'accept',
-  'content-length',
-  'content-type',
-  'content-encoding',
-  'transfer-encoding',
-  'last-event-id',
-]);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { onOwnPort } from './own-port.js';
 
 /** What becomes of one call of a tool. Where `runs` it is in the ledger, whatever its client hears. */
 interface Fate {
@@ -61,27 +61,15 @@ export async function startChaosServer(options: ChaosOptions): Promise<ChaosServ
     response.on('error', () => {});
     chaos.serve(request, response).catch(() => response.destroy());
   });
-  const listen = async (port: number): Promise<void> => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  };
-  await listen(0);
-  const { port } = server.address() as { port: number };
-  const down = async (): Promise<void> => {
-    if (!server.listening) return;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
-  };
-  const origin = `http://127.0.0.1:${port}`;
+  const place = await onOwnPort(server);
+  const origin = `http://127.0.0.1:${place.port}`;
   return {
     url: `${origin}/mcp`,
     pairUrl: `${origin}/sse`,
     fates: chaos.fates,
-    down,
-    up: () => listen(port),
-    [Symbol.asyncDispose]: down,
+    down: place.down,
+    up: place.up,
+    [Symbol.asyncDispose]: place.down,
   };
 }
 

@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
+import { onOwnPort } from './own-port.js';
 
 /** One request as it arrived. */
 export interface Arrival {
@@ -50,27 +50,15 @@ export async function startLedgerServer(result: object = { ok: true }): Promise<
     ledger.push(arrival);
     self.deed(arrival, { answer: () => send(result), response });
   });
-  const listen = async (port: number): Promise<void> => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  };
-  await listen(0);
-  const { port } = server.address() as { port: number };
-  const down = async (): Promise<void> => {
-    if (!server.listening) return;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
-  };
+  const place = await onOwnPort(server);
   const self: LedgerServer = {
-    url: `http://127.0.0.1:${port}/mcp`,
+    url: `http://127.0.0.1:${place.port}/mcp`,
     ledger,
     silent: false,
     deed: (_arrival, { answer }) => answer(),
-    down,
-    up: () => listen(port),
-    [Symbol.asyncDispose]: down,
+    down: place.down,
+    up: place.up,
+    [Symbol.asyncDispose]: place.down,
   };
   return self;
 }

@@ -2,6 +2,7 @@ import {
   asObject,
   failureText,
   keepMembers,
+  META_SERVER_INFO,
   META_SUBSCRIPTION,
   type Message,
   MODERN,
@@ -12,8 +13,6 @@ import {
   withMembers,
 } from '@shadowcat/wire';
 import { errorOf, withId } from '../answers.js';
-
-const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
 
 /** Methods whose results say how long they may be kept (2026-07-28, "Caching"). A legacy server says nothing: not at all. */
 const CACHEABLE: ReadonlySet<string> = new Set([
@@ -63,7 +62,7 @@ export function discoverResult(initialize: Message): string {
     supportedVersions: JSON.stringify([MODERN]),
     capabilities: known,
     instructions: typeof result['instructions'] === 'string' ? textAt(text, ['instructions']) : undefined,
-    _meta: info === undefined ? undefined : `{${JSON.stringify(SERVER_INFO)}:${info}}`,
+    _meta: info === undefined ? undefined : `{${JSON.stringify(META_SERVER_INFO)}:${info}}`,
   });
 }
 
