@@ -1,5 +1,6 @@
 // Counting: each test is one, and so is each step that is not made of tests.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 
 /**
  * @typedef {object} Outcome of one step
@@ -9,11 +10,18 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
  * @property {boolean} [tests] whether tests were counted
  * @property {string} duration
  * @property {string} output all that the step printed
+ * @property {string[]} [failures] the tests and files that failed, a line each
  *
  * @typedef {object} VitestReport the parts of vitest's JSON report that are counted
  * @property {number} numPassedTests
  * @property {number} numFailedTests
- * @property {Array<{ status: string, assertionResults: Array<{ status: string }> }>} testResults one per file
+ * @property {FileResult[]} testResults one per file
+ *
+ * @typedef {object} FileResult
+ * @property {string} [name] its path
+ * @property {string} status
+ * @property {string} [message] why it could not be loaded
+ * @property {Array<{ status: string, fullName?: string, failureMessages?: string[] }>} assertionResults
  */
 
 /**
@@ -27,10 +35,31 @@ export function clearReport(file) {
 /**
  * @param {string} file
  * @param {number} exitCode of vitest
- * @returns {Pick<Outcome, 'passed' | 'failed' | 'tests'> | undefined} undefined when vitest wrote no report
+ * @returns {Pick<Outcome, 'passed' | 'failed' | 'tests' | 'failures'> | undefined} undefined when vitest wrote no report
  */
 export function readReport(file, exitCode) {
-  return existsSync(file) ? countTests(JSON.parse(readFileSync(file, 'utf8')), exitCode) : undefined;
+  if (!existsSync(file)) return undefined;
+  const report = /** @type {VitestReport} */ (JSON.parse(readFileSync(file, 'utf8')));
+  return { ...countTests(report, exitCode), failures: failuresOf(report) };
+}
+
+/**
+ * What failed, in a line each with the first line of why: whoever sees only the beginning of a long log learns it there.
+ * @param {VitestReport} report
+ * @returns {string[]}
+ */
+export function failuresOf({ testResults }) {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    const file = basename(name ?? 'a file without a name');
+    if (failed.length === 0) return status === 'failed' ? [`${file}: ${firstLine(message)}`] : [];
+    return failed.map(({ fullName, failureMessages }) => `${file}: ${fullName}: ${firstLine(failureMessages?.[0])}`);
+  });
+}
+
+/** @param {string | undefined} text */
+function firstLine(text) {
+  return (text ?? '').split('\n', 1)[0];
 }
 
 /**

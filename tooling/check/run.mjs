@@ -119,10 +119,11 @@ function compareTrees(before) {
 }
 
 /** @param {Outcome} outcome */
-function show({ name, passed, failed, tests, duration, output }) {
+function show({ name, passed, failed, tests, duration, output, failures = [] }) {
   const count = tests ? `, ${passed} of ${passed + failed} tests` : '';
   process.stdout.write(`${failed === 0 ? 'ok    ' : 'FAILED'}  ${name} (${duration}${count})\n`);
-  if (failed > 0) process.stdout.write(`${output.trimEnd()}\n`);
+  if (failed > 0)
+    process.stdout.write(`${[...failures.map((line) => `        ${line}`), output.trimEnd()].join('\n')}\n`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -7,7 +7,6 @@ export {
   type HttpUpstreamStats,
   httpUpstream,
 } from './http-upstream.js';
-export { DEFAULT_LISTEN_LIMITS, type ListenerStats, type ListenLimits, type ListenOptions } from './listen-options.js';
-export { type ListenComponents, type Listener, listen } from './listener.js';
+export type { ListenerStats } from './listen-options.js';
 export { type OpenSsePairOptions, openSsePair } from './open-sse-pair.js';
 export type { HeaderRules } from './upstream-headers.js';

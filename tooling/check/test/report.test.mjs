@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countTests, summarise } from '../report.mjs';
+import { countTests, failuresOf, summarise } from '../report.mjs';
 
 const passing = { status: 'passed', assertionResults: [{ status: 'passed' }] };
 const failing = { status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'passed' }] };
@@ -14,6 +14,29 @@ describe('countTests', () => {
     ['no test was found', { numPassedTests: 0, numFailedTests: 0, testResults: [] }, 0, [0, 1]],
   ])('%s', (_what, report, exitCode, [passed, failed]) => {
     expect(countTests(report, exitCode)).toEqual({ passed, failed, tests: true });
+  });
+});
+
+describe('failuresOf', () => {
+  it('names what failed, with the first line of why', () => {
+    const file = {
+      name: '/somewhere/a.test.ts',
+      status: 'failed',
+      assertionResults: [
+        { status: 'passed', fullName: 'a works' },
+        { status: 'failed', fullName: 'a counts', failureMessages: ['expected 1 to be 2\n    at a.test.ts:3'] },
+      ],
+    };
+    const broken = {
+      name: '/somewhere/b.test.ts',
+      status: 'failed',
+      message: 'no such module\nat all',
+      assertionResults: [],
+    };
+    expect(failuresOf({ numPassedTests: 1, numFailedTests: 1, testResults: [passing, file, broken] })).toEqual([
+      'a.test.ts: a counts: expected 1 to be 2',
+      'b.test.ts: no such module',
+    ]);
   });
 });
 

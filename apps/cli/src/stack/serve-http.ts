@@ -1,5 +1,5 @@
 import type { Clock, Handler, Log } from '@shadowcat/kernel';
-import { type Listener, listen } from '@shadowcat/transport-http';
+import { type Listener, listen } from '@shadowcat/transport-http/listener';
 import { ssePairServer } from '@shadowcat/transport-sse';
 import type { AdminSources } from './admin.js';
 import type { AccessConfig, LimitsConfig, ListenAddress, RouteConfig } from './contract.js';
