@@ -18,12 +18,45 @@ const BIN = {
 
 const COLORS = process.stdout.isTTY ? ['--colors=force'] : ['--colors=off'];
 
+/** @param {string} name */
+function reportOf(name) {
+  return join('.tools', 'reports', `${name}.json`);
+}
+
+/** @param {string} name */
+function reportersFor(name) {
+  return ['--reporter=default', '--reporter=json', `--outputFile.json=${reportOf(name)}`];
+}
+
 /** @param {string} project */
 function vitest(project) {
-  const report = join('.tools', 'reports', `${project}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  return { name: project, report, commands: [[BIN.vitest, 'run', '--project', project, ...reporters]] };
+  const report = reportOf(project);
+  return { name: project, report, commands: [[BIN.vitest, 'run', '--project', project, ...reportersFor(project)]] };
 }
+
+const EXAMPLES = 'examples/team-memory';
+
+/**
+ * The tests of the example project, each in its own framework.
+ * @type {Step[]}
+ */
+const examples = [
+  { ...vitest('examples'), commands: [[BIN.vitest, 'run', '--root', EXAMPLES, ...reportersFor('examples')]] },
+  {
+    name: 'examples-node',
+    report: reportOf('examples-node'),
+    commands: [
+      [
+        '--test',
+        '--test-reporter=spec',
+        '--test-reporter-destination=stdout',
+        '--test-reporter=./tooling/check/node-test-report.mjs',
+        `--test-reporter-destination=${reportOf('examples-node')}`,
+        `${EXAMPLES}/test/*.node-test.ts`,
+      ],
+    ],
+  },
+];
 
 /** @type {readonly Step[]} */
 export const STEPS = [
@@ -34,6 +67,7 @@ export const STEPS = [
     commands: [
       [BIN.tsc, '-p', 'tsconfig.tests.json'],
       [BIN.tsc, '-p', 'tsconfig.tooling.json'],
+      [BIN.tsc, '-p', 'examples/team-memory/tsconfig.json'],
     ],
   },
   { name: 'lint', commands: [[BIN.biome, 'ci', '--error-on-warnings', '--max-diagnostics=100', ...COLORS, '.']] },
@@ -44,5 +78,6 @@ export const STEPS = [
   { name: 'knip', commands: [[BIN.knip, '--no-progress', '--no-config-hints']] },
   { name: 'publint', needs: 'build', commands: [['tooling/check/publint.mjs']] },
   vitest('unit'),
+  ...examples.map((step) => ({ ...step, needs: 'build' })),
   { ...vitest('e2e'), needs: 'build' },
 ];

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { formatted } from '../src/reports/formats.js';
 import { annotations, stepSummary } from '../src/reports/github.js';
 import { publish } from '../src/reports/publish.js';
-import type { Report } from '../src/reports/report.js';
+import type { Finding, Report } from '../src/reports/report.js';
 
 const site = { file: 'tapes/a b.tape.jsonl', line: 12 };
 const REPORT: Report = {
@@ -27,26 +27,33 @@ const REPORT: Report = {
 };
 
 describe('a report', () => {
-  it('as JUnit has a suite a file, a case each, and file and line', () => {
+  it('as JUnit has a suite a file, a case each, and nothing that is not in junit-10.xsd', () => {
     expect(formatted(REPORT, 'junit')).toBe(`<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="shadowcat replay" tests="4" failures="1" errors="1" skipped="1">
-  <testsuite name="tapes/a b.tape.jsonl" tests="3" failures="1" errors="1" skipped="0">
-    <testcase classname="tapes/a b.tape.jsonl" name="tools/call a" file="tapes/a b.tape.jsonl" line="12"/>
-    <testcase classname="tapes/a b.tape.jsonl" name="tools/call b" file="tapes/a b.tape.jsonl" line="12">
+<testsuites name="shadowcat replay" tests="4" failures="1" errors="1">
+  <testsuite name="tapes/a b.tape.jsonl" file="tapes/a b.tape.jsonl" tests="3" failures="1" errors="1" skipped="0">
+    <testcase classname="tapes/a b.tape.jsonl" name="tools/call a"/>
+    <testcase classname="tapes/a b.tape.jsonl" name="tools/call b">
       <failure message="a &lt; b &amp; &quot;c&quot;\ufffd">tapes/a b.tape.jsonl:12: a &lt; b &amp; &quot;c&quot;\ufffd</failure>
     </testcase>
-    <testcase classname="tapes/a b.tape.jsonl" name="sampling" file="tapes/a b.tape.jsonl" line="12">
+    <testcase classname="tapes/a b.tape.jsonl" name="sampling">
       <error message="waits">tapes/a b.tape.jsonl:12: waits</error>
     </testcase>
+    <system-err>tapes/a b.tape.jsonl:12: at /a: &quot;&lt;&amp;|&#10;%,:</system-err>
   </testsuite>
-  <testsuite name="other.tape.jsonl" tests="1" failures="0" errors="0" skipped="1">
-    <testcase classname="other.tape.jsonl" name="tools/call c" file="other.tape.jsonl" line="3">
+  <testsuite name="other.tape.jsonl" file="other.tape.jsonl" tests="1" failures="0" errors="0" skipped="1">
+    <testcase classname="other.tape.jsonl" name="tools/call c">
       <skipped message="nobody">other.tape.jsonl:3: nobody</skipped>
     </testcase>
   </testsuite>
-  <system-err>tapes/a b.tape.jsonl:12: at /a: &quot;&lt;&amp;|&#10;%,:</system-err>
 </testsuites>
 `);
+  });
+
+  it('as JUnit keeps errors that are of no case', () => {
+    const loose = { ...REPORT, cases: [], findings: [{ ...REPORT.findings[0], site: undefined } as Finding] };
+    expect(formatted(loose, 'junit')).toContain(
+      '  <testsuite name="replay" tests="0" failures="0" errors="0" skipped="0">\n    <system-err>at /a',
+    );
   });
 
   it('as SARIF has a result a finding, with rule, level, file and line', () => {
@@ -83,9 +90,9 @@ describe('a report', () => {
   it('for people has a line a finding', () => {
     expect(formatted(REPORT, 'text').split('\n').slice(0, 4)).toEqual([
       'replay: 1 answered, 1 missed',
-      '  error: tapes/a b.tape.jsonl:12: at /a: "<&|',
-      '%,:',
+      '  error: tapes/a b.tape.jsonl:12: at /a: "<&|\\u000a%,:',
       '    overlay: x',
+      '  note: tapes/a b.tape.jsonl:12: not asked for: tools/call x',
     ]);
   });
 
@@ -98,6 +105,18 @@ describe('a report', () => {
     expect(stepSummary(REPORT)).toContain(
       '| error | `tapes/a b.tape.jsonl:12` | at /a: "&lt;&amp;\\| %,:<br>`overlay: x` |',
     );
+  });
+
+  it('of a hostile tape steers no terminal, and is only text on a page', () => {
+    const message = 'got "\u001b]0;x\u0007\u009b2J\u202e" ![i](http://e/i.png) [l](http://e) <img src=x>';
+    const finding: Finding = { rule: 'changed', level: 'error', message, site, remedy: 'overlay: `|`` \u001b[2J' };
+    const report = { ...REPORT, headline: 'a\u001bb', findings: [finding] };
+    const steering = /(?!\n)[\p{Cc}\u202a-\u202e]/u;
+    for (const text of [formatted(report, 'text'), annotations(report).join('\n'), stepSummary(report)])
+      expect(text).not.toMatch(steering);
+    const page = stepSummary(report);
+    expect(page).toContain('\\!\\[i\\](http://e/i.png) \\[l\\](http://e) &lt;img src=x>');
+    expect(page).toContain('``` overlay: `\\|`` \\u001b[2J ```');
   });
 
   it('goes to files whose folders it makes, and to the page of a job; what cannot be written is told', async () => {

@@ -2,6 +2,9 @@ import type { Clock, Log, Timer } from '@shadowcat/kernel';
 import { CHECKPOINT_EVERY, Seal, type TapeWriter, type WriterState } from '@shadowcat/tape';
 import { newDigest } from './digest.js';
 import { type FileOps, nodeFiles } from './file-ops.js';
+import { LineQueue } from './line-queue.js';
+import { PartFile, PartGone, type Runs } from './part-file.js';
+import { TapeShelf } from './tape-shelf.js';
 
 export interface TapeFileOptions {
   /** The first line. */
@@ -21,6 +24,10 @@ export interface TapeFileComponents {
   readonly log: Log;
   /** Default: `node:fs`. */
   readonly files?: FileOps;
+  /** What the tapes of one recorder share. Default: its own. */
+  readonly shelf?: TapeShelf;
+  /** Whether the process runs that the head of another recording names. Default: none does. */
+  readonly runs?: Runs | undefined;
 }
 
 /** While a tape cannot be written, it is tried again this often, in milliseconds. */
@@ -30,8 +37,12 @@ const DEFAULT_QUEUE = 1_048_576;
 const HARD_LIMIT = 16;
 /** A batch of up to so many bytes is written before the event loop goes on. */
 const PROMPT_BYTES = 65_536;
-/** A disk that kept the event loop waiting for longer than this is written to in the background, for so long. Milliseconds. */
+/**
+ * A disk that kept the event loop waiting for longer than this twice in a row, or once for much longer, is written to in the
+ * background, for so long. Milliseconds. Once may have been the scheduler, which gave the processor to somebody else.
+ */
 const SLOW_WRITE_MS = 20;
+const VERY_SLOW_WRITE_MS = 200;
 const SLOW_FOR_MS = 1000;
 
 /** Lines that go out in one write. */
@@ -39,8 +50,6 @@ interface Batch {
   readonly bytes: Uint8Array;
   readonly lines: number;
   readonly records: number;
-  /** Lost records that a `gap` in it tells of. */
-  readonly missing: number;
   /** Whether it begins with a checkpoint. */
   readonly restart: boolean;
 }
@@ -50,8 +59,8 @@ interface Batch {
  * operating system at its end, in one write that the event loop waits for: into the system's memory that takes
  * microseconds, a tenth of what it costs to wake a thread for it, and whoever is killed has lost nothing. A disk that takes
  * longer, and large batches, are written to in the background: one write is under way at most, what came meanwhile goes
- * with the next, and killed, it loses that. When writing fails it drops what comes, says so, and tries again; what is
- * missing is marked by a `gap`.
+ * with the next, and killed, it loses that. When writing fails it says so, keeps what fits into the queue, drops the rest, and
+ * tries again. A file that somebody removed, replaced or cut is begun again. What is missing is marked by a `gap`.
  */
 export function openTapeFile(path: string, options: TapeFileOptions, components: TapeFileComponents): TapeWriter {
   return new FileWriter(path, options, components);
@@ -59,57 +68,79 @@ export function openTapeFile(path: string, options: TapeFileOptions, components:
 
 class FileWriter implements TapeWriter {
   readonly name: string;
-  readonly #part: string;
+  readonly #part: PartFile;
   readonly #options: TapeFileOptions;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #files: FileOps;
-  readonly #seal = new Seal(newDigest);
+  readonly #shelf: TapeShelf;
   readonly #limit: number;
-  #queue: string[] = [];
-  #queueSize = 0;
-  #fd: number | undefined;
+  readonly #queue = new LineQueue();
+  #seal = new Seal(newDigest);
   #offset = 0;
+  #appended = 0;
   #written = 0;
+  /** Of the written: those in files that are gone. */
+  #gone = 0;
   #lost = 0;
-  /** Records lost since the last `gap` record. */
-  #missing = 0;
   #error: string | undefined;
   #retryAt: number | undefined;
+  #slowWrites = 0;
   #slowUntil = Number.NEGATIVE_INFINITY;
+  /** Somebody took the file: found out beside the writing, which has to begin again. */
+  #taken: PartGone | undefined;
+  #torn = false;
   #pumping: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
   #scheduled = false;
   #timer: Timer | undefined;
+  #retryTimer: Timer | undefined;
   #finishing: Promise<void> | undefined;
   #finished = false;
   #roomy: (() => void)[] = [];
+  #settled: (() => void)[] = [];
 
   constructor(path: string, options: TapeFileOptions, components: TapeFileComponents) {
     this.name = path;
-    this.#part = `${path}.part`;
     this.#options = options;
     this.#clock = components.clock;
     this.#log = components.log;
     this.#files = components.files ?? nodeFiles;
+    this.#shelf = components.shelf ?? new TapeShelf(components.log);
+    this.#part = new PartFile(path, options.fd, { files: this.#files, log: components.log, runs: components.runs });
     this.#limit = options.queue ?? DEFAULT_QUEUE;
-    this.#fd = options.fd;
+    if (options.fd !== undefined) this.#shelf.opened(this);
     this.#schedule();
   }
 
   append(line: string): void {
+    this.#appended += 1;
     if (this.#finishing !== undefined || this.#mustDrop(line)) {
-      this.#lose(1);
+      this.#lost += 1;
+      this.#queue.lose(1, this.#error ?? 'unknown');
       return;
     }
-    this.#queue.push(line);
-    this.#queueSize += line.length;
+    this.#queue.add(line);
+    if (this.#retryAt !== undefined) this.#shelf.hold(this.#part.path, this.#queue.size);
     this.#schedule();
   }
 
   room(): Promise<void> | undefined {
-    const waits = this.#options.onFull !== 'drop' && this.#queueSize > this.#limit && this.#retryAt === undefined;
-    if (!waits || this.#finishing !== undefined) return undefined;
+    if (this.#options.onFull === 'drop' || this.#retryAt !== undefined || this.#finishing !== undefined)
+      return undefined;
+    // A tape that is about to be opened has nothing of what passes yet.
+    const unopened = this.#part.fd === undefined && this.#queue.length > 0;
+    if (!unopened && this.#queue.size <= this.#limit) return undefined;
     return new Promise((resolve) => this.#roomy.push(resolve));
+  }
+
+  settled(): Promise<void> | undefined {
+    const wanted = this.#appended;
+    if (!this.#owes(wanted)) return undefined;
+    const done = async (): Promise<void> => {
+      while (this.#owes(wanted)) await new Promise<void>((resolve) => this.#settled.push(resolve));
+    };
+    return done();
   }
 
   state(): WriterState {
@@ -118,7 +149,7 @@ class FileWriter implements TapeWriter {
       written: this.#written,
       bytes: this.#offset,
       lost: this.#lost,
-      queued: this.#queue.length,
+      queued: this.#queue.records,
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
   }
@@ -128,17 +159,27 @@ class FileWriter implements TapeWriter {
     return this.#finishing;
   }
 
-  #mustDrop(line: string): boolean {
-    if (this.#retryAt !== undefined && this.#clock.now() < this.#retryAt) return true;
-    const limit = this.#options.onFull === 'drop' ? this.#limit : this.#limit * HARD_LIMIT;
-    if (this.#queueSize + line.length <= limit) return false;
-    this.#error ??= 'records came faster than they could be written';
-    return true;
+  /** Closes the file until there is something to write, unless that is now. */
+  rest(): void {
+    const busy = this.#pumping !== undefined || this.#scheduled || this.#finishing !== undefined;
+    if (busy || this.#part.fd === undefined) return;
+    this.#shelf.closed(this);
+    this.#background(this.#part.close().catch(() => undefined));
   }
 
-  #lose(count: number): void {
-    this.#lost += count;
-    this.#missing += count;
+  /** Whether some of the first `wanted` records are on their way to the tape. */
+  #owes(wanted: number): boolean {
+    const busy = this.#scheduled || this.#pumping !== undefined;
+    return busy && this.#retryAt === undefined && this.#written - this.#gone + this.#lost < wanted;
+  }
+
+  #mustDrop(line: string): boolean {
+    const failing = this.#retryAt !== undefined;
+    const limit = failing || this.#options.onFull === 'drop' ? this.#limit : this.#limit * HARD_LIMIT;
+    const fits = this.#queue.size + line.length <= limit;
+    if (fits && !(failing && this.#queue.size + line.length > this.#shelf.share(this.#part.path))) return false;
+    this.#error ??= 'records came faster than they could be written';
+    return true;
   }
 
   /** Records made in one turn go out in one write. */
@@ -152,83 +193,132 @@ class FileWriter implements TapeWriter {
   }
 
   #pump(): void {
-    if (this.#pumping !== undefined || this.#wroteNow()) return;
-    this.#pumping = this.#drain().finally(() => {
+    if (this.#pumping !== undefined || this.#finished || this.#wroteNow()) return;
+    if (this.#retryAt !== undefined && this.#clock.now() < this.#retryAt) return;
+    this.#background(this.#drain());
+  }
+
+  #background(work: Promise<void>): void {
+    this.#pumping = work.finally(() => {
       this.#pumping = undefined;
-      if (this.#queue.length > 0) this.#schedule();
+      if (this.#queue.length > 0 && this.#retryAt === undefined) this.#schedule();
+      else if (this.#shelf.crowded) this.rest();
+      this.#makeRoom();
     });
   }
 
   /** Writes the queue before it returns. `false`: that is to be done in the background. */
   #wroteNow(): boolean {
     const started = this.#clock.now();
-    const prompt = this.#options.durable !== true && this.#queueSize <= PROMPT_BYTES && started >= this.#slowUntil;
-    if (!prompt || this.#fd === undefined || this.#files.writeNow === undefined || this.#retryAt !== undefined)
-      return false;
-    const batch = this.#nextBatch();
+    const prompt = this.#options.durable !== true && this.#queue.size <= PROMPT_BYTES && started >= this.#slowUntil;
+    const { fd } = this.#part;
+    if (!prompt || fd === undefined || this.#files.writeNow === undefined) return false;
+    if (this.#retryAt !== undefined || this.#taken !== undefined) return false;
+    const batch = this.#nextBatch(this.#queue);
     if (batch === undefined) return true;
     try {
-      if (!this.#files.writeNow(this.#fd, batch.bytes, this.#offset)) return false;
+      if (!this.#files.writeNow(fd, batch.bytes, this.#offset)) return false;
     } catch {
       // The background tries the same again, and reports what keeps it from it.
       return false;
     }
     const now = this.#clock.now();
-    if (now - started > SLOW_WRITE_MS) this.#slowUntil = now + SLOW_FOR_MS;
-    this.#clearQueue();
+    this.#timed(now - started, now);
+    this.#queue.take();
     this.#wrote(batch, now);
     this.#makeRoom();
     return true;
   }
 
-  async #drain(): Promise<void> {
-    do await this.#writeBatch();
-    while (this.#queue.length > 0);
+  /** A write that the event loop waited for took so long. */
+  #timed(took: number, now: number): void {
+    this.#slowWrites = took > SLOW_WRITE_MS ? this.#slowWrites + 1 : 0;
+    if (this.#slowWrites > 1 || took > VERY_SLOW_WRITE_MS) this.#slowUntil = now + SLOW_FOR_MS;
   }
 
-  /** The queue as it is, with what belongs before it. Changes nothing. */
-  #nextBatch(): Batch | undefined {
-    const records = this.#queue.length;
-    const missing = this.#missing;
+  async #drain(): Promise<void> {
+    do {
+      try {
+        await this.#writeBatch();
+        this.#works();
+      } catch (error) {
+        this.#fails(error);
+      }
+      this.#makeRoom();
+    } while (this.#queue.length > 0 && this.#retryAt === undefined);
+  }
+
+  /** What waits, with what belongs before it. Changes nothing. */
+  #nextBatch(queue: LineQueue): Batch | undefined {
     const restart = this.#offset > 0 && this.#seal.due(this.#clock.now());
     let before = this.#offset === 0 ? `${this.#options.head}\n` : '';
     if (restart) before += `${this.#seal.checkpoint()}\n`;
-    if (missing > 0) before += `{"k":"gap","lost":${missing},"why":${JSON.stringify(this.#error ?? 'unknown')}}\n`;
-    if (records === 0 && before === '') return undefined;
-    const lines = records + (this.#offset === 0 ? 1 : 0) + (restart ? 1 : 0) + (missing > 0 ? 1 : 0);
-    const text = records === 0 ? before : `${before}${this.#queue.join('\n')}\n`;
-    return { bytes: Buffer.from(text), lines, records, missing, restart };
+    if (queue.length === 0 && before === '') return undefined;
+    const { text, lines, records } = queue.lines();
+    const more = (this.#offset === 0 ? 1 : 0) + (restart ? 1 : 0);
+    return { bytes: Buffer.from(before === '' ? text : before + text), lines: lines + more, records, restart };
   }
 
-  #clearQueue(): void {
-    this.#queue = [];
-    this.#queueSize = 0;
-  }
-
+  /** Writes what waits. When that fails it still waits. */
   async #writeBatch(): Promise<void> {
-    const batch = this.#nextBatch();
+    const fd = await this.#open();
+    const queue = this.#queue.take();
+    const batch = this.#nextBatch(queue);
     if (batch === undefined) return;
-    this.#clearQueue();
     try {
-      await this.#write(batch.bytes);
-      this.#wrote(batch, this.#clock.now());
-      this.#works();
+      await this.#write(fd, batch.bytes);
     } catch (error) {
-      this.#lose(batch.records);
-      this.#fails(error);
+      this.#queue.putBack(queue);
+      throw error;
     }
-    this.#makeRoom();
+    this.#wrote(batch, this.#clock.now());
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
-    this.#fd ??= await this.#open();
-    const fd = this.#fd;
+  /** The file, which is begun again when somebody took it. */
+  async #open(): Promise<number> {
+    try {
+      if (this.#taken !== undefined) throw this.#taken;
+      if (this.#part.fd !== undefined) return this.#part.fd;
+      return await this.#opened();
+    } catch (error) {
+      if (!(error instanceof PartGone)) throw error;
+      await this.#beginAgain(error);
+      return this.#opened();
+    }
+  }
+
+  async #opened(): Promise<number> {
+    const fd = await this.#part.open(this.#offset);
+    this.#shelf.opened(this);
+    return fd;
+  }
+
+  async #beginAgain({ message }: PartGone): Promise<void> {
+    const lost = this.#written - this.#gone;
+    this.#log.error(
+      { tape: this.#part.path, lost },
+      `the tape ${this.#part.path} is gone: ${message}. It is begun again, without the ${lost} records that were on it`,
+    );
+    this.#taken = undefined;
+    this.#error = message;
+    this.#gone += lost;
+    this.#lost += lost;
+    if (lost > 0) this.#queue.loseBefore(lost, message);
+    this.#offset = 0;
+    this.#seal = new Seal(newDigest);
+    await this.#part.forget();
+  }
+
+  async #write(fd: number, bytes: Uint8Array): Promise<void> {
     try {
       await this.#files.write(fd, bytes, this.#offset);
       if (this.#options.durable === true) await this.#files.sync(fd);
     } catch (error) {
       // Half a batch would be a torn line in the middle of the tape.
-      await this.#files.truncate(fd, this.#offset).catch(() => undefined);
+      this.#torn = await this.#files.truncate(fd, this.#offset).then(
+        () => false,
+        () => true,
+      );
       throw error;
     }
   }
@@ -238,25 +328,7 @@ class FileWriter implements TapeWriter {
     this.#seal.wrote(batch.bytes, batch.lines, now);
     this.#offset += batch.bytes.length;
     this.#written += batch.records;
-    this.#missing -= batch.missing;
     this.#armCheckpoint();
-  }
-
-  /** What an earlier recording left here is kept under another name. */
-  async #open(): Promise<number> {
-    try {
-      return await this.#files.create(this.#part);
-    } catch (error) {
-      if (!isCode(error, 'EEXIST')) throw error;
-    }
-    let kept = `${this.#part}.1`;
-    for (let number = 2; await this.#files.exists(kept); number += 1) kept = `${this.#part}.${number}`;
-    await this.#files.rename(this.#part, kept);
-    this.#log.warn(
-      { tape: kept },
-      `an earlier recording was cut short; it is kept as ${kept} (shadowcat tape recover ${kept})`,
-    );
-    return this.#files.create(this.#part);
   }
 
   /** While there are lines without a checkpoint, one is due within a second. */
@@ -265,32 +337,51 @@ class FileWriter implements TapeWriter {
     // A little more, because timers may fire a little early.
     this.#timer = this.#clock.timer(CHECKPOINT_EVERY.ms + 5, () => {
       this.#timer = undefined;
-      this.#schedule();
+      this.#look();
     });
   }
 
+  /** Whether the file is still there: a descriptor can be written to long after somebody removed its file. */
+  #look(): void {
+    if (this.#looking !== undefined || this.#finishing !== undefined) return;
+    this.#looking = this.#part
+      .check(this.#offset)
+      .catch((error: unknown) => {
+        if (error instanceof PartGone) this.#taken = error;
+      })
+      .finally(() => {
+        this.#looking = undefined;
+        this.#schedule();
+      });
+  }
+
   #works(): void {
-    if (this.#retryAt === undefined) return;
+    this.#shelf.works(this.#part.path, this.#lost);
     this.#retryAt = undefined;
-    this.#log.info(
-      { tape: this.#part, lost: this.#lost },
-      `the tape ${this.#part} can be written again; ${this.#lost} records are lost`,
-    );
+    this.#retryTimer?.cancel();
+    this.#retryTimer = undefined;
   }
 
   #fails(error: unknown): void {
     this.#error = error instanceof Error ? error.message : String(error);
-    if (this.#retryAt === undefined) {
-      this.#log.error(
-        { err: error, tape: this.#part },
-        `cannot write the tape ${this.#part}: ${this.#error}. Traffic goes on unrecorded; writing is tried again each second`,
-      );
-    }
+    const path = this.#part.path;
+    this.#shelf.failed(path, error);
+    this.#lost += this.#queue.shrink(Math.min(this.#limit, this.#shelf.share(path)), this.#error);
+    this.#shelf.hold(path, this.#queue.size);
     this.#retryAt = this.#clock.now() + RETRY_MS;
+    if (this.#finishing !== undefined) return;
+    this.#retryTimer?.cancel();
+    this.#retryTimer = this.#clock.timer(RETRY_MS, () => {
+      this.#retryTimer = undefined;
+      this.#schedule();
+    });
   }
 
   #makeRoom(): void {
-    if (this.#queueSize > this.#limit / 2 && this.#retryAt === undefined) return;
+    const settled = this.#settled;
+    this.#settled = [];
+    for (const resolve of settled) resolve();
+    if (this.#queue.size > this.#limit / 2 && this.#retryAt === undefined && !this.#finished) return;
     const roomy = this.#roomy;
     this.#roomy = [];
     for (const resolve of roomy) resolve();
@@ -299,29 +390,53 @@ class FileWriter implements TapeWriter {
   async #finish(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#retryTimer?.cancel();
+    this.#retryTimer = undefined;
     while (this.#pumping !== undefined || this.#scheduled) await (this.#pumping ?? Promise.resolve());
+    await this.#looking;
     try {
-      if (this.#missing > 0 || this.#offset === 0) await this.#writeBatch();
-      if (this.#offset === 0) throw new Error(this.#error ?? 'nothing could be written');
-      const end = Buffer.from(`${this.#seal.end(this.#lost)}\n`);
-      this.#fd ??= await this.#open();
-      await this.#files.write(this.#fd, end, this.#offset);
-      this.#offset += end.length;
-      await this.#files.sync(this.#fd);
-      await this.#files.close(this.#fd);
-      this.#fd = undefined;
-      await this.#files.rename(this.#part, this.name);
+      await this.#shelf.inTurn(() => this.#complete());
     } catch (error) {
       this.#fails(error);
-      this.#log.error({ err: error, tape: this.#part }, `the tape ${this.#part} could not be finished: ${this.#error}`);
-      if (this.#fd !== undefined) await this.#files.close(this.#fd).catch(() => undefined);
-      this.#fd = undefined;
+      this.#lost += this.#queue.shrink(0, 'unknown');
+      const advice = this.#offset === 0 ? '' : ` (shadowcat tape recover ${this.#part.path})`;
+      this.#log.error(
+        { err: error, tape: this.#part.path, lost: this.#lost },
+        `the tape ${this.#part.path} could not be finished: ${this.#error}${advice}`,
+      );
+      await this.#part.close().catch(() => undefined);
     }
+    this.#shelf.ended(this.#part.path, this);
     this.#finished = true;
     this.#makeRoom();
   }
-}
 
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+  async #complete(): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        if (this.#appended === 0 && (await this.#discarded())) return;
+        while (this.#queue.length > 0 || this.#offset === 0) await this.#writeBatch();
+        const fd = await this.#open();
+        if (this.#offset === 0) continue;
+        const end = Buffer.from(`${this.#seal.end(this.#lost)}\n`);
+        if (this.#torn) await this.#files.truncate(fd, this.#offset);
+        await this.#files.write(fd, end, this.#offset);
+        await this.#files.sync(fd);
+        await this.#part.finish(this.#offset + end.length);
+        this.#offset += end.length;
+        return;
+      } catch (error) {
+        if (!(error instanceof PartGone) || tries > 2) throw error;
+        this.#taken = error;
+      }
+    }
+  }
+
+  /** A recording of nothing does not take the place of a tape. */
+  async #discarded(): Promise<boolean> {
+    if (this.#offset > 0) await this.#part.check(this.#offset);
+    if (!(await this.#part.discard())) return false;
+    this.#log.warn({ tape: this.name }, `nothing was recorded: ${this.name} stays as it was`);
+    return true;
+  }
 }

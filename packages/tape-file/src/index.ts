@@ -1,11 +1,14 @@
 export { loadBlobs } from './blob-files.js';
 export { newDigest } from './digest.js';
 export { makeDirectory } from './directories.js';
-export { type FileOps, nodeFiles } from './file-ops.js';
+export { type FileIdentity, type FileOps, nodeFiles } from './file-ops.js';
 export { openTapeFile, type TapeFileComponents, type TapeFileOptions } from './file-writer.js';
 export { type FormatOptions, type Formatted, formatTapeFile } from './format-file.js';
+export { type ImportedFile, type ImportFileOptions, importFile } from './import-file.js';
 export { lintTapeFile } from './lint-file.js';
 export { type ListedTape, listTapes, tapesIn } from './list.js';
+export { type Packed, packTapeFiles, scanOverlays } from './pack-file.js';
+export { packProblem } from './pack-names.js';
 export { inspectTapeFile, type ReadFileOptions, readTapeFile, TAPE_WORKER } from './read-file.js';
 export { type Recovery, recoverTape } from './recover.js';
 export { openRedaction, type Redaction } from './redaction.js';
@@ -20,4 +23,5 @@ export {
 } from './tape-key.js';
 export { layoutOf, PART_SUFFIX, TAPE_SUFFIX, tapeName, tapePath } from './tape-names.js';
 export { tapeOpener } from './tape-opener.js';
+export { type Unpacked, unpackTapeFile } from './unpack-file.js';
 export { updateTapeFile } from './update-file.js';

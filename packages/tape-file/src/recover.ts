@@ -2,7 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { ProxyError } from '@shadowcat/kernel';
 import { adviceFor, readTape, Seal, type Tape } from '@shadowcat/tape';
 import { newDigest } from './digest.js';
+import type { Runs } from './part-file.js';
 import { PART_SUFFIX } from './tape-names.js';
+import { beingWritten } from './tape-owner.js';
 
 /** What a recovery kept. */
 export interface Recovery {
@@ -17,9 +19,9 @@ export interface Recovery {
 /**
  * Makes a tape again of one that was cut short or damaged: keeps what is whole, marks exchanges that had not ended, and
  * writes an `end` record that says so. `out` (default: the name without `.part`) must not exist. Throws `tape_invalid` when
- * there is nothing to recover, or nothing that can be trusted.
+ * there is nothing to recover, or nothing that can be trusted, and while the process `runs` that records the tape.
  */
-export async function recoverTape(part: string, out = defaultOut(part)): Promise<Recovery> {
+export async function recoverTape(part: string, out = defaultOut(part), runs?: Runs): Promise<Recovery> {
   const bytes = await readFile(part).catch((error: unknown) => {
     throw new ProxyError('tape_invalid', `${part}: cannot be read: ${(error as Error).message}`, { cause: error });
   });
@@ -27,6 +29,9 @@ export async function recoverTape(part: string, out = defaultOut(part)): Promise
   const damage = tape.problems.find(({ kind }) => kind !== 'gap');
   if (damage === undefined)
     throw new ProxyError('tape_invalid', `${part}: the tape is whole: there is nothing to recover`);
+  const owner = tape.head.process;
+  if (tape.end === undefined && owner !== undefined && runs?.(owner) === true)
+    throw new ProxyError('tape_invalid', `${beingWritten(part, owner)}, and becomes a tape when that ends`);
   if (damage.kind === 'edited')
     throw new ProxyError('tape_invalid', `${part}:${damage.line}: ${damage.message}. ${adviceFor(damage, part)}`);
   const lines = damage.kind === 'corrupt' && tape.end === undefined ? verifiedLines(tape) : tape.records.length;

@@ -112,7 +112,7 @@ describe('redacting a tape', () => {
     const changed = after.flatMap((line, at) => (line === before[at] ? [] : [at + 1]));
     expect(changed).toEqual([1, 8, 9, 11, 12]);
     const tape = await readTapeFile(path);
-    expect(tape.head.redaction).toEqual({ policy: 'default@2', key: key.id });
+    expect(tape.head.redaction).toEqual({ policy: 'default@3', key: key.id });
     expect(statSync(path).mode & 0o777).toBe(0o640);
     expect(await scanTapeFile(path, {})).toEqual([]);
     expect(await redactTapeFile(path, { rules: {}, key })).toEqual({ out: path, hidden: [], left: [] });

@@ -76,7 +76,7 @@ export class Answering {
       return broken ? textReply(text, 'application/json') : jsonReply(text, { headers });
     }
     const play = this.#serve(found, session, message);
-    const whole = wholeOf(play);
+    const whole = play.recording.streamed ? undefined : wholeOf(play);
     if (fault !== undefined) this.#cut(asked, { fault, found, streamed: whole === undefined });
     if (whole !== undefined) {
       await this.#wait(delayMs + this.#pauses(play), session, exchange.signal);
@@ -119,7 +119,7 @@ export class Answering {
       return text;
     }
     const play = this.#serve(found, session, message);
-    const whole = wholeOf(play);
+    const whole = play.recording.streamed ? undefined : wholeOf(play);
     if (whole === undefined || delayMs + this.#pauses(play) > 0) return play;
     session.release(play);
     return rewrittenAnswer(whole, play);

@@ -4,13 +4,19 @@ import { libraryOf } from './library.js';
 import type { RecordedLane, Recording } from './recording.js';
 import type { Tape } from './records.js';
 import { shapeOf } from './request-key.js';
-import { surfaceOf } from './surface.js';
+import { saidChanges } from './said-changes.js';
+import { LISTS, surfaceOf } from './surface.js';
 import { type SurfaceChange, surfaceChanges } from './surface-changes.js';
+import { compareSpots } from './verify/compare.js';
+import { spotAt } from './verify/scalars.js';
 
 /** An operation that two tapes have differently. */
 export interface OperationChange {
-  /** `asked`: the same method and target with other parameters. `answered`: the same question, another answer. */
-  readonly kind: 'added' | 'removed' | 'asked' | 'answered';
+  /**
+   * `asked`: the same method and target with other parameters. `answered`: the same question, another answer. `said`: what the
+   * server said or asked of its own accord, and what the client answered.
+   */
+  readonly kind: 'added' | 'removed' | 'asked' | 'answered' | 'said';
   /** The lane on the tape that has it. */
   readonly s: string;
   readonly method: string;
@@ -52,6 +58,9 @@ function compareLanes(before: RecordedLane | undefined, after: RecordedLane | un
   }
   for (const recording of left) changes.push(lonely('removed', recording, before?.name ?? ''));
   for (const recording of right) changes.push(lonely('added', recording, after?.name ?? ''));
+  // What came of requests that are only on one tape says nothing new.
+  const lonesome = new Set([...left, ...right]);
+  changes.push(...saidChanges(before, after, lonesome));
   return changes.sort((a, b) => (a.before ?? a.after ?? 0) - (b.before ?? b.after ?? 0));
 }
 
@@ -102,11 +111,22 @@ function askedChange(a: Recording, b: Recording, s: string): OperationChange {
 }
 
 function answerChanges(a: Recording, b: Recording, s: string): OperationChange[] {
-  const differences = [...differencesOf(outcomeOf(a), outcomeOf(b)), ...said(a, b)];
+  const differences = listDifferences(a, b) ?? differencesOf(outcomeOf(a), outcomeOf(b));
   if (differences.length === 0) return [];
   const { method, target } = a;
   const lineOf = ({ answer, place }: Recording): number => answer?.place.line ?? place.line;
   return [{ kind: 'answered', s, method, target, before: lineOf(a), after: lineOf(b), differences }];
+}
+
+/** Of lists of what a server offers, name by name; `undefined` of anything else. */
+function listDifferences(a: Recording, b: Recording): readonly Difference[] | undefined {
+  if (!Object.hasOwn(LISTS, a.method) || a.answer === undefined || b.answer === undefined) return undefined;
+  const [one, other] = [a.answer, b.answer].map(({ text }) => spotAt({ text, node: jsonTree(text) }, ['result']));
+  if (one === undefined || other === undefined) return undefined;
+  const comparing = { level: 'json', same: () => false, ignored: () => false } as const;
+  return compareSpots(one, other, { comparing, path: ['result'] }).map(({ pointer, recorded, got }) => {
+    return { pointer: pointer.slice('/result'.length), recorded, got };
+  });
 }
 
 /** The result or the error; of what was not answered, how it ended. */
@@ -124,18 +144,4 @@ function outcomeOf({ answer, exit, raw }: Recording): Located {
     node:
       members.length === 1 && only?.key === 'result' ? memberOf(node, 'result') : { ...node, kind: 'object', members },
   };
-}
-
-/** What else came: how many messages of which method. */
-function said(a: Recording, b: Recording): Difference[] {
-  const count = ({ steps }: Recording): ReadonlyMap<string, number> => {
-    const counts = new Map<string, number>();
-    for (const { method } of steps) if (method !== undefined) counts.set(method, (counts.get(method) ?? 0) + 1);
-    return counts;
-  };
-  const [before, after] = [count(a), count(b)];
-  return [...new Set([...before.keys(), ...after.keys()])].flatMap((method) => {
-    const [recorded, got] = [before.get(method) ?? 0, after.get(method) ?? 0];
-    return recorded === got ? [] : [{ pointer: `messages: ${method}`, recorded, got }];
-  });
 }

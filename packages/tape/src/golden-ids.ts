@@ -9,6 +9,8 @@ const STATES: readonly (readonly string[])[] = [
   ['result', 'requestState'],
   ['params', 'requestState'],
 ];
+/** A shorter one may be part of another by chance. */
+const LONG_STATE = 8;
 const CANCELLED_ID: readonly string[] = ['params', 'requestId'];
 /** Trace context (W3C) is another one each time; a receiver ignores these. */
 const TRACES: readonly Edit[] = [
@@ -30,6 +32,11 @@ class Numbers {
       this.#known.set(json, number);
     }
     return number;
+  }
+
+  /** All so far: JSON text and number, first to last. */
+  entries(): Iterable<[string, string]> {
+    return this.#known;
   }
 
   /** The one that was given before, if there is one. */
@@ -109,8 +116,21 @@ export class LaneIds {
     if (!text.includes('"requestState"')) return [];
     return STATES.flatMap((path) => {
       const state = textAt(text, path);
-      return state === undefined ? [] : [{ path, json: `"state-${this.#states.of(state)}"` }];
+      return state === undefined ? [] : [{ path, json: this.#state(state, path[0] === 'params') }];
     });
+  }
+
+  /** A client that changes a state, to see it refused, keeps most of it: what it makes of one it was given is no new one. */
+  #state(state: string, brought: boolean): string {
+    if (brought && this.#states.known(state) === undefined && state.startsWith('"')) {
+      const inner = state.slice(1, -1);
+      for (const [given, number] of this.#states.entries()) {
+        const part = given.slice(1, -1);
+        if (given.startsWith('"') && part.length >= LONG_STATE && inner.includes(part))
+          return `"${inner.replace(part, () => `state-${number}`)}"`;
+      }
+    }
+    return `"state-${this.#states.of(state)}"`;
   }
 
   /** What a listening stream sends is tagged with the id of its request, as it is or as a string. */

@@ -1,5 +1,5 @@
+import { Causes } from './causes.js';
 import { type GoldenLane, type Item, isAsked, type Unit } from './golden-lane.js';
-import { CAUSE_NOTHING } from './library.js';
 
 /**
  * Puts the records of a lane in an order that depends on what caused what, not on which socket was faster: each message of
@@ -80,7 +80,7 @@ class Places {
   readonly #awaited = new Map<Unit | 'streams', number>();
   readonly #questions: Question[] = [];
   readonly #open = new Set<Unit>();
-  #cause: Unit | undefined;
+  readonly #causes = new Causes<Unit>();
 
   constructor(lane: GoldenLane, speaking: readonly Unit[]) {
     this.#numbers = new Map(speaking.map((unit, slot) => [unit, slot]));
@@ -103,7 +103,7 @@ class Places {
       return;
     }
     if (message.kind === 'request' && !unit.standing) this.#open.add(unit);
-    if (!CAUSE_NOTHING.has(message.method ?? '')) this.#cause = unit;
+    this.#causes.sent(message.method ?? '', unit);
   }
 
   /** What waited for this answer stands behind it. */
@@ -132,9 +132,13 @@ class Places {
     // When the client let go of a stream shows no more than when it opened it.
     if (unit.silent && record.k === 'x-' && record.end === 'closed-by-client') return this.#numbers.size - 1;
     const before = this.#last.get(unit) ?? (unit.silent ? this.#home : -1);
-    const slot = Math.max(before, this.#slotOf(unit), this.#awaited.get(unit) ?? -1);
-    const spoken = unit.standing && message !== undefined && message.kind !== 'response';
-    return spoken ? Math.max(slot, this.#slotOf(this.#cause), this.#awaited.get('streams') ?? -1) : slot;
+    const own = Math.max(before, this.#slotOf(unit));
+    // A head, or an event that holds no message, waits for nobody.
+    if (record.k === 'http' || record.k === 'sse') return own;
+    const slot = Math.max(own, this.#awaited.get(unit) ?? -1);
+    if (!unit.standing || message === undefined || message.kind === 'response') return slot;
+    const cause = this.#causes.of(message.kind, (one) => !this.#open.has(one));
+    return Math.max(slot, this.#slotOf(cause), this.#awaited.get('streams') ?? -1);
   }
 
   #put(slot: number, unit: Unit, item: Item): void {

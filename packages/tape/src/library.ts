@@ -1,7 +1,8 @@
 import { META_VERSION, type Message, readMessage, spanOf } from '@shadowcat/wire';
+import { Causes } from './causes.js';
 import { Legs } from './legs.js';
 import type { ClientNotice, Library, Place, RecordedLane, Recording, Step } from './recording.js';
-import { type HttpRecord, type MsgRecord, NO_SESSION, type SessRecord, type Tape, type TapeRecord } from './records.js';
+import { type HttpRecord, type MsgRecord, NO_SESSION, type SessRecord, type SseRecord, type Tape, type TapeRecord } from './records.js';
 import { retryKey, shapeOf } from './request-key.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -13,10 +14,17 @@ interface OpenExchange {
   stream: boolean;
   status: number;
   contentType: string;
+  retryMs: number | undefined;
 }
 
-/** Client messages that nothing is caused by. */
-export const CAUSE_NOTHING = new Set(['ping', 'notifications/cancelled', 'notifications/progress']);
+/** Before its head is read; of traffic that has none, all there is. */
+const openExchange = (): OpenExchange => ({
+  recordings: [],
+  stream: false,
+  status: 200,
+  contentType: '',
+  retryMs: undefined,
+});
 
 /** Reads tapes into lanes that can be served. The lanes without a session of all tapes become one. */
 export function libraryOf(tapes: readonly Tape[]): Library {
@@ -48,12 +56,23 @@ export function libraryOf(tapes: readonly Tape[]): Library {
   return { sessions: sessions.map((lane) => lane.lane()), sessionless: sessionless.lane(), keyIds, timed };
 }
 
+function isEvents({ contentType }: OpenExchange): boolean {
+  return contentType.startsWith('text/event-stream');
+}
+
 /** What a message came after. */
-interface Causes {
+interface After {
   readonly after?: readonly number[];
   readonly awaits?: readonly Step[];
   /** When what was right before it happened, in milliseconds. */
   readonly since: number;
+}
+
+/** A client message that can have caused something. */
+interface Cause {
+  readonly order: number;
+  readonly at: number;
+  readonly recording?: Draft;
 }
 
 /** Reads the records of one lane, in order. */
@@ -74,8 +93,8 @@ class LaneBuilder {
   #now = 0;
   #streamed = 0;
   #streamStatus: number | undefined;
-  /** The last client message that can have caused something. */
-  #cause: { readonly order: number; readonly at: number; readonly recording?: Draft } | undefined;
+  #streamRetryMs: number | undefined;
+  readonly #causes = new Causes<Cause>();
 
   constructor(name: string, file: string) {
     this.#name = name;
@@ -102,6 +121,9 @@ class LaneBuilder {
       case 'sess':
         this.#session(record);
         break;
+      case 'sse':
+        this.#event(record);
+        return;
       case 'raw':
         if (record.x !== undefined && record.from === 'server') this.#raw(record.x, record.text);
         return;
@@ -136,6 +158,7 @@ class LaneBuilder {
       notices: this.#notices,
       stream: this.#stream,
       streamStatus: this.#streamStatus,
+      streamRetryMs: this.#streamRetryMs,
       changes: this.#changes,
       truncated: this.#truncated,
     };
@@ -144,7 +167,7 @@ class LaneBuilder {
   #exchange(x: string): OpenExchange {
     let exchange = this.#exchanges.get(x);
     if (exchange === undefined) {
-      exchange = { recordings: [], stream: false, status: 200, contentType: '' };
+      exchange = openExchange();
       this.#exchanges.set(x, exchange);
     }
     return exchange;
@@ -159,7 +182,19 @@ class LaneBuilder {
     exchange.status = record.status ?? 200;
     exchange.contentType = record.headers['content-type'] ?? '';
     if (exchange.stream) this.#streamStatus = Math.min(this.#streamStatus ?? exchange.status, exchange.status);
-    for (const recording of exchange.recordings) recording.status = exchange.status;
+    for (const recording of exchange.recordings) {
+      recording.status = exchange.status;
+      recording.streamed = isEvents(exchange);
+    }
+  }
+
+  /** An event without a message: of what it says, when to come back is for every client. */
+  #event({ x, sse: { retry } }: SseRecord): void {
+    if (retry === undefined) return;
+    const exchange = this.#exchange(x);
+    exchange.retryMs ??= retry;
+    if (exchange.stream) this.#streamRetryMs ??= retry;
+    for (const recording of exchange.recordings) recording.retryMs ??= retry;
   }
 
   #session(record: SessRecord): void {
@@ -169,7 +204,7 @@ class LaneBuilder {
     const request = readMessage('{"jsonrpc":"2.0","id":0,"method":"initialize"}');
     const answer = readMessage(`{"jsonrpc":"2.0","id":0,"result":${JSON.stringify(record.result)}}`);
     if (request === undefined || answer === undefined) return;
-    const recording = this.#request(request, { recordings: [], stream: false, status: 200, contentType: '' }, place);
+    const recording = this.#request(request, openExchange(), place);
     this.#respond(recording, this.#step(answer, place, { since: this.#now }));
     recording.exit = { end: 'answered' };
   }
@@ -198,10 +233,8 @@ class LaneBuilder {
     const method = message.method ?? '';
     const recording = message.kind === 'request' ? this.#request(message, exchange, place) : undefined;
     if (recording === undefined) this.#notices.push({ method, order: this.#order, text: message.text });
-    if (!CAUSE_NOTHING.has(method)) {
-      const { order, now: at } = { order: this.#order, now: this.#now };
-      this.#cause = recording === undefined ? { order, at } : { order, at, recording };
-    }
+    const cause = { order: this.#order, at: this.#now };
+    this.#causes.sent(method, recording === undefined ? cause : { ...cause, recording });
   }
 
   #request(message: Message, exchange: OpenExchange, place: Place): Draft {
@@ -221,6 +254,8 @@ class LaneBuilder {
       steps: [],
       answer: undefined,
       status: exchange.status,
+      streamed: isEvents(exchange),
+      retryMs: exchange.retryMs,
       raw: undefined,
       exit: undefined,
       polled: false,
@@ -239,16 +274,18 @@ class LaneBuilder {
       const recording = this.#asker(message, exchange);
       if (recording === undefined) return;
       const awaits = this.#awaitedBy(recording);
+      const cause = this.#causes.of('response', () => true);
       recording.polled = !exchange.recordings.includes(recording) && recording.exit?.end === 'closed-by-server';
-      this.#respond(recording, this.#step(message, place, { awaits, since: this.#sinceIn(recording) }));
+      this.#respond(recording, this.#step(message, place, { awaits, since: sinceIn(recording, cause) }));
       return;
     }
     const owner = this.#ownerOf(message, exchange);
     const standing = owner === undefined || owner.method === 'subscriptions/listen';
+    const cause = this.#causes.of(message.kind, ({ recording }) => recording?.answer !== undefined);
     const step = this.#step(message, place, {
-      after: standing ? this.#causes(owner) : [],
+      after: standing ? ordersOf(cause, owner) : [],
       awaits: owner === undefined ? this.#awaitedByStream() : this.#awaitedBy(owner),
-      since: owner === undefined ? Math.max(this.#streamed, this.#cause?.at ?? 0) : this.#sinceIn(owner),
+      since: owner === undefined ? Math.max(this.#streamed, cause?.at ?? 0) : sinceIn(owner, cause),
     });
     (owner?.steps ?? this.#stream).push(step);
     if (owner === undefined) this.#streamed = this.#now;
@@ -266,7 +303,7 @@ class LaneBuilder {
     this.#asked.push({ step, stream: owner === undefined, during });
   }
 
-  #step(message: Message, place: Place, causes: Causes): Step {
+  #step(message: Message, place: Place, causes: After): Step {
     const { kind, text, value, method, idText } = message;
     const { after = [], since } = causes;
     const awaits = causes.awaits ?? [];
@@ -280,14 +317,6 @@ class LaneBuilder {
     recording.answer = step;
     recording.at = this.#now;
     this.#legs.answered(recording);
-  }
-
-  /** When what came before on the same exchange happened, the request itself at first. */
-  #sinceIn(recording: Draft): number {
-    const cause = this.#cause;
-    // A message on a subscription follows what the client did last, if that is later.
-    const listens = recording.method === 'subscriptions/listen';
-    return listens && cause !== undefined ? Math.max(recording.at, cause.at) : recording.at;
   }
 
   /** Which request a response answers: one of its exchange; on a standing stream, one that is still open. */
@@ -322,12 +351,18 @@ class LaneBuilder {
   #awaitedByStream(): readonly Step[] {
     return this.#asked.filter(({ step, stream }) => stream && step.answer !== undefined).map(({ step }) => step);
   }
+}
 
-  /** The client message before, and its answer when that had come too. */
-  #causes(owner: Draft | undefined): readonly number[] {
-    const cause = this.#cause;
-    if (cause === undefined || (owner !== undefined && cause.recording === owner)) return [];
-    const answer = cause.recording?.answer?.order;
-    return answer === undefined ? [cause.order] : [cause.order, answer];
-  }
+/** The client message before, and its answer when that had come too. */
+function ordersOf(cause: Cause | undefined, owner: Draft | undefined): readonly number[] {
+  if (cause === undefined || (owner !== undefined && cause.recording === owner)) return [];
+  const answer = cause.recording?.answer?.order;
+  return answer === undefined ? [cause.order] : [cause.order, answer];
+}
+
+/** When what came before on the same exchange happened, the request itself at first. */
+function sinceIn(recording: Draft, cause: Cause | undefined): number {
+  // A message on a subscription follows what the client did last, if that is later.
+  const listens = recording.method === 'subscriptions/listen';
+  return listens && cause !== undefined ? Math.max(recording.at, cause.at) : recording.at;
 }

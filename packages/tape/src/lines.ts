@@ -2,6 +2,7 @@ import type { HeaderMap, SseFields } from '@shadowcat/kernel';
 import { PARAM_PREFIX } from './param-headers.js';
 import type { ExchangeEnd, Sender } from './records.js';
 import type { Redactor } from './redact.js';
+import { ShownTexts } from './shown-texts.js';
 
 /** The header fields that may be on a tape, beside those configured and `mcp-param-*`. Anything else is never stored. */
 export const HEADER_ALLOW_LIST: readonly string[] = [
@@ -43,48 +44,48 @@ export function sseFields(sse: SseFields | undefined, redactor: Redactor): strin
 export function requestFields(
   head: { method: string; target: string; headers: HeaderMap },
   redactor: Redactor,
-  allowed: readonly string[],
+  allowed: ReadonlySet<string>,
 ): string {
-  return `"from":"client","method":${JSON.stringify(head.method)},"target":${JSON.stringify(redactor.text(head.target))},"headers":${headerFields(head.headers, redactor, allowed)}`;
+  const shown = cacheOf(redactor);
+  const { method, target } = head;
+  return `"from":"client","method":${methodText(method)},"target":${shown.text(target)},"headers":${headerFields(head.headers, shown, allowed)}`;
 }
 
 export function replyFields(
   head: { status: number; headers: HeaderMap; upstream: string | undefined },
   redactor: Redactor,
-  allowed: readonly string[],
+  allowed: ReadonlySet<string>,
 ): string {
-  const upstream = head.upstream === undefined ? '' : `,"upstream":${JSON.stringify(redactor.text(head.upstream))}`;
-  return `"from":"server","status":${head.status}${upstream},"headers":${headerFields(head.headers, redactor, allowed)}`;
+  const shown = cacheOf(redactor);
+  const upstream = head.upstream === undefined ? '' : `,"upstream":${shown.text(head.upstream)}`;
+  return `"from":"server","status":${head.status}${upstream},"headers":${headerFields(head.headers, shown, allowed)}`;
 }
 
-/** Clients send the same fields with each request: their text is made once. */
-const MAX_CACHED = 512;
-const caches = new WeakMap<Redactor, Map<string, string>>();
-
-function headerFields(headers: HeaderMap, redactor: Redactor, allowed: readonly string[]): string {
-  let out = '';
-  for (const name in headers) {
-    if (!allowed.includes(name) && !name.startsWith(PARAM_PREFIX)) continue;
-    const value = headers[name];
-    if (value === undefined) continue;
-    const field = headerField(name, typeof value === 'string' ? value : value.join(', '), redactor);
-    out += out === '' ? field : `,${field}`;
-  }
-  return `{${out}}`;
+function methodText(method: string): string {
+  return method === 'POST' ? '"POST"' : JSON.stringify(method);
 }
 
-function headerField(name: string, value: string, redactor: Redactor): string {
+const caches = new WeakMap<Redactor, ShownTexts>();
+
+function cacheOf(redactor: Redactor): ShownTexts {
   let cache = caches.get(redactor);
   if (cache === undefined) {
-    cache = new Map();
+    cache = new ShownTexts(redactor);
     caches.set(redactor, cache);
   }
-  const key = `${name}:${value}`;
-  const known = cache.get(key);
-  if (known !== undefined) return known;
-  const field = `${JSON.stringify(name)}:${JSON.stringify(redactor.header(name, value))}`;
-  if (cache.size < MAX_CACHED && key.length < 256) cache.set(key, field);
-  return field;
+  return cache;
+}
+
+function headerFields(headers: HeaderMap, shown: ShownTexts, allowed: ReadonlySet<string>): string {
+  let out = '';
+  for (const name in headers) {
+    if (!allowed.has(name) && !name.startsWith(PARAM_PREFIX)) continue;
+    const value = headers[name];
+    if (value === undefined) continue;
+    const field = shown.field(name, typeof value === 'string' ? value : value.join(', '));
+    out = out === '' ? field : `${out},${field}`;
+  }
+  return `{${out}}`;
 }
 
 export function exitFields(end: ExchangeEnd, error?: { code: string; message: string }): string {

@@ -1,12 +1,21 @@
-import { jsonTree, stringOf } from './json-tree.js';
+import { jsonTree } from './json-tree.js';
 import { libraryOf } from './library.js';
 import { eachAt } from './masked.js';
 import { isEpoch, normalised } from './normalise.js';
-import { type FaultRule, isFor, type NormaliseRule, type Overlay, type Selector, selectorText } from './overlay.js';
+import {
+  type FaultRule,
+  isFor,
+  type NormaliseRule,
+  type Normaliser,
+  type Overlay,
+  type Selector,
+  selectorText,
+} from './overlay.js';
 import { type Pointer, pointerText } from './pointer.js';
 import type { Recording } from './recording.js';
 import type { Tape } from './records.js';
 import { type RequestShape, shapeOf } from './request-key.js';
+import { type Spot, scalarsOf, spotsAt } from './verify/scalars.js';
 
 /** How many recorded requests a rule of an overlay has something to do with. */
 export interface RuleReach {
@@ -20,7 +29,9 @@ export interface RuleReach {
 /** Holds each rule of an overlay against the tapes; in the order of the overlay's kinds. */
 export function overlayReach(overlay: Overlay, tapes: readonly Tape[]): readonly RuleReach[] {
   const { sessions, sessionless } = libraryOf(tapes);
-  const asked = [...sessions, sessionless].flatMap(({ recordings }) => recordings).map(askedOf);
+  const lanes = [...sessions, sessionless];
+  const asked = lanes.flatMap(({ recordings }) => recordings).map(askedOf);
+  const said = lanes.flatMap(({ recordings, stream }) => [...recordings.flatMap(({ steps }) => steps), ...stream]);
   const reach = (
     rule: Selector & { readonly where: string },
     what: string,
@@ -32,9 +43,13 @@ export function overlayReach(overlay: Overlay, tapes: readonly Tape[]): readonly
   });
   const { ignore, bind, normalise, replace, latency, faults, expect } = overlay;
   return [
-    ...ignore.map((rule) =>
-      reach(rule, `ignore ${placesText(rule, rule.at)}`, (one) => rule.at.some((at) => isThere(one, at))),
-    ),
+    ...ignore.map((rule) => {
+      const what = `ignore ${placesText(rule, rule.at)}`;
+      const found = reach(rule, what, (one) => rule.at.some((at) => isThere(one, at)));
+      // What verify does not compare of what the server says or asks of its own accord.
+      const own = said.filter(({ method, text }) => method === rule.method && rule.at.some((at) => holds(text, at)));
+      return { ...found, touches: found.touches + own.length };
+    }),
     ...bind.map((rule) =>
       reach(rule, `bind ${placesText(rule, rule.at)}`, (one) => rule.at.some((at) => isThere(one, at))),
     ),
@@ -77,26 +92,28 @@ function isSent({ recording }: AskedOnTape, at: Pointer): boolean {
   return recording.steps.some(({ text }) => holds(text, at));
 }
 
+/** Whether there is something at a place of a message; for `/params` alone it is enough that there is the message. */
 function holds(text: string, at: Pointer): boolean {
-  let found = false;
-  eachAt(jsonTree(text), at, () => {
-    found = true;
-  });
-  return found;
+  const whole = at.length === 1 && at[0] === 'params';
+  return whole || !spotsAt({ text, node: jsonTree(text) }, at).next().done;
 }
 
-function changes({ shape }: AskedOnTape, { as, at }: NormaliseRule): boolean {
+function changes({ recording, shape }: AskedOnTape, { as, at }: NormaliseRule): boolean {
   const { params, text } = shape;
-  let found = false;
-  const look: Parameters<typeof eachAt>[2] = (node) => {
-    if (node.kind === 'object') for (const { value } of node.members) look(value);
-    else if (node.kind === 'array') for (const item of node.items) look(item);
-    else if (node.kind === 'string') found ||= normalised(stringOf(text, node), as) !== stringOf(text, node);
-    else if (at !== undefined && as === 'timestamp') found ||= isEpoch(text.slice(node.start, node.end));
-  };
-  if (at === undefined) eachAt(params, [], look);
-  else for (const place of at) eachAt(params, place, look);
-  return found;
+  const asked = params === undefined ? [] : [{ text, node: params }];
+  if (at === undefined) return asked.some((spot) => isOfKind(spot, as, false));
+  const answer = recording.answer?.text;
+  const answered = answer === undefined ? [] : [{ text: answer, node: jsonTree(answer) }];
+  return at.some((place) => {
+    const roots: readonly Spot[] = OF_ANSWER.has(place[0] ?? '') ? answered : asked;
+    return roots.some((root) => [...spotsAt(root, place)].some((spot) => isOfKind(spot, as, true)));
+  });
+}
+
+function isOfKind(spot: Spot, as: Normaliser, numbers: boolean): boolean {
+  return [...scalarsOf(spot, true)].some(({ kind, value }) => {
+    return kind === 'string' ? normalised(value, as) !== value : numbers && as === 'timestamp' && isEpoch(value);
+  });
 }
 
 /** A fault for the third request touches nothing where there are two; one before the fifth event where there are four. */

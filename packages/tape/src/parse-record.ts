@@ -156,7 +156,12 @@ const KINDS: Readonly<Record<string, Maker>> = {
     v: f.number('v'),
     form: f.oneOf('form', ['capture', 'golden']),
     requires: f.texts('requires'),
-    ...given({ scope: f.optionalText('scope'), at: f.optionalText('at'), by: f.optionalText('by') }),
+    ...given({
+      scope: f.optionalText('scope'),
+      at: f.optionalText('at'),
+      by: f.optionalText('by'),
+      process: f.optionalText('process'),
+    }),
     ...redactionOf(f.object('redaction')),
   }),
   conn: (f) => ({

@@ -28,6 +28,7 @@ export async function* playRequest(play: Play, parts: PlayParts): AsyncGenerator
   const outlet: Outlet = { ...parts, session, over: () => play.stopped || session.closed };
   try {
     await pause(play.delayMs, outlet);
+    if (play.recording.retryMs !== undefined) yield comeBack(play.recording.retryMs);
     for (const step of play.steps) {
       yield* askHere(outlet, step);
       await patiently(outlet, step);
@@ -78,6 +79,7 @@ export async function* playStream(
   const { number, gone } = stream;
   const over = (): boolean => gone() || session.closed || session.stream !== number;
   try {
+    if (session.lane.streamRetryMs !== undefined) yield comeBack(session.lane.streamRetryMs);
     while (!over()) {
       const step = session.lane.stream[session.cursor];
       if (step === undefined) {
@@ -97,6 +99,11 @@ export async function* playStream(
   } finally {
     session.closeStream(number);
   }
+}
+
+/** Tells the client when to come back if it is cut. */
+function comeBack(retry: number): Frame {
+  return new Frame({ text: null, sse: { retry } });
 }
 
 /** Lets time pass, unless it is over before. */

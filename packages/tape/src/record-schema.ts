@@ -72,6 +72,7 @@ const KINDS: { readonly [K in Kinds]: Kind<K> } = {
       scope: oneOf(['session', 'sessionless', 'all'], 'what is on the tape'),
       at: text('when the recording began, ISO 8601'),
       by: text('what wrote the tape'),
+      process: text('which process records it: its number and a fingerprint'),
       redaction: {
         schema: {
           type: 'object',

@@ -10,10 +10,11 @@ import {
 import {
   type Call,
   type Message,
+  type Outline,
+  outlineJson,
   readMessages,
   SESSION_HEADER,
   type SessionHandle,
-  scanJson,
   targetSlot,
 } from '@shadowcat/wire';
 import { exitFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
@@ -29,7 +30,7 @@ export interface EntryParts {
   readonly lanes: Lanes;
   readonly redactor: Redactor;
   readonly redactLater?: (text: string) => Promise<string> | undefined;
-  readonly allowedHeaders: readonly string[];
+  readonly allowedHeaders: ReadonlySet<string>;
   readonly now: () => number;
 }
 
@@ -44,6 +45,10 @@ interface Held {
 
 /** The longest body that is no message and is kept as text, in bytes. */
 const MAX_RAW = 65_536;
+const COMPLETE: BodyEnd = { kind: 'complete' };
+const FROM_CLIENT: MessageAbout = { from: 'client' };
+const IN_BATCH: MessageAbout = { from: 'client', batch: true };
+const PLAIN: Readonly<Record<Sender, MessageAbout>> = { client: FROM_CLIENT, server: { from: 'server' } };
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -57,22 +62,31 @@ export class RecorderEntry {
   readonly #session: SessionHandle | undefined;
   #lane: Lane | undefined;
   #x = '';
-  #held: Held[] = [];
-  #owed: number;
+  #held: Held[] | undefined;
+  /** When what is recorded next happened. */
+  #at: number;
+  #owed = 0;
   #answers = 0;
   #cancelled = false;
   #ended = false;
   #status = 0;
-  #raw: Uint8Array[] = [];
+  #raw: Uint8Array[] | undefined;
   #rawSize = 0;
 
-  constructor(parts: EntryParts, call: Call, session: SessionHandle | undefined) {
+  /** `at`: when the exchange began. */
+  constructor(
+    parts: EntryParts,
+    call: Call,
+    about: { readonly session: SessionHandle | undefined; readonly at: number },
+  ) {
+    const { session, at } = about;
     this.#parts = parts;
     this.#call = call;
     this.#session = session;
-    this.#owed = call.messages.filter(({ kind }) => kind === 'request').length;
+    this.#at = at;
+    for (const { kind } of call.messages) if (kind === 'request') this.#owed += 1;
     if (call.method !== 'initialize') this.#place(this.#laneOf(session));
-    else if (session === undefined) this.#place(parts.lanes.sessionless());
+    else if (session === undefined) this.#place(parts.lanes.sessionless(at));
   }
 
   /** When the tape's queue is full: to be awaited before traffic goes on. */
@@ -80,48 +94,62 @@ export class RecorderEntry {
     return this.#lane?.deck.room();
   }
 
+  /** When its records are on the tape, or cannot be. */
+  settled(): Promise<void> | undefined {
+    return this.#lane?.deck.writer.settled?.();
+  }
+
   /** Records the head, and the messages unless they are to be seen as they leave. */
   begin(exchange: Exchange, withMessages: boolean): void {
     const { redactor, allowedHeaders } = this.#parts;
     const { messages, batch } = this.#call;
-    const headers = withoutHiddenParams(exchange.head.headers, () =>
+    const { method, target, headers: all } = exchange.head;
+    const headers = withoutHiddenParams(all, () =>
       messages.map(({ text }) => ({ passed: text, recorded: redactedOr(text, redactor) ?? '' })),
     );
-    this.#put('http', requestFields({ ...exchange.head, headers }, redactor, allowedHeaders));
+    this.#put('http', requestFields({ method, target, headers }, redactor, allowedHeaders));
     if (!withMessages) return;
-    for (const message of messages) this.#message(message.text, { from: 'client', batch });
-    this.#followCancellations(this.#call.messages);
+    for (const message of messages) this.#message(message.text, batch ? IN_BATCH : FROM_CLIENT);
+    this.#followCancellations(messages);
   }
 
   /** Sees the messages of a body that a layer changes on the way. */
-  readonly outgoing: FrameObserver = {
-    transforms: false,
-    frame: (frame) => {
-      if (frame.text !== undefined && frame.text !== '') this.#frame(frame, 'client');
-      return this.room();
-    },
-  };
+  outgoing(): FrameObserver {
+    return {
+      transforms: false,
+      frame: (frame) => {
+        this.#at = this.#parts.now();
+        if (frame.text !== undefined && frame.text !== '') this.#frame(frame, 'client');
+        return this.room();
+      },
+    };
+  }
 
   /** Sees the messages and events of the reply. */
-  readonly incoming: FrameObserver = {
-    transforms: false,
-    frame: (frame) => {
-      this.#incoming(frame);
-      return this.room();
-    },
-    end: (end) => {
-      this.bodyEnded(end);
-      return this.room();
-    },
-  };
+  incoming(): FrameObserver {
+    return {
+      transforms: false,
+      frame: (frame) => {
+        this.#at = this.#parts.now();
+        this.#incoming(frame);
+        return this.room();
+      },
+      end: (end) => {
+        this.bodyEnded(end);
+        return this.room();
+      },
+    };
+  }
 
-  /** Records the head of the reply, and all of it when it is there. True when its body has to be observed. */
-  answered(exchange: Exchange, reply: Reply): boolean {
+  /** Records the head of the reply that came `at` that time, and all of it when it is there. True when its body has to be observed. */
+  answered(exchange: Exchange, reply: Reply, at: number): boolean {
     const { head, body } = reply;
+    this.#at = at;
     this.#status = head.status;
     if (this.#lane === undefined) this.#decide(headerOf(head.headers, SESSION_HEADER));
     const upstream = exchange.context.get(targetSlot);
-    this.#put('http', replyFields({ ...head, upstream }, this.#parts.redactor, this.#parts.allowedHeaders));
+    const { status, headers } = head;
+    this.#put('http', replyFields({ status, headers, upstream }, this.#parts.redactor, this.#parts.allowedHeaders));
     if (this.#call.verb === 'end' && head.status < 300 && this.#lane !== undefined) this.#lane.endedBy = 'client';
     const bytes = body.ready;
     if (bytes === undefined) return true;
@@ -130,24 +158,31 @@ export class RecorderEntry {
       for (const frame of reader.push(bytes)) this.#incoming(frame);
       for (const frame of reader.end()) this.#incoming(frame);
     }
-    this.bodyEnded({ kind: 'complete' });
+    this.#bodyEnded(COMPLETE);
     return false;
   }
 
   /** The handler gave an error instead of a reply. */
-  failed(thrown: unknown): void {
+  failed(thrown: unknown, at: number): void {
+    this.#at = at;
     const error = ProxyError.from(thrown);
     if (error.code === 'cancelled') this.#finish(this.#left());
     else this.#finish('error', { code: error.code, message: this.#parts.redactor.text(error.message) });
   }
 
   bodyEnded(end: BodyEnd): void {
+    this.#at = this.#parts.now();
+    this.#bodyEnded(end);
+  }
+
+  #bodyEnded(end: BodyEnd): void {
     if (this.#rawSize > 0) this.#putRaw();
     this.#finish(this.#outcome(end));
   }
 
   /** The recording ends while the exchange has not. */
   leaveOpen(): void {
+    this.#at = this.#parts.now();
     this.#finish('open-at-end');
   }
 
@@ -160,26 +195,27 @@ export class RecorderEntry {
 
   /** Text beside the messages that came before the session's lane was known. */
   note(kind: TextRecord['k'], text: string): void {
+    this.#at = this.#parts.now();
     this.#putAs(kind, textFields(text), false);
   }
 
   #laneOf(session: SessionHandle | undefined): Lane {
     const { lanes } = this.#parts;
-    if (session === undefined) return lanes.sessionless();
+    if (session === undefined) return lanes.sessionless(this.#at);
     const lane = lanes.find(session.id);
     if (lane !== undefined) {
       lane.learnIds(session);
       return lane;
     }
-    const added = lanes.add(session, this);
-    added.put('sess', this.#resumedFields(session));
+    const added = lanes.add(session, this, this.#at);
+    added.put('sess', this.#resumedFields(session), this.#at);
     return added;
   }
 
   /** The answer to `initialize` has come, or will not: with an id there is a session. */
   #decide(upstreamId: string | undefined): void {
     const session = this.#session;
-    const began = this.#held[0]?.at;
+    const began = this.#held?.[0]?.at;
     if (session === undefined || upstreamId === undefined || this.#status > 299) {
       this.#place(this.#parts.lanes.sessionless(began));
       return;
@@ -196,10 +232,14 @@ export class RecorderEntry {
     if (this.#call.era === 'modern' && !lane.modern) {
       lane.modern = true;
       const version = this.#call.protocolVersion;
-      lane.put('sess', `"era":"modern"${version === undefined ? '' : `,"version":${JSON.stringify(version)}`}`);
+      lane.put(
+        'sess',
+        `"era":"modern"${version === undefined ? '' : `,"version":${JSON.stringify(version)}`}`,
+        this.#at,
+      );
     }
-    for (const held of this.#held) this.#write(lane, held);
-    this.#held = [];
+    for (const held of this.#held ?? []) this.#write(lane, held);
+    this.#held = undefined;
   }
 
   #incoming(frame: Frame): void {
@@ -215,15 +255,14 @@ export class RecorderEntry {
 
   #frame(frame: Frame, from: Sender): void {
     const text = frame.text ?? '';
-    const message = frame.message;
-    const trouble = message === undefined ? 'no JSON' : troubleWith(text);
-    if (trouble !== undefined) {
-      this.#put('raw', textFields(this.#parts.redactor.text(text), { from, why: trouble }));
-    } else if (Array.isArray(message)) {
+    const outline = outlineOr(text);
+    if (typeof outline === 'string') {
+      this.#put('raw', textFields(this.#parts.redactor.text(text), { from, why: outline }));
+    } else if (text[outline.start] === '[') {
       this.#batch(text, from);
     } else {
-      this.#message(text, frame.sse === undefined ? { from } : { from, sse: frame.sse });
-      if (from === 'server') this.#look(message);
+      this.#message(text, frame.sse === undefined ? PLAIN[from] : { from, sse: frame.sse });
+      if (from === 'server') this.#look(outline.keys, () => frame.message);
     }
   }
 
@@ -231,16 +270,15 @@ export class RecorderEntry {
     const { messages } = readMessages(encoder.encode(text), { ...MESSAGE_LIMITS, batch: 10_000 });
     for (const message of messages) {
       this.#message(message.text, { from, batch: true });
-      if (from === 'server') this.#look(message.value);
+      if (from === 'server') this.#look(Object.keys(message.value), () => message.value);
     }
   }
 
   /** What a message from the server means for the recording. */
-  #look(message: unknown): void {
-    if (typeof message !== 'object' || message === null || 'method' in message) return;
-    if (!('result' in message) && !('error' in message)) return;
+  #look(keys: readonly string[], message: () => unknown): void {
+    if (keys.includes('method') || !(keys.includes('result') || keys.includes('error'))) return;
     this.#answers += 1;
-    if (this.#call.method === 'initialize' && 'result' in message) this.#learn(message.result);
+    if (this.#call.method === 'initialize') this.#learn((message() as { result?: unknown }).result);
   }
 
   #learn(result: unknown): void {
@@ -248,7 +286,7 @@ export class RecorderEntry {
     const { protocolVersion, serverInfo } = result as { protocolVersion?: unknown; serverInfo?: unknown };
     const version = typeof protocolVersion === 'string' ? `,"version":${JSON.stringify(protocolVersion)}` : '';
     const client = this.#infoFields('client', clientInfoOf(this.#call.message));
-    this.#lane?.put('sess', `"era":"legacy"${version}${client}${this.#infoFields('server', serverInfo)}`);
+    this.#lane?.put('sess', `"era":"legacy"${version}${client}${this.#infoFields('server', serverInfo)}`, this.#at);
   }
 
   #resumedFields(session: SessionHandle): string {
@@ -280,12 +318,15 @@ export class RecorderEntry {
   }
 
   #keepRaw(bytes: Uint8Array): void {
+    this.#raw ??= [];
     if (this.#rawSize < MAX_RAW) this.#raw.push(bytes.slice(0, MAX_RAW - this.#rawSize));
     this.#rawSize += bytes.length;
   }
 
   #putRaw(): void {
-    const text = this.#raw.map((bytes) => decoder.decode(bytes)).join('');
+    const text = (this.#raw ?? []).map((bytes) => decoder.decode(bytes)).join('');
+    // The blank line behind a comment of a stream says nothing.
+    if (this.#rawSize <= MAX_RAW && text.trim() === '') return;
     const why = this.#rawSize > MAX_RAW ? `${this.#rawSize} bytes, cut` : undefined;
     this.#put(
       'raw',
@@ -295,7 +336,7 @@ export class RecorderEntry {
       }),
     );
     this.#rawSize = 0;
-    this.#raw = [];
+    this.#raw = undefined;
   }
 
   #outcome(end: BodyEnd): ExchangeEnd {
@@ -331,17 +372,25 @@ export class RecorderEntry {
 
   #putAs(kind: string, fields: string, ofExchange: boolean): void {
     if (this.#ended) return;
-    const at = this.#parts.now();
+    const at = this.#at;
     const lane = this.#lane;
-    if (lane === undefined) this.#held.push({ kind, fields, at, ofExchange });
-    else this.#write(lane, { kind, fields, at, ofExchange });
+    if (lane !== undefined) {
+      lane.put(kind, ofExchange ? `"x":"${this.#x}",${fields}` : fields, at);
+      return;
+    }
+    this.#held ??= [];
+    this.#held.push({ kind, fields, at, ofExchange });
   }
 
   #putLate(late: LateRecord): void {
     if (this.#ended) return;
-    const held: Held = { kind: '', fields: '', at: this.#parts.now(), ofExchange: true, late };
-    if (this.#lane === undefined) this.#held.push(held);
-    else this.#write(this.#lane, held);
+    const held: Held = { kind: '', fields: '', at: this.#at, ofExchange: true, late };
+    if (this.#lane !== undefined) {
+      this.#write(this.#lane, held);
+      return;
+    }
+    this.#held ??= [];
+    this.#held.push(held);
   }
 
   #write(lane: Lane, { kind, fields, at, ofExchange, late }: Held): void {
@@ -355,13 +404,13 @@ export class RecorderEntry {
   }
 }
 
-/** Why a message may not be on a tape as one: a reader would refuse the tape for it. */
-function troubleWith(text: string): string | undefined {
+/** What is in a message, or why it may not be on a tape as one: a reader would refuse the tape for it. */
+function outlineOr(text: string): Outline | string {
   try {
-    scanJson(text, MESSAGE_LIMITS);
-    return undefined;
-  } catch (error) {
-    return ProxyError.from(error).message;
+    return outlineJson(text, MESSAGE_LIMITS);
+  } catch (thrown) {
+    const { code, message } = ProxyError.from(thrown);
+    return code === 'parse_error' ? 'no JSON' : message;
   }
 }
 

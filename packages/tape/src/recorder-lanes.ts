@@ -3,7 +3,7 @@ import type { SessionHandle } from '@shadowcat/wire';
 import { LateLines } from './late-lines.js';
 import type { RecorderEntry } from './recorder-entry.js';
 import { NO_SESSION, type Sender, type TapeScope } from './records.js';
-import type { Redactor } from './redact.js';
+import { isSpelledPlainly, type Redactor } from './redact.js';
 import type { TapeWriter } from './writer.js';
 
 /** One tape being written: stamps the records with the time since the one before. */
@@ -100,7 +100,9 @@ export class Lane {
   readonly #scrub: Scrub;
   readonly entries = new Set<RecorderEntry>();
   /** Values that are in no record: the session's ids. */
-  readonly #known: string[] = [];
+  #known: readonly string[] = [];
+  /** Whether a look for them as they are finds them wherever they are. */
+  #plain = true;
   /** Whether the tape says that modern requests are in this lane. */
   modern = false;
   /** Who ended the session, once it has ended. */
@@ -118,7 +120,7 @@ export class Lane {
   }
 
   putLate({ made, size }: LateRecord, at?: number): void {
-    const known = [...this.#known];
+    const known = this.#known;
     this.deck.putLate(
       { size, made: made.then(({ kind, fields }) => ({ kind, fields: this.#own(fields, known) })) },
       at,
@@ -126,16 +128,25 @@ export class Lane {
   }
 
   #own(fields: string, known: readonly string[]): string {
-    return `"s":"${this.name}",${this.#scrub(fields, known)}`;
+    return `"s":"${this.name}",${this.#holds(fields, known) ? this.#scrub(fields, known) : fields}`;
+  }
+
+  #holds(fields: string, known: readonly string[]): boolean {
+    if (!this.#plain) return true;
+    for (const value of known) if (fields.includes(value)) return true;
+    return false;
   }
 
   /** Remembers the ids of the session, also the one that a recovery gave it. */
   learnIds(session: SessionHandle, upstreamId: string | undefined = session.upstream?.sessionId): void {
-    for (const id of [session.id, upstreamId]) {
-      if (id === undefined || this.#known.includes(id)) continue;
-      this.#known.push(id);
-      if (this.#known.length > MAX_KNOWN) this.#known.shift();
-    }
+    this.#learn(session.id);
+    if (upstreamId !== undefined) this.#learn(upstreamId);
+  }
+
+  #learn(id: string): void {
+    if (this.#known.includes(id)) return;
+    this.#known = [...this.#known, id].slice(-MAX_KNOWN);
+    this.#plain = this.#known.every(isSpelledPlainly);
   }
 }
 
@@ -147,6 +158,8 @@ export interface LaneParts {
   readonly open: (scope: TapeScope) => Deck;
   readonly finished: (deck: Deck) => void;
   readonly scrub: Scrub;
+  /** Called before a session's end counts: what came before it is to be in its lane. */
+  readonly ending?: () => void;
 }
 
 /** The lanes of a recorder. Lanes come with their first record and go with their session. */
@@ -155,6 +168,7 @@ export class Lanes {
   readonly #open: (scope: TapeScope) => Deck;
   readonly #finished: (deck: Deck) => void;
   readonly #scrub: Scrub;
+  readonly #before: (() => void) | undefined;
   readonly #sessions = new Map<string, Lane>();
   /** Lanes of sessions that ended, with exchanges that have not. */
   readonly #ending = new Set<Lane>();
@@ -167,6 +181,7 @@ export class Lanes {
     this.#open = parts.open;
     this.#finished = parts.finished;
     this.#scrub = parts.scrub;
+    this.#before = parts.ending;
     if (layout === 'file') this.#shared = this.#deck('all');
   }
 
@@ -194,6 +209,12 @@ export class Lanes {
     return this.#sessions.get(sessionId);
   }
 
+  /** The tape that the records of a session, or of none, go to, if there is one yet. */
+  deckOf(sessionId: string | undefined): Deck | undefined {
+    const lane = sessionId === undefined ? this.#sessionless : this.#sessions.get(sessionId);
+    return lane?.deck ?? this.#shared;
+  }
+
   /**
    * A lane for a session that has none yet, for its `first` exchange, which keeps it open also when the session has ended
    * already. `at`: when the first of its records happened, if not now.
@@ -206,6 +227,7 @@ export class Lanes {
     this.#sessions.set(session.id, lane);
     lane.put('conn', '"event":"opened","by":"client"', at);
     session.onEnd(() => {
+      this.#before?.();
       lane.ended = true;
       if (this.#sessions.get(session.id) === lane) this.#sessions.delete(session.id);
       this.#ending.add(lane);

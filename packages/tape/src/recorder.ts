@@ -1,6 +1,7 @@
 import {
   type Clock,
   type Exchange,
+  type FrameObserver,
   type Handler,
   type Layer,
   type Log,
@@ -9,7 +10,8 @@ import {
   withExchange,
   withReply,
 } from '@shadowcat/kernel';
-import { type Call, callSlot, sessionSlot } from '@shadowcat/wire';
+import { type Call, callSlot, type SessionHandle, sessionSlot } from '@shadowcat/wire';
+import { Backlog } from './backlog.js';
 import { KeyLines } from './key-lines.js';
 import { HEADER_ALLOW_LIST } from './lines.js';
 import { type EntryParts, RecorderEntry } from './recorder-entry.js';
@@ -26,6 +28,8 @@ export interface RecorderOptions {
   readonly headers?: readonly string[];
   /** What writes, for the head, such as `shadowcat 0.1.0`. */
   readonly by?: string;
+  /** Which process records, for the head; see `HeadRecord`. */
+  readonly process?: string;
 }
 
 export interface RecorderComponents {
@@ -40,6 +44,12 @@ export interface RecorderComponents {
   readonly redactLater?: (text: string) => Promise<string> | undefined;
   /** The fingerprint of the key that made the placeholders. */
   readonly keyId: string;
+  /**
+   * Runs `work` once at the end of the present turn of the event loop. With it, messages that are whole are recorded there, together
+   * with all others that passed in the turn; what passes in pieces, and whatever is `required`, is recorded before it passes on.
+   * Absent: so is everything.
+   */
+  readonly defer?: (work: () => void) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -77,7 +87,10 @@ export function recorder(options: RecorderOptions, components: RecorderComponent
   const recording = new Recording(options, components);
   const layer: Layer = (next) => (exchange) => {
     const call = exchange.context.get(callSlot);
-    return call === undefined || recording.closed ? next(exchange) : recording.pass(next, exchange, call);
+    if (call === undefined || recording.closed) return next(exchange);
+    return recording.isWhole(exchange, call)
+      ? recording.passWhole(next, exchange, call)
+      : recording.pass(next, exchange, call);
   };
   return Object.assign(layer, {
     note: (sessionId: string | undefined, kind: TextRecord['k'], text: string) => recording.note(sessionId, kind, text),
@@ -94,7 +107,8 @@ class Recording {
   readonly #parts: EntryParts;
   /** `initialize` exchanges whose session has no lane yet, by session. */
   readonly #opening = new Map<string, RecorderEntry>();
-  readonly #keyLines = new KeyLines();
+  readonly #keyLines: KeyLines;
+  readonly #backlog: Backlog;
   readonly #finishing = new Set<Promise<void>>();
   readonly #past = { finished: 0, records: 0, bytes: 0, lost: 0 };
   #exchanges = 0;
@@ -105,26 +119,69 @@ class Recording {
     this.#options = options;
     this.#components = components;
     const { clock } = components;
+    this.#keyLines = new KeyLines(components.redactor.isSecret);
+    this.#backlog = new Backlog(components.defer);
     this.#lanes = new Lanes(options.layout, {
       open: (scope) => new Deck(components.open(scope, this.#head(scope)), clock),
       finished: (deck) => this.#finish(deck),
       scrub: (text, known) => components.redactor.known(text, known),
+      ending: () => this.#backlog.flush(),
     });
     this.#parts = {
       lanes: this.#lanes,
       redactor: components.redactor,
       ...(components.redactLater === undefined ? {} : { redactLater: components.redactLater }),
-      allowedHeaders: [...HEADER_ALLOW_LIST, ...(options.headers ?? [])],
+      allowedHeaders: new Set([...HEADER_ALLOW_LIST, ...(options.headers ?? [])]),
       now: () => clock.now(),
     };
   }
 
+  /** Whether the messages of an exchange are all there, its lane does not depend on its answer, and it need not wait for its tape. */
+  isWhole(exchange: Exchange, call: Call): boolean {
+    if (this.#options.required === true || call.method === 'initialize') return false;
+    return call.verb === 'post' && exchange.body.ready !== undefined;
+  }
+
+  /** Everything is recorded at the end of the turn, unless the answer comes in pieces. */
+  async passWhole(next: Handler, exchange: Exchange, call: Call): Promise<Reply> {
+    const session = exchange.context.get(sessionSlot);
+    const began = this.#components.clock.now();
+    let entry: RecorderEntry | undefined;
+    this.#exchanges += 1;
+    this.#later(() => {
+      entry = new RecorderEntry(this.#parts, call, { session, at: began });
+      entry.begin(exchange, true);
+    }, exchange.body.ready?.length ?? 0);
+    const full = this.#full(session);
+    if (full !== undefined) await full;
+    let reply: Reply;
+    try {
+      reply = await next(exchange);
+    } catch (error) {
+      const at = this.#components.clock.now();
+      this.#later(() => entry?.failed(error, at), 0);
+      throw error;
+    }
+    const { ready } = reply.body;
+    if (ready === undefined) {
+      this.#backlog.flush();
+      return entry === undefined ? reply : this.#answered(entry, exchange, reply);
+    }
+    const at = this.#components.clock.now();
+    this.#later(() => entry?.answered(exchange, reply, at), ready.length);
+    const fuller = this.#full(session);
+    if (fuller !== undefined) await fuller;
+    return reply;
+  }
+
   async pass(next: Handler, exchange: Exchange, call: Call): Promise<Reply> {
+    this.#backlog.flush();
     if (this.#options.required === true) this.#demand();
     const session = exchange.context.get(sessionSlot);
     const seen = call.verb !== 'post' || exchange.body.ready !== undefined;
     const entry = this.#guard(() => {
-      const made = new RecorderEntry(this.#parts, call, session);
+      const at = this.#components.clock.now();
+      const made = new RecorderEntry(this.#parts, call, { session, at });
       made.begin(exchange, seen);
       return made;
     });
@@ -135,27 +192,40 @@ class Recording {
     if (opening !== undefined) this.#opening.set(opening, entry);
     let reply: Reply;
     try {
+      if (this.#options.required === true) await this.#assured(entry);
       reply = await next(
-        seen ? exchange : withExchange(exchange, { body: exchange.body.with(this.#safe(entry.outgoing)) }),
+        seen ? exchange : withExchange(exchange, { body: exchange.body.with(this.#safe(entry.outgoing())) }),
       );
     } catch (error) {
-      this.#guard(() => entry.failed(error));
+      const at = this.#components.clock.now();
+      this.#backlog.flush();
+      this.#guard(() => entry.failed(error, at));
       throw error;
     } finally {
       if (opening !== undefined) this.#opening.delete(opening);
     }
-    const observe = this.#guard(() => entry.answered(exchange, reply)) ?? false;
+    return this.#answered(entry, exchange, reply);
+  }
+
+  /** Records an answer before it is passed on, or sees to it that what comes of it is. */
+  async #answered(entry: RecorderEntry, exchange: Exchange, reply: Reply): Promise<Reply> {
+    this.#backlog.flush();
+    const observe = this.#guard(() => entry.answered(exchange, reply, this.#components.clock.now())) ?? false;
     await this.#room(entry);
     if (!observe) return reply;
     return withReply(reply, {
-      body: reply.body.with(this.#safe(entry.incoming)),
-      dispose: () => void this.#guard(() => entry.bodyEnded({ kind: 'abandoned' })),
+      body: reply.body.with(this.#safe(entry.incoming())),
+      dispose: () => {
+        this.#backlog.flush();
+        this.#guard(() => entry.bodyEnded({ kind: 'abandoned' }));
+      },
     });
   }
 
   note(sessionId: string | undefined, kind: TextRecord['k'], text: string): void {
     if (this.closed) return;
-    this.#guard(() => {
+    const at = this.#components.clock.now();
+    this.#later(() => {
       const shown = this.#shown(sessionId, kind, text);
       const opening = sessionId === undefined ? undefined : this.#opening.get(sessionId);
       if (opening !== undefined) {
@@ -163,8 +233,8 @@ class Recording {
         return;
       }
       const lane = (sessionId === undefined ? undefined : this.#lanes.find(sessionId)) ?? this.#lanes.sessionless();
-      lane.put(kind, `"text":${JSON.stringify(shown)}`);
-    });
+      lane.put(kind, `"text":${JSON.stringify(shown)}`, at);
+    }, text.length);
   }
 
   /** What is kept of text beside the messages, which comes line by line. */
@@ -172,7 +242,7 @@ class Recording {
     const { redactor } = this.#components;
     if (redactor.policy === 'none' || !this.#keyLines.isInside(`${kind} ${sessionId ?? ''}`, text))
       return redactor.text(text);
-    return '(a line of a private key)';
+    return '(a line of a secret)';
   }
 
   state(): RecorderState {
@@ -189,7 +259,9 @@ class Recording {
       records: this.#past.records + sum(({ written }) => written),
       bytes: this.#past.bytes + sum(({ bytes }) => bytes),
       lost: this.#past.lost + sum(({ lost }) => lost),
-      queued: sum(({ queued }) => queued) + [...this.#lanes.decks].reduce((total, deck) => total + deck.waiting, 0),
+      queued:
+        sum(({ queued }) => queued) +
+        [...this.#lanes.decks].reduce((total, deck) => total + deck.waiting, this.#backlog.length),
       ...(error === undefined ? {} : { error }),
     };
   }
@@ -200,6 +272,7 @@ class Recording {
   }
 
   async #close(): Promise<void> {
+    this.#backlog.flush();
     this.#guard(() => {
       for (const entry of this.#opening.values()) entry.leaveOpen();
       for (const lane of [...this.#lanes.all()]) for (const entry of [...lane.entries]) entry.leaveOpen();
@@ -224,7 +297,7 @@ class Recording {
 
   #head(scope: TapeScope): string {
     const { clock, redactor, keyId } = this.#components;
-    const { by } = this.#options;
+    const { by, process } = this.#options;
     return JSON.stringify({
       k: 'head',
       v: TAPE_VERSION,
@@ -233,8 +306,19 @@ class Recording {
       scope,
       at: new Date(clock.wall()).toISOString(),
       ...(by === undefined ? {} : { by }),
+      ...(process === undefined ? {} : { process }),
       redaction: { policy: redactor.policy, key: keyId },
     });
+  }
+
+  /** Work that waits for the end of the turn. */
+  #later(work: () => void, size: number): void {
+    this.#backlog.add(() => this.#guard(work), size);
+  }
+
+  /** Backpressure, where the lane of a session is known. */
+  #full(session: SessionHandle | undefined): Promise<void> | undefined {
+    return this.#lanes.deckOf(session?.id)?.room();
   }
 
   /** Backpressure: waits while the tape's queue is full. */
@@ -251,13 +335,24 @@ class Recording {
     }
   }
 
-  #safe<T extends RecorderEntry['incoming']>(observer: T): T {
+  /** Waits until the request is on its tape; refuses it when it cannot be. */
+  async #assured(entry: RecorderEntry): Promise<void> {
+    await this.#guard(() => entry.settled());
+    this.#demand();
+  }
+
+  /** What passes in pieces comes behind what waits. */
+  #safe(observer: FrameObserver): FrameObserver {
     const { end } = observer;
+    const now = <T>(work: () => T): T | undefined => {
+      this.#backlog.flush();
+      return this.#guard(work);
+    };
     return {
       ...observer,
-      frame: (frame) => this.#guard(() => observer.frame(frame)),
-      ...(end === undefined ? {} : { end: (how) => this.#guard(() => end(how)) }),
-    } as T;
+      frame: (frame) => now(() => observer.frame(frame)),
+      ...(end === undefined ? {} : { end: (how) => now(() => end(how)) }),
+    };
   }
 
   /** A fault of the recorder's own is not the traffic's. */

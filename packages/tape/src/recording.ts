@@ -49,6 +49,9 @@ export interface Recording {
   readonly steps: readonly Step[];
   readonly answer: Step | undefined;
   readonly status: number;
+  /** Whether the answer came as an event stream, and when its server wanted its client back, in milliseconds. */
+  readonly streamed: boolean;
+  readonly retryMs: number | undefined;
   /** A reply that was no JSON-RPC. */
   readonly raw: { readonly text: string; readonly contentType: string } | undefined;
   /** Whether the stream was closed without the answer, which a later one brought (2025-11-25: the client polls). */
@@ -81,6 +84,8 @@ export interface RecordedLane {
   readonly stream: readonly Step[];
   /** The status that a standing stream was answered with; `undefined` when none was asked for. */
   readonly streamStatus: number | undefined;
+  /** When the server wanted clients of such a stream back, in milliseconds. */
+  readonly streamRetryMs: number | undefined;
   /** `list_changed` notifications, wherever they came. */
   readonly changes: readonly Step[];
   /** Whether the recording was cut short, so that what is missing may have happened. */

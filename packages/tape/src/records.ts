@@ -47,6 +47,8 @@ export interface HeadRecord extends Line {
   readonly at?: string;
   /** What wrote the tape. */
   readonly by?: string;
+  /** Which process records it: its number and a fingerprint. So that others leave it alone while it does. */
+  readonly process?: string;
   /** The redaction rules, and which key made the placeholders: a fingerprint. */
   readonly redaction?: { readonly policy: string; readonly key: string };
 }

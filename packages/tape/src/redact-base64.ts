@@ -1,7 +1,4 @@
 import { fromBase64, toBase64 } from './base64.js';
-import type { Rules } from './redact-rules.js';
-
-type Redact = (text: string, rules: Rules) => string;
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -28,10 +25,41 @@ export function redactBase64(data: string, redact: (text: string) => string): st
   return redacted === text ? data : toBase64(encoder.encode(redacted));
 }
 
-/** Redacts what `data:` URLs of text hold. */
-export function hideBase64(text: string, rules: Rules, redact: Redact): string {
-  return text.replace(DATA_URL, (whole: string, ...rest: unknown[]) => {
-    const { head, type, data } = rest.at(-1) as { head: string; type: string; data: string };
-    return isTextual(type) ? `${head}${redactBase64(data, (inner) => redact(inner, rules))}` : whole;
+/** Beyond this a word is not decoded, in characters: recorders have other things to do. */
+const MAX_WORD = 4_194_304;
+/** The four characters that three bytes of ASCII become: their highest bits are 0. */
+const ASCII = '[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/]';
+/** Base64 that begins like text. */
+const WORD = new RegExp(`(?<![A-Za-z0-9+/_-])(?:${ASCII}){6}[A-Za-z0-9+/]*={0,2}(?![\\w+/=-])`, 'g');
+const BEGINS = new RegExp(`(?:${ASCII}){6}`);
+
+/** Whether there may be base64 of text in a text. */
+export function mayHoldBase64(text: string): boolean {
+  return BEGINS.test(text);
+}
+
+/** Redacts what `data:` URLs of text hold, and words that are base64 of printable text. */
+export function hideBase64(text: string, redact: (text: string) => string): string {
+  const urls = !text.includes(';base64,')
+    ? text
+    : text.replace(DATA_URL, (whole: string, ...rest: unknown[]) => {
+        const { head, type, data } = rest.at(-1) as { head: string; type: string; data: string };
+        return isTextual(type) ? `${head}${redactBase64(data, redact)}` : whole;
+      });
+  if (!mayHoldBase64(urls)) return urls;
+  return urls.replace(WORD, (word) => {
+    if (word.length % 4 !== 0 || word.length > MAX_WORD) return word;
+    return redactBase64(word, (inner) => (PRINTABLE.test(inner) ? redact(inner) : inner));
   });
+}
+
+const PRINTABLE = /^[^\p{Cc}]*(?:[\t\n\r][^\p{Cc}]*)*$/u;
+/** `user:password` in base64, as HTTP's Basic authentication has it. */
+const BASIC = /^[\x20-\x39\x3b-\x7e]{1,256}:[\x20-\x7e]{1,256}$/;
+
+/** Whether a value is what follows `Basic`. */
+export function isBasic(value: string): boolean {
+  if (!/^[A-Za-z0-9+/]{8,684}={0,2}$/.test(value) || value.length % 4 !== 0) return false;
+  const bytes = fromBase64(value);
+  return bytes !== undefined && BASIC.test(String.fromCharCode(...bytes));
 }

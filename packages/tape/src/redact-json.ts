@@ -1,9 +1,12 @@
 import { type JsonNode, type JsonObjectNode, jsonTree, memberOf, stringOf } from './json-tree.js';
 import { KeyLines } from './key-lines.js';
 import { pointerStep } from './pointer.js';
-import { isTextual, redactBase64 } from './redact-base64.js';
+import { hideBase64, isTextual, redactBase64 } from './redact-base64.js';
+import { ArgumentWords } from './redact-commands.js';
+import { hideValue } from './redact-keyed.js';
+import { BESIDE_USER, USER_KEYS } from './redact-keys.js';
 import type { Rules, SecretReason } from './redact-rules.js';
-import { hideShapes, hideValue, PRIVATE, redactFreeText } from './redact-text.js';
+import { hideShapes, PRIVATE, redactFreeText } from './redact-text.js';
 
 /** Strings in strings in strings: beyond this many levels the whole string is a secret. */
 const MAX_NESTING = 12;
@@ -50,7 +53,8 @@ function redactOnce(content: string, walk: Walk, nesting: number): string {
     if (whole !== undefined) return whole;
   }
   const lines = /[[{]\s*["{[]/.test(content) ? redactLines(content, walk, nesting) : content;
-  return redactFreeText(lines, walk.rules);
+  const decoded = hideBase64(lines, (inner) => redactString(inner, walk, nesting + 1));
+  return redactFreeText(decoded, walk.rules);
 }
 
 /** `undefined`: it is no JSON. */
@@ -140,20 +144,33 @@ class Walker {
 
   #object(node: JsonObjectNode, secret: SecretReason | undefined): void {
     const named = this.#secretByName(node);
+    const own = this.#ownSecrets(node);
+    const program = this.#textOf(memberOf(node, 'command') ?? memberOf(node, 'cmd'));
     const blob = this.#textualBlob(node);
     for (const { key, name, value } of node.members) {
       this.#at(key, () => {
         this.#key(key, name);
-        if (key === 'properties' && value.kind === 'object' && secret === undefined) this.#schemaProperties(value);
+        if (SCHEMA_MAPS.has(key) && value.kind === 'object' && secret === undefined) this.#schemaProperties(value);
         else if (value === blob && secret === undefined) this.#blob(value);
-        else this.value(value, secret ?? this.#secretKey(key, value) ?? (key === 'value' ? named : undefined));
+        else if (value.kind === 'array' && program !== undefined && secret === undefined && !this.#rules.isSecret(key))
+          this.#array(value.items, undefined, program);
+        else this.value(value, secret ?? this.#secretKey(key, value, own) ?? (key === 'value' ? named : undefined));
       });
     }
   }
 
-  #secretKey(key: string, value: JsonNode): SecretReason | undefined {
+  /** Keys that are secrets because of what stands beside them: a user, the type of a JWK (RFC 7517), the kind of a Kubernetes object. */
+  #ownSecrets(node: JsonObjectNode): ReadonlySet<string> | undefined {
+    if (memberOf(node, 'kty') !== undefined) return JWK_SECRETS;
+    if (this.#textOf(memberOf(node, 'kind')) === 'Secret') return KUBERNETES_SECRETS;
+    return USER_KEYS.some((key) => memberOf(node, key)?.kind === 'string') ? BESIDE_USER : undefined;
+  }
+
+  #secretKey(key: string, value: JsonNode, own?: ReadonlySet<string>): SecretReason | undefined {
     const secret =
-      this.#rules.isSecret(key) || (value.kind === 'string' && this.#rules.isWeak(key, stringOf(this.#text, value)));
+      this.#rules.isSecret(key) ||
+      own?.has(key) === true ||
+      (value.kind === 'string' && this.#rules.isWeak(key, stringOf(this.#text, value)));
     return secret ? { kind: 'key', name: key } : undefined;
   }
 
@@ -165,16 +182,19 @@ class Walker {
 
   /** `{"name": "password", "value": "…"}`, as forms and header lists have it. */
   #secretByName(node: JsonObjectNode): SecretReason | undefined {
-    const named = memberOf(node, 'name') ?? memberOf(node, 'key');
-    const name = named?.kind === 'string' ? stringOf(this.#text, named) : undefined;
+    const name = this.#textOf(memberOf(node, 'name') ?? memberOf(node, 'key'));
     return name !== undefined && this.#rules.isSecret(name) ? { kind: 'key', name } : undefined;
   }
 
   /** `{"mimeType": "text/plain", "blob": "…"}`, as resources have it: text all the same. */
   #textualBlob(node: JsonObjectNode): JsonNode | undefined {
     const blob = memberOf(node, 'blob');
-    const type = blob?.kind === 'string' ? memberOf(node, 'mimeType') : undefined;
-    return type?.kind === 'string' && isTextual(stringOf(this.#text, type)) ? blob : undefined;
+    const type = blob?.kind === 'string' ? this.#textOf(memberOf(node, 'mimeType')) : undefined;
+    return type !== undefined && isTextual(type) ? blob : undefined;
+  }
+
+  #textOf(node: JsonNode | undefined): string | undefined {
+    return node?.kind === 'string' ? stringOf(this.#text, node) : undefined;
   }
 
   #blob(node: JsonNode): void {
@@ -204,15 +224,20 @@ class Walker {
    * `["--token", "abc"]`: an argument vector hides the word after the flag; `["Cookie", "a=b"]`: a list of fields the one after the
    * name; a list of lines the lines of a private key.
    */
-  #array(items: readonly JsonNode[], secret: SecretReason | undefined): void {
+  #array(items: readonly JsonNode[], secret: SecretReason | undefined, program?: string): void {
     let before: SecretReason | undefined;
     let lines: KeyLines | undefined;
+    const words = new ArgumentWords(program);
     for (const [index, item] of items.entries()) {
       const text = item.kind === 'string' ? stringOf(this.#text, item) : '';
       if (text.includes('-----BEGIN ')) lines ??= new KeyLines();
       const ofKey = lines?.isInside('', text) === true ? PRIVATE : undefined;
       const why = secret ?? ofKey ?? (text.startsWith('-') ? undefined : before);
-      this.#at(index, () => this.value(item, why));
+      this.#at(index, () => {
+        const word = why === undefined ? words.hide(text, this.#rules) : text;
+        if (word === text) this.value(item, why);
+        else this.#replace(item, word);
+      });
       before = this.#announces(text, items.length === 2 && index === 0);
     }
   }
@@ -245,13 +270,29 @@ class Walker {
   }
 }
 
+const JWK_SECRETS: ReadonlySet<string> = new Set(['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']);
+const KUBERNETES_SECRETS: ReadonlySet<string> = new Set(['data', 'stringData']);
 const HEADER_NAME = /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key)$/i;
 
+/** Members of a schema, or beside schemas, whose members are schemas. */
+const SCHEMA_MAPS = new Set(['properties', 'patternProperties', 'dependentSchemas', 'definitions', '$defs', 'schemas']);
 /** Members of a schema that hold values of what it describes. */
 const SAMPLES = new Set(['default', 'const', 'enum', 'example', 'examples']);
 /** Members of a schema whose strings describe; a string under any other name could be the value itself. */
 const DESCRIPTIONS = new Set(['type', '$ref', 'title', 'description', 'format', 'pattern', '$comment', 'x-mcp-header']);
-const SCHEMA_KEYS = [...SAMPLES, ...DESCRIPTIONS, 'anyOf', 'oneOf', 'allOf'];
+const SCHEMA_KEYS = [
+  ...SAMPLES,
+  ...DESCRIPTIONS,
+  'anyOf',
+  'oneOf',
+  'allOf',
+  'properties',
+  'required',
+  'items',
+  'if',
+  'not',
+  'patternProperties',
+];
 
 function holdsValue(key: string, value: JsonNode): boolean {
   return SAMPLES.has(key) || (value.kind === 'string' && !DESCRIPTIONS.has(key));

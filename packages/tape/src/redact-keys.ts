@@ -33,7 +33,26 @@ export const SECRET_KEYS: readonly string[] = [
   'signing key',
   'encryption key',
   'mcp session id',
+  'master key',
+  'shared key',
+  'otp',
+  'cvv',
+  'mnemonic',
+  'seed phrase',
+  // Of a Secret of Kubernetes.
+  'string data',
+  ...'db database pg postgres mysql redis mongo mail smtp imap email ftp ssh ldap user admin root login become sudo'
+    .split(' ')
+    .flatMap((whose) => [`${whose} pass`, `${whose} pw`]),
 ];
+
+/** Words that are secrets also at the end of a longer one: `PGPASSWORD`, `storepass`. */
+const ENDINGS =
+  /(?:password|passwd|passphrase|(?:store|key|trust)pass|apikey|(?:secret|private|access)key|(?:auth|access|refresh)token|clientsecret)$/;
+
+/** Keys that are secrets beside the name of a user. */
+export const BESIDE_USER: ReadonlySet<string> = new Set(['pass', 'pw', 'pin']);
+export const USER_KEYS: readonly string[] = ['user', 'username', 'userName', 'login', 'email'];
 
 /** Keys that name a secret half of the time; their value has to look like one too (`looksRandom`). */
 export const WEAK_KEYS: readonly string[] = ['key', 'auth', 'pass', 'pat', 'signature', 'sig'];
@@ -71,18 +90,20 @@ export function secretKeys(entries: readonly string[], allowed: readonly string[
   const verdicts = new Map<string, boolean>();
   for (const entry of entries) verdicts.set(wordsOf(entry).join(''), true);
   for (const entry of [...NO_SECRETS, ...allowed]) verdicts.set(wordsOf(entry).join(''), false);
+  const endings = entries.includes('password') ? ENDINGS : undefined;
   const decided = new Map<string, boolean>();
   return (key) => {
     const known = decided.get(key);
     if (known !== undefined) return known;
-    const verdict = !WORKING_DIRECTORIES.has(key) && judge(wordsOf(key), verdicts);
+    const verdict =
+      !WORKING_DIRECTORIES.has(key) && (judge(wordsOf(key), verdicts) ?? endings?.test(key.toLowerCase()) ?? false);
     if (decided.size < MAX_CACHED && key.length < MAX_CACHED_KEY) decided.set(key, verdict);
     return verdict;
   };
 }
 
-function judge(words: readonly string[], verdicts: ReadonlyMap<string, boolean>): boolean {
-  let verdict = false;
+function judge(words: readonly string[], verdicts: ReadonlyMap<string, boolean>): boolean | undefined {
+  let verdict: boolean | undefined;
   let tail = '';
   for (const word of words.slice(-MAX_WORDS).reverse()) {
     tail = word + tail;
@@ -107,14 +128,22 @@ function wordsOf(key: string): string[] {
  * beginning that no other word has makes every test slower, so the list of keys is short.
  */
 export function suspicion(entries: readonly string[]): RegExp {
-  const keys = entries.map((entry) => wordsOf(entry).join('[^a-z0-9"]{0,2}'));
+  const words = entries.map(wordsOf).filter((entry) => !entry.some((word) => word.startsWith('pass') || word === 'pw'));
+  const keys = words.map((entry) => entry.join('[^a-z0-9"]{0,2}'));
   const shortest = keys.filter((key) => !keys.some((other) => other !== key && key.includes(other)));
   const tokens = shortest.map((key) => (key === 'token' ? '(?<!progress)token' : key));
   const rest = [
+    'pass',
+    '_pw',
     'bearer\\s',
+    'identified\\s',
+    'securestring',
+    'private-(?:lines|mac)',
+    'jdbc:oracle',
+    '\\bkty\\b',
     'basic\\s',
     ':\\\\*\\/\\\\*\\/[^\\s"\\/]*@',
-    '[?&;](?:sig|session_?id|auth|key)',
+    '(?:[?&;]|%26|%3f)(?:sig|session_?id|auth|key|code)',
     '\\\\u00',
   ];
   return new RegExp([...tokens, ...rest].join('|'), 'i');

@@ -1,3 +1,5 @@
+import { isBasic } from './redact-base64.js';
+import { mayBeCommand } from './redact-commands.js';
 import { SECRET_KEYS, SECRET_QUERY_KEYS, secretKeys, suspicion, WEAK_KEYS } from './redact-keys.js';
 import { holdsToken, looksRandom, standsForSecret } from './redact-patterns.js';
 
@@ -34,6 +36,8 @@ export interface Rules {
   readonly isSecretInQuery: (key: string) => boolean;
   /** A key that needs its value's looks to be one. */
   readonly isWeak: (key: string, value: string) => boolean;
+  /** Whether a value beside this key has to be looked at. */
+  readonly mayBeSecret: (key: string) => boolean;
   readonly patterns: readonly RegExp[];
   readonly values: readonly string[];
   /** False for most texts: they need no closer look. */
@@ -58,13 +62,18 @@ export function rulesOf(
   const allow = options.allow ?? [];
   const allowedKeys = allow.filter((entry) => expressionOf(entry) === undefined);
   const allowed = allow.flatMap((entry) => expressionOf(entry) ?? []).map((source) => new RegExp(`^(?:${source})$`));
-  const patterns = (options.patterns ?? []).map((source) => new RegExp(source, 'g'));
-  const values = (options.values ?? []).filter((value) => value.length >= MIN_VALUE);
+  const patterns = (options.patterns ?? []).map((source) => new RegExp(source, 'dg'));
+  // One of them may begin like another: the longer one first.
+  const values = (options.values ?? [])
+    .filter((value) => value.length >= MIN_VALUE)
+    .sort((a, b) => b.length - a.length);
   const weak = secretKeys(WEAK_KEYS, allowedKeys);
+  const isSecret = secretKeys(keys, allowedKeys);
   return {
-    isSecret: secretKeys(keys, allowedKeys),
+    isSecret,
+    mayBeSecret: (key) => isSecret(key) || weak(key),
     isSecretInQuery: secretKeys([...keys, ...SECRET_QUERY_KEYS], allowedKeys),
-    isWeak: (key, value) => looksRandom(value) && weak(key),
+    isWeak: (key, value) => weak(key) && (looksRandom(value) || isBasic(value)),
     patterns,
     values,
     suspicious: suspicionOf(keys, options.patterns ?? [], values),
@@ -90,7 +99,12 @@ function suspicionOf(
 ): (text: string) => boolean {
   const words = suspicion(keys);
   const builtIn = (text: string): boolean =>
-    words.test(text) || text.includes('"blob"') || text.includes(';base64,') || holdsToken(text);
+    words.test(text) ||
+    text.includes('\\/') ||
+    text.includes('"blob"') ||
+    text.includes(';base64,') ||
+    mayBeCommand(text) ||
+    holdsToken(text);
   if (patterns.length === 0 && values.length === 0) return builtIn;
   if (patterns.some((source) => NEEDS_ITS_PLACE.test(source))) return () => true;
   const own = patterns.map((source) => new RegExp(source));

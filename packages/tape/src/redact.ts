@@ -1,7 +1,8 @@
 import { decodeHeaderValue, encodeHeaderValue } from '@shadowcat/wire';
 import { redactJson, redactString, type Walk } from './redact-json.js';
+import { hideValue } from './redact-keyed.js';
 import { type RedactionOptions, type Rules, rulesOf, type SecretFinding } from './redact-rules.js';
-import { hideValue, redactFreeText } from './redact-text.js';
+import { redactFreeText } from './redact-text.js';
 
 /** Keyed hash of a text (HMAC-SHA-256 with the project's key), as at least 16 hex digits. */
 export type Hmac = (text: string) => string;
@@ -20,6 +21,8 @@ export interface Redactor {
   text(text: string): string;
   /** The value of a header field. */
   header(name: string, value: string): string;
+  /** Whether what stands beside, or below, this key is a secret. */
+  isSecret(key: string): boolean;
   /** Hides values that are secrets wherever they occur, such as the ids of sessions. In JSON text too. */
   known(text: string, values: readonly string[]): string;
 }
@@ -29,7 +32,12 @@ const MIN_KNOWN = 12;
 /** What JSON spells as it is. */
 const PLAIN = /^[\w.~-]*$/;
 /** Changes when the built-in rules do. */
-const BUILT_IN = 'default@2';
+const BUILT_IN = 'default@3';
+
+/** Whether JSON has a value as it is, without an escape. */
+export function isSpelledPlainly(value: string): boolean {
+  return PLAIN.test(value);
+}
 
 /** Whether a text holds a placeholder; what a missing key can then explain. */
 export function hasPlaceholder(text: string): boolean {
@@ -46,7 +54,8 @@ export function createRedactor(
   const known = (text: string, values: readonly string[]): string =>
     values.length === 0 ? text : hideKnown(text, values, hidden);
   if (options.off === true) {
-    return { policy: 'none', json: (text) => text, text: (text) => text, header: (_, value) => value, known };
+    const same = (text: string): string => text;
+    return { policy: 'none', json: same, text: same, header: (_, value) => value, isSecret: () => false, known };
   }
   const trail: string[] = [];
   const rules = rulesOf(
@@ -64,6 +73,7 @@ export function createRedactor(
     json: (text) => (rules.suspicious(text) ? redactJson(text, begin()) : text),
     text: (text) => (rules.suspicious(text) ? redactString(text, begin(), 0) : text),
     known,
+    isSecret: rules.isSecret,
     header: (name, value) => redactHeader(name, value, begin().rules),
   };
 }

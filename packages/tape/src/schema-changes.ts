@@ -24,10 +24,25 @@ const TREATED = new Set([
   'properties',
   'required',
   'items',
+  'additionalProperties',
   'description',
   'title',
   'examples',
   '$schema',
+]);
+
+/** Bounds, and whether more of it allows more. */
+const BOUNDS: ReadonlyMap<string, 'upper' | 'lower'> = new Map([
+  ['maximum', 'upper'],
+  ['exclusiveMaximum', 'upper'],
+  ['maxLength', 'upper'],
+  ['maxItems', 'upper'],
+  ['maxProperties', 'upper'],
+  ['minimum', 'lower'],
+  ['exclusiveMinimum', 'lower'],
+  ['minLength', 'lower'],
+  ['minItems', 'lower'],
+  ['minProperties', 'lower'],
 ]);
 
 /** How a JSON Schema differs from the one before. */
@@ -51,16 +66,55 @@ function compare(pair: Pair, side: SchemaSide, report: Report): void {
   compareTypes(pair, side, report);
   compareEnums(pair, side, report);
   compareProperties(pair, side, report);
-  const [items, itemsAfter] = [asObject(before['items']), asObject(after['items'])];
-  if (items !== undefined && itemsAfter !== undefined) {
-    compare({ before: items, after: itemsAfter, at: `${at}/items`, depth: depth + 1 }, side, report);
-  }
+  compareItems(pair, side, report);
+  compareBounds(pair, side, report);
+  compareOpenness(pair, side, report);
   if (before['description'] !== after['description']) report('dangerous', at, 'the description is another one');
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   for (const key of keys) {
-    if (TREATED.has(key) || spelled(before[key]) === spelled(after[key])) continue;
+    if (TREATED.has(key) || BOUNDS.has(key) || spelled(before[key]) === spelled(after[key])) continue;
     report('dangerous', `${at}/${key}`, `${key} was ${shown(before[key])}, is ${shown(after[key])}`);
   }
+}
+
+function compareItems({ before, after, at, depth }: Pair, side: SchemaSide, report: Report): void {
+  const [from, to] = [before['items'], after['items']];
+  if (spelled(from) === spelled(to)) return;
+  const [old, now] = [asObject(from), asObject(to)];
+  if (old !== undefined && now !== undefined)
+    compare({ before: old, after: now, at: `${at}/items`, depth: depth + 1 }, side, report);
+  else report(rated(side, isOpen(to)), `${at}/items`, `items was ${shown(from)}, is ${shown(to)}`);
+}
+
+function compareBounds({ before, after, at }: Pair, side: SchemaSide, report: Report): void {
+  for (const [name, kind] of BOUNDS) {
+    const [from, to] = [before[name], after[name]];
+    if (spelled(from) === spelled(to)) continue;
+    const more = typeof from === 'number' && typeof to === 'number' && (kind === 'upper' ? to > from : to < from);
+    report(rated(side, to === undefined || more), `${at}/${name}`, `${name} was ${shown(from)}, is ${shown(to)}`);
+  }
+}
+
+/** Whether members that nothing describes are allowed. */
+function compareOpenness({ before, after, at, depth }: Pair, side: SchemaSide, report: Report): void {
+  const [from, to] = [before['additionalProperties'], after['additionalProperties']];
+  if (spelled(from ?? true) === spelled(to ?? true)) return;
+  const [old, now] = [asObject(from), asObject(to)];
+  const place = `${at}/additionalProperties`;
+  if (old !== undefined && now !== undefined)
+    return compare({ before: old, after: now, at: place, depth: depth + 1 }, side, report);
+  const wider = isOpen(to) || from === false;
+  // A client has to do with members that it does not know.
+  const rating = side === 'input' ? rated(side, wider) : 'minor';
+  report(rating, place, `additionalProperties was ${shown(from)}, is ${shown(to)}`);
+}
+
+const isOpen = (schema: Json | undefined): boolean => schema === undefined || schema === true;
+
+/** More is allowed than before, or less: what breaks on one side is harmless on the other. */
+function rated(side: SchemaSide, wider: boolean): Rating {
+  if (side === 'input') return wider ? 'minor' : 'breaking';
+  return wider ? 'dangerous' : 'minor';
 }
 
 function compareTypes({ before, after, at }: Pair, side: SchemaSide, report: Report): void {
@@ -114,6 +168,12 @@ function compareProperties({ before, after, at, depth }: Pair, side: SchemaSide,
     const [from, to] = [asObject(value), asObject(now[name])];
     if (from !== undefined && to !== undefined)
       compare({ before: from, after: to, at: place, depth: depth + 1 }, side, report);
+    else if (spelled(value) !== spelled(now[name]))
+      report(rated(side, isOpen(now[name])), place, `the property was ${shown(value)}, is ${shown(now[name])}`);
+  }
+  for (const name of needs) {
+    const known = typeof name !== 'string' || Object.hasOwn(old, name) || Object.hasOwn(now, name);
+    if (!known && !needed.includes(name)) report(rated(side, false), `${at}/required`, `${name} is required now`);
   }
   for (const name of Object.keys(now)) {
     if (Object.hasOwn(old, name)) continue;

@@ -31,7 +31,8 @@ export function surfaceChanges(before: Surface, after: Surface): readonly Surfac
     const [old, now] = [before.offers[kind], after.offers[kind]];
     if (old === undefined || now === undefined) continue;
     for (const name of new Set([...old.keys(), ...now.keys()])) {
-      changes.push(...offerChanges(kind, name, { before: old.get(name), after: now.get(name) }));
+      const renamed = now.has(name) ? undefined : newNameOf(old.get(name), { old, now });
+      changes.push(...offerChanges({ kind, name, renamed }, { before: old.get(name), after: now.get(name) }));
     }
   }
   return changes.sort((a, b) => RATINGS.indexOf(a.rating) - RATINGS.indexOf(b.rating));
@@ -39,15 +40,31 @@ export function surfaceChanges(before: Surface, after: Surface): readonly Surfac
 
 const RATINGS: readonly Rating[] = ['breaking', 'dangerous', 'minor'];
 
+type Offers = ReadonlyMap<string, Offered>;
+
+/** What is new and like one that is gone in all but its name. */
+function newNameOf(
+  gone: Offered | undefined,
+  { old, now }: { readonly old: Offers; readonly now: Offers },
+): string | undefined {
+  const unnamed = (offered: Offered | undefined): string => {
+    const { name: _name, title: _title, uri: _uri, uriTemplate: _template, ...rest } = offered?.value ?? {};
+    return spelled(rest);
+  };
+  const wanted = unnamed(gone);
+  const alike = [...now].filter(([name, offered]) => !old.has(name) && unnamed(offered) === wanted);
+  return alike.length === 1 ? alike[0]?.[0] : undefined;
+}
+
 function offerChanges(
-  kind: SurfaceKind,
-  name: string,
+  { kind, name, renamed }: { readonly kind: SurfaceKind; readonly name: string; readonly renamed: string | undefined },
   { before, after }: { readonly before: Offered | undefined; readonly after: Offered | undefined },
 ): readonly SurfaceChange[] {
   const changes: SurfaceChange[] = [];
   const lines = { before: before?.line, after: after?.line };
   const report: Report = (rating, at, message) => changes.push({ rating, kind, name, at, message, ...lines });
-  if (after === undefined) report('breaking', '', `the ${kind} is gone`);
+  if (after === undefined)
+    report('breaking', '', `the ${kind} is gone${renamed === undefined ? '' : `; ${renamed} may be its new name`}`);
   else if (before === undefined) report('minor', '', `a new ${kind}`);
   else COMPARE[kind](before.value, after.value, report);
   return changes;

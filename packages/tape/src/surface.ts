@@ -27,7 +27,8 @@ interface ListMethod {
   readonly name: string;
 }
 
-const LISTS: Readonly<Record<string, ListMethod>> = {
+/** The methods that say what a server offers. */
+export const LISTS: Readonly<Record<string, ListMethod>> = {
   'tools/list': { kind: 'tool', list: 'tools', name: 'name' },
   'prompts/list': { kind: 'prompt', list: 'prompts', name: 'name' },
   'resources/list': { kind: 'resource', list: 'resources', name: 'uri' },

@@ -20,6 +20,8 @@ export interface TapeWriter {
   append(line: string): void;
   /** Backpressure: when the queue is full, a promise of room in it. Whoever makes records waits for it between two. */
   room(): Promise<void> | undefined;
+  /** When everything that was taken so far is written, or cannot be. `undefined`, or absent: it is. */
+  settled?(): Promise<void> | undefined;
   state(): WriterState;
   /** Writes what is queued and the `end` record, and closes the tape. Idempotent. */
   finish(): Promise<void>;

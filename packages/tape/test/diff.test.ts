@@ -1,4 +1,4 @@
-import type { JsonObject } from '@shadowcat/wire';
+import type { JsonObject, Message } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { diffTapes, type Tape } from '../src/index.js';
 import { call, record, result } from './support/rig.js';
@@ -85,6 +85,31 @@ describe('the difference of two tapes', () => {
   });
 });
 
+describe('what a server says of its own accord', () => {
+  const said = async (...messages: readonly JsonObject[]): Promise<Tape> => {
+    const working = async function* (message: Message): AsyncGenerator<JsonObject> {
+      for (const one of messages) yield { jsonrpc: '2.0', ...one };
+      yield result(message.id, 'done');
+    };
+    const [tape] = await record(legacyServer({ 'tools/call': working }), async (client) => {
+      await client.open();
+      await client.post(call(1, 'work', {}, { progressToken: `token-${Math.random()}` }));
+    });
+    if (tape === undefined) throw new Error('nothing was recorded');
+    return tape;
+  };
+  const log = (data: string): JsonObject => ({ method: 'notifications/message', params: { level: 'info', data } });
+
+  it('is compared by what it says, in any order', async () => {
+    expect(diffTapes(await said(log('a'), log('b')), await said(log('b'), log('a'))).equal).toBe(true);
+    const { operations } = diffTapes(await said(log('a'), log('b')), await said(log('b'), log('c'), log('d')));
+    expect(operations).toMatchObject([
+      { kind: 'said', differences: [{ pointer: '/params/data', recorded: 'a', got: 'c' }] },
+      { kind: 'said', method: 'notifications/message', before: undefined, after: expect.any(Number) },
+    ]);
+  });
+});
+
 describe('changes of what a server offers are rated', () => {
   const text = { type: 'string' };
   it.each<[string, object[], object[], string[]]>([
@@ -136,7 +161,67 @@ describe('changes of what a server offers are rated', () => {
       'a bound',
       [tool({ properties: { p: text } })],
       [tool({ properties: { p: { ...text, maxLength: 5 } } })],
-      ['dangerous read/inputSchema/properties/p/maxLength'],
+      ['breaking read/inputSchema/properties/p/maxLength'],
+    ],
+    [
+      'a bound that allows more',
+      [tool({ properties: { p: { ...text, maxLength: 5, minLength: 2 } } })],
+      [tool({ properties: { p: { ...text, maxLength: 6 } } })],
+      ['minor read/inputSchema/properties/p/maxLength', 'minor read/inputSchema/properties/p/minLength'],
+    ],
+    [
+      'an answer that may be longer',
+      [tool({}, { outputSchema: { properties: { p: { ...text, maxLength: 5 } } } })],
+      [tool({}, { outputSchema: { properties: { p: text } } })],
+      ['dangerous read/outputSchema/properties/p/maxLength'],
+    ],
+    [
+      'no more parameters than it describes',
+      [tool({})],
+      [tool({ additionalProperties: false })],
+      ['breaking read/inputSchema/additionalProperties'],
+    ],
+    [
+      'more parameters than it describes',
+      [tool({ additionalProperties: false })],
+      [tool({ additionalProperties: true })],
+      ['minor read/inputSchema/additionalProperties'],
+    ],
+    [
+      'items of one kind only',
+      [tool({ properties: { p: { type: 'array' } } })],
+      [tool({ properties: { p: { type: 'array', items: text } } })],
+      ['breaking read/inputSchema/properties/p/items'],
+    ],
+    [
+      'items of another kind',
+      [tool({ properties: { p: { type: 'array', items: text } } })],
+      [tool({ properties: { p: { type: 'array', items: { type: 'number' } } } })],
+      ['breaking read/inputSchema/properties/p/items/type'],
+    ],
+    [
+      'a parameter that may not be given',
+      [tool({ properties: { p: true } })],
+      [tool({ properties: { p: false } })],
+      ['breaking read/inputSchema/properties/p'],
+    ],
+    [
+      'a required parameter that is not described',
+      [tool({})],
+      [tool({ required: ['p'] })],
+      ['breaking read/inputSchema/required'],
+    ],
+    [
+      'another default',
+      [tool({ properties: { p: { ...text, default: 'a' } } })],
+      [tool({ properties: { p: { ...text, default: 'b' } } })],
+      ['dangerous read/inputSchema/properties/p/default'],
+    ],
+    [
+      'a tool that is destructive now',
+      [tool({}, { annotations: { destructiveHint: false } })],
+      [tool({}, { annotations: { destructiveHint: true } })],
+      ['dangerous read/annotations/destructiveHint'],
     ],
     [
       'a description',
@@ -171,6 +256,25 @@ describe('changes of what a server offers are rated', () => {
   ])('%s', async (_, before, after, expected) => {
     const found = await surface(before, after);
     expect(found).toEqual(expected);
+  });
+
+  it('name by name, so that one that is gone moves no other', async () => {
+    const named = (name: string): object => tool({}, { name });
+    const [a, b] = [await tapeOf({ tools: [named('a'), named('b')] }), await tapeOf({ tools: [named('b')] })];
+    expect(diffTapes(a, b).operations.flatMap(({ differences }) => differences.map(({ pointer }) => pointer))).toEqual([
+      '/tools/0',
+    ]);
+  });
+
+  it('but not where a schema says what was meant anyway', async () => {
+    const [before, after] = [tool({}), tool({ additionalProperties: true })];
+    expect(diffTapes(await tapeOf({ tools: [before] }), await tapeOf({ tools: [after] })).surface).toEqual([]);
+  });
+
+  it('and of a tool that is gone, what is its new name', async () => {
+    const [before, after] = [tool({ properties: { p: text } }), tool({ properties: { p: text } }, { name: 'fetch' })];
+    const { surface: found } = diffTapes(await tapeOf({ tools: [before] }), await tapeOf({ tools: [after] }));
+    expect(found.map(({ message }) => message)).toEqual(['the tool is gone; fetch may be its new name', 'a new tool']);
   });
 
   it('also of prompts', async () => {

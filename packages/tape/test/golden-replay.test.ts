@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { settled } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
 import { goldenOf, readTape, type Tape, withBlobs } from '../src/index.js';
 import { libraryOf } from '../src/library.js';
@@ -73,6 +74,8 @@ describe('replay reads the same from both forms', () => {
       await client.open();
       const asking = client.post(call(1, 'ask'));
       await client.post(call(2, 'other'));
+      // By then the client has the question.
+      await settled();
       await client.post({ jsonrpc: '2.0', id: 'q', result: { role: 'assistant' } });
       await asking;
       await client.post(call(3, 'last'));

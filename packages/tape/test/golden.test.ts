@@ -248,6 +248,14 @@ describe('ids in the golden form', () => {
     expect(text.match(/"requestState":"state-1"/g)).toHaveLength(2);
   });
 
+  it('are in a state that the client has changed, too', () => {
+    const asked = { jsonrpc: '2.0', id: 1, result: { resultType: 'input_required', requestState: 'v1.abc.def' } };
+    const params = { name: 'a', requestState: '$$v1.abc.def-CHANGED' };
+    const retry = { jsonrpc: '2.0', id: 2, method: 'tools/call', params };
+    const text = textOf(capture(...ask('1', tool(1, 'a')), say('1', asked), over('1'), ...ask('2', retry)));
+    expect(text).toContain('"requestState":"$$state-1-CHANGED"');
+  });
+
   it('tag what a subscription sends', () => {
     const key = 'io.modelcontextprotocol/subscriptionId';
     const listen = { jsonrpc: '2.0', id: 41, method: 'subscriptions/listen', params: {} };

@@ -77,6 +77,32 @@ describe('lint', () => {
     expect(rulesOf(read(`${bare}\n{"k":"gap","lost":1}\n`))).toEqual(['T302:1', 'T005:2', 'T001:2']);
   });
 
+  it('has for each rule a tape that breaks just this one', () => {
+    const told = msg('server', { method: 'notifications/message', params: {} });
+    const recovered = tapeOf();
+    const tapes: readonly Tape[] = [
+      read(`${HEAD}\n`),
+      read(`${HEAD}\nno record\n`),
+      read(`${HEAD}\n${END}\n`),
+      read(`${HEAD.replace('capture', 'golden')}\n${END}\n`),
+      tapeOf({ k: 'gap', lost: 1, why: 'full' }),
+      { ...recovered, end: { k: 'end', line: 2, lines: 1, lost: 0, sha: '', recovered: true } },
+      tapeOf(...open, ask, answer),
+      tapeOf(...open, ask, answer, over, told),
+      tapeOf(...open, told, over),
+      tapeOf(...open, msg('client', { id: 1 }), over),
+      tapeOf(...open, ask, over),
+      tapeOf(...open, ask, answer, answer, over),
+      tapeOf(ask, answer, over),
+      tapeOf({ k: 'http', s: '-', x: '1', from: 'client', headers: { cookie: 'a' } }, { ...over, s: '-' }),
+      { ...recovered, head: { k: 'head', line: 1, v: 1, form: 'capture', requires: [] } },
+    ];
+    const found = tapes.map((tape) => [...new Set(rulesOf(tape).map((rule) => rule.split(':')[0]))].join());
+    // A missing blob and the form of a golden tape are seen with the files beside it.
+    const beside = [LINT_RULES.blob.id, LINT_RULES.unformatted.id];
+    expect(found).toEqual(Object.values(LINT_RULES).flatMap(({ id }) => (beside.includes(id) ? [] : [id])));
+  });
+
   it('has rules with numbers of their own, and all their texts', () => {
     const rules = Object.values(LINT_RULES);
     expect(new Set(rules.map(({ id }) => id)).size).toBe(rules.length);

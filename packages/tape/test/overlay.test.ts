@@ -1,5 +1,5 @@
 import { settled } from '@shadowcat/testkit';
-import type { JsonObject } from '@shadowcat/wire';
+import type { JsonObject, Message } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { NO_OVERLAY, type Overlay, overlayReach, readPointer, type Tape } from '../src/index.js';
 import { call, record, replayRig, result, TestClient } from './support/rig.js';
@@ -388,5 +388,38 @@ describe('the reach of rules', () => {
       'drop tools/call: 0',
       'expect tools/call z: 0',
     ]);
+  });
+
+  it('leads into answers, into JSON in their texts, and to what the server says', async () => {
+    const text = JSON.stringify({ at: '2026-01-01T10:00:00Z', id: 7 });
+    const told = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'a' } };
+    const changed = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' };
+    const working = async function* (message: Message): AsyncGenerator<JsonObject> {
+      yield told;
+      yield changed;
+      yield result(message.id, text);
+    };
+    const tapes = await record(legacyServer({ 'tools/call:x': working }), async (client) => {
+      await client.open();
+      await client.post(call(1, 'x'));
+    });
+    const base = { where, method: 'tools/call' };
+    const reach = overlayReach(
+      overlay({
+        ignore: [
+          { ...base, at: [at('/result/content/0/text/id')] },
+          { ...base, at: [at('/result/content/0/text/no')] },
+          { where, method: 'notifications/message', at: [at('/params/data')] },
+          { where, method: 'notifications/tools/list_changed', at: [at('/params')] },
+          { where, method: 'notifications/progress', at: [at('/params')] },
+        ],
+        normalise: [
+          { ...base, as: 'timestamp', at: [at('/result/content/0/text/at')] },
+          { ...base, as: 'uuid', at: [at('/result/content/0/text/at')] },
+        ],
+      }),
+      tapes,
+    );
+    expect(reach.map(({ touches }) => touches)).toEqual([1, 0, 1, 1, 0, 1, 0]);
   });
 });

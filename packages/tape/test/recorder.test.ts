@@ -552,6 +552,26 @@ describe('a recorder in trouble', () => {
     );
   });
 
+  it('refuses what is required before the upstream has it, also when the tape fails at this very request', async () => {
+    let asked = 0;
+    let written = false;
+    const { layer } = troubled(
+      {
+        state: () => ({ ...failing.state(), status: written ? 'failing' : 'ok' }),
+        settled: async () => {
+          written = true;
+        },
+      },
+      { required: true },
+    );
+    const handler = layer(async () => {
+      asked += 1;
+      return jsonReply(result(1, 'x'));
+    });
+    await expect(new TestClient(handler).post(call(1, 'x'))).rejects.toMatchObject({ code: 'recorder_failed' });
+    expect(asked).toBe(0);
+  });
+
   it('never fails the traffic with a fault of its own', async () => {
     const { layer, errors } = troubled({
       append: () => {

@@ -258,7 +258,7 @@ describe('ids and tokens', () => {
     const client = new TestClient(replayRig(tapes).replay);
     await client.open();
     expect(await client.post(call(2, 'long'))).toMatchObject({
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'text/event-stream' },
       messages: [result(2, 'done')],
     });
   });

@@ -1,12 +1,15 @@
+import { ProxyError } from '@shadowcat/kernel';
 import { ManualClock, settled } from '@shadowcat/testkit';
 import { type JsonObject, META_VERSION, type Message, MODERN, readMessage } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { goldenOf } from '../src/golden.js';
 import {
   type Connect,
+  type ExchangeResult,
   flowsOfTapes,
   learn,
   proposalText,
+  readPointer,
   readTape,
   type Tape,
   updatedTape,
@@ -26,7 +29,7 @@ function server(answers: Readonly<Record<string, Live>>): { connect: Connect; se
   const sent: Message[] = [];
   const connect: Connect = async (ear) => ({
     secrets: [],
-    listen: () => undefined,
+    listen: async () => undefined,
     send: async (message) => {
       sent.push(message);
       const params = message.value['params'] as JsonObject | undefined;
@@ -263,12 +266,76 @@ describe('comparing answers', () => {
   });
 });
 
+describe('lists of what a server offers', () => {
+  const offering = (...tools: readonly JsonObject[]): Record<string, Live> => ({ 'tools/list': answering({ tools }) });
+  const list: JsonObject = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => ({ name, inputSchema: {} }));
+  const changes = async (was: readonly JsonObject[], is: readonly JsonObject[], level: 'json' | 'shape' = 'json') => {
+    const { results } = await verify(await recorded(offering(...was) as Answers, [list]), offering(...is), { level });
+    return results[1]?.differences.map(({ pointer, got }) => `${pointer} ${got === undefined ? 'gone' : 'there'}`);
+  };
+
+  it('are compared name by name, whatever their order', async () => {
+    if (a === undefined || b === undefined || c === undefined) throw new Error('there are three');
+    expect(await changes([a, b, c], [c, a, b])).toEqual([]);
+    expect(await changes([a, b, c], [b, c])).toEqual(['/result/tools/0 gone']);
+    expect(await changes([b, c], [a, b, c])).toEqual(['/result/tools/2 there']);
+    expect(await changes([a, b], [{ ...b, title: 'B' }, a])).toEqual(['/result/tools/1/title there']);
+    expect(await changes([a, b, c], [b, c], 'shape')).toEqual(['/result/tools/0 gone']);
+    expect(await changes([b, c], [a, b, c], 'shape')).toEqual([]);
+  });
+});
+
+describe('a server that goes away in the middle', () => {
+  it('is what the request that it left unanswered tells, and those behind it', async () => {
+    const tapes = await recorded({}, [call(1, 'a'), call(2, 'b')]);
+    const connect: Connect = async (ear) => ({
+      secrets: [],
+      listen: async () => undefined,
+      send: async (message) => {
+        if (message.method === 'initialize') ear.message(messageOf(opening(message)));
+        if (message.method === 'tools/call') ear.lost(new ProxyError('child_exited', 'it exited with code 3'));
+        return { over: false };
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    });
+    const components = { connect, redactor, clock: new ManualClock(), stop: new AbortController().signal };
+    const { results } = await verifyTapes(tapes, options, components);
+    expect(results.map(({ status, why }) => `${status} ${why}`)).toEqual([
+      'match undefined',
+      'missing the server is gone: it exited with code 3',
+      'skipped the server is gone: it exited with code 3',
+    ]);
+  });
+});
+
+describe('a run that is told to stop', () => {
+  it('skips what was under way, and what was to come', async () => {
+    const tapes = await recorded({}, [call(1, 'a'), call(2, 'b')]);
+    const stop = new AbortController();
+    const connect: Connect = async (ear) => ({
+      secrets: [],
+      listen: async () => undefined,
+      send: async (message) => {
+        if (message.method === 'initialize') ear.message(messageOf(opening(message)));
+        if (message.method === 'tools/call') stop.abort();
+        return { over: false };
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    });
+    const components = { connect, redactor, clock: new ManualClock(), stop: stop.signal };
+    const { results } = await verifyTapes(tapes, options, components);
+    expect(results.map(({ status }) => status)).toEqual(['match', 'skipped', 'skipped']);
+    expect(verifyExitCode(results)).toBe(4);
+  });
+});
+
 describe('a server that never says anything', () => {
   it('is one that cannot be reached', async () => {
     const tapes = await recorded({}, [call(1, 'echo')]);
     const connect: Connect = async () => ({
       secrets: [],
-      listen: () => undefined,
+      listen: async () => undefined,
       send: async () => ({ over: true, problem: 'HTTP 404' }),
       [Symbol.asyncDispose]: async () => undefined,
     });
@@ -286,12 +353,29 @@ describe('tools that may change something', () => {
       { name: 'read', annotations: { readOnlyHint: true }, inputSchema: {} },
       { name: 'write', inputSchema: {} },
     ];
-    const tapes = await recorded({}, [call(1, 'read'), call(2, 'write')]);
+    const tapes = await recorded({}, [call(1, 'read'), call(2, 'write'), call(3, 'hidden')]);
     const run = verify(tapes, { 'tools/list': answering({ tools }) }, { allowEffects: false });
     const { results } = await run;
-    expect(results.map(({ status }) => status)).toEqual(['match', 'match', 'blocked']);
+    expect(results.map(({ status }) => status)).toEqual(['match', 'match', 'blocked', 'blocked']);
+    expect(results.map(({ why }) => why?.split(':')[0]).slice(2)).toEqual([
+      'the tool does not say that it is read-only',
+      'the server does not list this tool, so nothing says that it is read-only',
+    ]);
     expect(verifyExitCode(results)).toBe(4);
     expect(run.sent.filter(({ text }) => text.includes('"write"'))).toEqual([]);
+  });
+});
+
+describe('a tool that says that it is read-only since the recording', () => {
+  it('is not called: somebody has to look at that first', async () => {
+    const list = (readOnlyHint: boolean): Live =>
+      answering({ tools: [{ name: 'wipe', inputSchema: {}, annotations: { readOnlyHint } }] });
+    const asked: JsonObject = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
+    const tapes = await recorded({ 'tools/list': list(false) as never }, [asked, call(2, 'wipe')]);
+    const run = verify(tapes, { 'tools/list': list(true) }, { allowEffects: false });
+    expect(statuses(await run)).toEqual(['match', 'changed', 'blocked']);
+    expect((await run).results[2]?.why).toContain('did not when this was recorded');
+    expect(run.sent.filter(({ text }) => text.includes('"wipe"'))).toEqual([]);
   });
 });
 
@@ -331,7 +415,7 @@ describe("the server's questions", () => {
       let asked: Message | undefined;
       return {
         secrets: [],
-        listen: () => undefined,
+        listen: async () => undefined,
         send: async (message) => {
           if (message.method === 'initialize') ear.message(messageOf(opening(message)));
           if (message.method === 'tools/call') {
@@ -376,6 +460,17 @@ describe("the server's questions", () => {
       'missing sampling/createMessage',
     ]);
   });
+
+  it('are left out by the overlay when it ignores their parameters', async () => {
+    const ignore: Overlay['ignore'] = [{ where: 'o:1:1', method: 'sampling/createMessage', at: [['params']] }];
+    const overlay = { ...NO_OVERLAY, ignore };
+    const clock = new ManualClock();
+    const answers: Record<string, Live> = { 'tools/call:think': ({ id }) => result(id, 'done') };
+    const run = verify(await tapesWith(), answers, { clock, overlay });
+    await settled();
+    await clock.advance(3000);
+    expect(statuses(await run)).toEqual(['match', 'match']);
+  });
 });
 
 describe('learning what varies', () => {
@@ -393,9 +488,14 @@ describe('learning what varies', () => {
       runs.map(({ results }) => results),
       [],
     );
-    expect(proposal.ignore).toEqual([{ method: 'tools/call', target: 'now', at: ['/result/content/0/text'] }]);
-    expect(proposalText(proposal, 'a test')).toContain(
-      'ignore:\n  - { method: "tools/call", target: "now", at: ["/result/content/0/text"] }\n',
+    const rule = { method: 'tools/call', target: 'now', at: ['/result/content/0/text'] };
+    expect(proposal).toEqual({ ignore: [], normalise: [{ as: 'timestamp', ...rule }], bind: [] });
+    expect(proposalText(proposal, { by: 'a test', schema: './overlay.schema.json' })).toBe(
+      `# yaml-language-server: $schema=./overlay.schema.json
+# Proposed by a test. Look at each rule before you use it: what is ignored is not verified.
+normalise:
+  - { as: timestamp, method: "tools/call", target: "now", at: ["/result/content/0/text"] }
+`,
     );
     const moody = [
       await verify(tapes, now('2026-01-01T10:00:00Z', 'a')),
@@ -407,6 +507,163 @@ describe('learning what varies', () => {
         [],
       ).ignore.flatMap(({ at }) => at),
     ).toEqual(['/result/structuredContent/fixed']);
+  });
+});
+
+describe('learning kinds of values', () => {
+  const made = (text: string, at: unknown = 1): Record<string, Live> => ({
+    'tools/call:make': answering(tool({ at: at as number }, text)),
+  });
+  const proposed = async (recordedText: [string, unknown?], live: [string, unknown?][]) => {
+    const tapes = await recorded(made(...recordedText) as Answers, [call(1, 'make')]);
+    const runs: (readonly ExchangeResult[])[] = [];
+    for (const one of live) runs.push((await verify(tapes, made(...one))).results);
+    const { ignore, normalise } = learn(runs, []);
+    const places = (rules: readonly { readonly at: readonly string[] }[]): string[] => rules.flatMap(({ at }) => at);
+    return {
+      ignore: places(ignore),
+      normalise: normalise.map(({ as, at }) => `${as} ${at.join()}`),
+      overlay: normalise.map(({ at, ...rule }) => ({ ...rule, at: at.map((place) => readPointer(place) ?? []) })),
+      tapes,
+    };
+  };
+  const uuid = (digit: string): string => `${digit.repeat(8)}-1111-4111-8111-111111111111`;
+  const text = '/result/content/0/text';
+
+  it.each([
+    ['UUIDs', [`id ${uuid('a')}`], [[`id ${uuid('b')}`], [`id ${uuid('c')}`]], [`uuid ${text}`], []],
+    ['temporary paths', ['in /tmp/a1/x'], [['in /tmp/b2/x'], ['in /tmp/c3/x']], [`temporary-path ${text}`], []],
+    ['numbers that are times', ['x', 1767261600], [['x', 1767261601]], ['timestamp /result/structuredContent/at'], []],
+    ['nothing else', [`id ${uuid('a')}`], [[`id ${uuid('b')}`], ['no id']], [], [text]],
+    ['no change for good', [`id ${uuid('a')}`], [[`key ${uuid('b')}`], [`key ${uuid('c')}`]], [], [text]],
+  ] as const)('proposes to normalise %s', async (_, was, live, normalise, ignore) => {
+    expect(
+      await proposed(
+        [...was],
+        live.map((one) => [...one]),
+      ),
+    ).toMatchObject({ normalise, ignore });
+  });
+
+  it('proposes both rules for a text with values of two kinds, and they suffice', async () => {
+    const at = (digit: string, hour: number): [string] => [`${uuid(digit)} at 2026-01-01T0${hour}:00:00Z`];
+    const { normalise, overlay, tapes } = await proposed(at('a', 1), [at('b', 2), at('c', 3)]);
+    expect(normalise).toEqual([`uuid ${text}`, `timestamp ${text}`]);
+    const rules = overlay.map(({ target, ...rule }) => ({ ...rule, where: 'o.yaml:1:1', target: target ?? '' }));
+    const run = await verify(tapes, made(...at('d', 4)), { overlay: { ...NO_OVERLAY, normalise: rules } });
+    expect(statuses(run)).toEqual(['match', 'match']);
+  });
+});
+
+describe('notifications', () => {
+  const say = (method: string, params?: JsonObject): JsonObject => ({
+    jsonrpc: '2.0',
+    method: `notifications/${method}`,
+    ...(params && { params }),
+  });
+  const log = (data: string): JsonObject => say('message', { level: 'info', data });
+  const step = (progress: number, progressToken = 'p'): JsonObject => say('progress', { progressToken, progress });
+  const working = (said: readonly JsonObject[]): Promise<Tape[]> =>
+    recorded(
+      {
+        'tools/call:work': async function* (message: Message): AsyncGenerator<JsonObject> {
+          yield* said;
+          yield result(message.id, 'done');
+        },
+      },
+      [call(1, 'work', {}, { progressToken: 'p' })],
+    );
+  const against = async (
+    tapes: readonly Tape[],
+    said: readonly JsonObject[],
+    given: Partial<VerifyOptions> = {},
+  ): Promise<readonly ExchangeResult[]> => {
+    const connect: Connect = async (ear) => ({
+      secrets: [],
+      listen: async () => undefined,
+      send: async (message) => {
+        if (message.method === 'initialize') ear.message(messageOf(opening(message)));
+        if (message.method === 'tools/call') {
+          for (const one of said) ear.message(messageOf(one));
+          ear.message(messageOf(result(message.id, 'done')));
+        }
+        return { over: true };
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    });
+    const clock = new ManualClock();
+    const stop = new AbortController().signal;
+    const run = verifyTapes(tapes, { ...options, ...given }, { connect, redactor, clock, stop });
+    await settled();
+    await clock.advance(3000);
+    return (await run).results.slice(2);
+  };
+  const told = (results: readonly ExchangeResult[]): string[] =>
+    results.map(({ status, method, differences }) => {
+      return [status, method.slice('notifications/'.length), ...differences.map(({ pointer }) => pointer)].join(' ');
+    });
+
+  it.each([
+    ['the same ones', [step(1), log('a'), step(2)], [step(1), log('a'), step(2)], []],
+    ['others between them', [step(1), log('a'), step(2)], [log('a'), step(1), step(2)], []],
+    ['log messages in another order', [log('a'), log('b')], [log('b'), log('a')], []],
+    ['progress in another order', [step(1), step(2)], [step(2), step(1)], ['changed progress']],
+    ['one that is gone', [step(1), step(2), step(3)], [step(1), step(3)], ['missing progress /params']],
+    ['one more', [log('a')], [log('a'), log('b')], ['extra message /params']],
+    ['another text', [log('a'), log('b')], [log('a'), log('c')], ['changed message /params/data']],
+    [
+      'another resource',
+      [say('resources/updated', { uri: 'a:1' })],
+      [say('resources/updated', { uri: 'a:2' })],
+      ['missing resources/updated /params', 'extra resources/updated /params'],
+    ],
+    ['a list that no longer changes', [say('tools/list_changed')], [], ['missing tools/list_changed /params']],
+    ['a list that changes now', [], [say('tools/list_changed')], ['extra tools/list_changed /params']],
+  ] as const)('%s', async (_, was, is, expected) => {
+    expect(told(await against(await working(was), is))).toEqual(expected);
+  });
+
+  it('have the line where they were recorded, or that of the request that they came of', async () => {
+    const [tape] = await working([log('a')]);
+    const lineOf = (text: string): number =>
+      tape?.records.find((record) => 'text' in record && record.text.includes(text))?.line ?? 0;
+    if (tape === undefined) throw new Error('there is no tape');
+    expect((await against([tape], []))[0]?.lineNumber).toBe(lineOf('notifications/message'));
+    expect((await against([tape], [log('a'), log('b')]))[0]?.lineNumber).toBe(lineOf('"tools/call"'));
+  });
+
+  it('count less at level shape, and not at level contract', async () => {
+    const tapes = await working([step(1), step(2), log('a')]);
+    expect(told(await against(tapes, [step(7), log('b'), log('c')], { level: 'shape' }))).toEqual([]);
+    const other = [step(7), say('message', { level: 'info', data: 5 })];
+    expect(told(await against(tapes, other, { level: 'shape' }))).toEqual(['changed message /params/data']);
+    expect(told(await against(tapes, [log('a')], { level: 'shape' }))).toEqual(['missing progress /params']);
+    expect(told(await against(tapes, [], { level: 'contract' }))).toEqual([]);
+  });
+
+  it('are left out by the overlay, in part or as a whole', async () => {
+    const tapes = await working([log('a'), log('b')]);
+    const ignoring = (place: string): Partial<VerifyOptions> => ({
+      overlay: {
+        ...NO_OVERLAY,
+        ignore: [{ where: 'o.yaml:1:1', method: 'notifications/message', at: [readPointer(place) ?? []] }],
+      },
+    });
+    expect(told(await against(tapes, [log('c'), log('d')], ignoring('/params/data')))).toEqual([]);
+    expect(told(await against(tapes, [log('c')], ignoring('/params/data')))).toEqual(['missing message /params']);
+    expect(told(await against(tapes, [], ignoring('/params')))).toEqual([]);
+    expect(told(await against(tapes, [log('x'), log('y'), log('z')], ignoring('/params')))).toEqual([]);
+  });
+
+  it('that come in some runs only are proposed to be ignored', async () => {
+    const tapes = await working([log('a')]);
+    const runs = [await against(tapes, [log('a'), log('b')]), await against(tapes, [log('a')])];
+    expect(learn(runs, []).ignore).toEqual([{ method: 'notifications/message', target: undefined, at: ['/params'] }]);
+  });
+
+  it('of a request that was not sent are not missed', async () => {
+    const results = await against(await working([step(1), log('a')]), [], { allowEffects: false });
+    expect(told(results)).toEqual([]);
   });
 });
 

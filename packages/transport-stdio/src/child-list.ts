@@ -174,7 +174,8 @@ async function listsIn(folder: string): Promise<string[]> {
   }
 }
 
-function isRunning(pid: number, start: number): boolean {
+/** Whether a process runs that was started then; 0: whenever it was. */
+export function isRunning(pid: number, start: number): boolean {
   if (start !== 0) return startOf(pid) === start;
   try {
     process.kill(pid, 0);
@@ -190,7 +191,7 @@ function owner(): string {
 }
 
 /** What process numbers mean something in. Without /proc: this machine, whenever. */
-function machine(): { readonly boot: string; readonly namespace: string } {
+export function machine(): { readonly boot: string; readonly namespace: string } {
   const read = (from: () => string): string => {
     try {
       return from().trim();

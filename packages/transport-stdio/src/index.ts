@@ -6,4 +6,5 @@ export { childEnvironment, INHERITED_VARIABLES } from './environment.js';
 export type { Lineage } from './lineage.js';
 export { type ChildComponents, type ChildOptions, openChild } from './open-child.js';
 export { type OwnStdioComponents, type OwnStdioOptions, ownStdio } from './own-stdio.js';
+export { processMark, runsStill } from './process-mark.js';
 export { openWatcher, type Watcher, type WatcherComponents } from './watcher.js';

@@ -34,7 +34,7 @@ export {
 } from './read-messages.js';
 export type { OnRecovery, RecoveryEvent, RecoveryOutcome } from './recovery-event.js';
 export { type ErrorReplyOptions, type ErrorReplyRule, errorReply, errorText, REPLIES } from './replies.js';
-export { type JsonLimits, type Span, scanJson } from './scan-json.js';
+export { type JsonLimits, type Outline, outlineJson, type Span, scanJson } from './scan-json.js';
 export type { SessionHandle, UpstreamBinding } from './session-handle.js';
 export {
   callSlot,
@@ -48,7 +48,7 @@ export {
   targetSlot,
   trialSlot,
 } from './slots.js';
-export { type Edit, elementTexts, spanOf, spliceMessage, textAt } from './splice.js';
+export { type Edit, elementTexts, skipValue, spanOf, spliceMessage, textAt } from './splice.js';
 export { sseBytes } from './sse-event.js';
 export { type SseLimits, sse, sseFraming } from './sse-framing.js';
 export { StandingStream, type StandingStreamOptions, streamConflict } from './standing-stream.js';

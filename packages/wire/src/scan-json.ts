@@ -16,6 +16,8 @@ export interface Span {
 
 /** Where the parts of a JSON-RPC body lie: the value itself, the elements of an array, and the `id` of each object among them. */
 export interface Outline extends Span {
+  /** Of the value itself, when it is an object; in order. */
+  readonly keys: readonly string[];
   /** Of the value itself, when it is an object that has one. */
   readonly id: Span | undefined;
   /** Of the value, when it is an array. */
@@ -35,7 +37,7 @@ export function scanJson(text: string, limits: JsonLimits = {}): void {
 export function outlineJson(text: string, limits: JsonLimits): Outline {
   const scanner = new Scanner(text, limits);
   const span = scanner.document();
-  return { ...span, id: scanner.id, elements: scanner.elements };
+  return { start: span.start, end: span.end, keys: scanner.keys, id: scanner.id, elements: scanner.elements };
 }
 
 /** Up to this many keys are compared one by one; beyond it a set is cheaper. */
@@ -69,6 +71,7 @@ class Scanner {
   /** Whether the string scanned last has an escape in it. */
   #escaped = false;
   id: Span | undefined;
+  readonly keys: string[] = [];
   readonly elements: (Span & { readonly id: Span | undefined })[] = [];
   #elementId: Span | undefined;
 
@@ -150,6 +153,7 @@ class Scanner {
 
   /** Keeps what {@link Outline} tells, of the member that ended here. */
   #note(depth: number, key: string | undefined, start: number): void {
+    if (depth === 1 && key !== undefined) this.keys.push(key);
     if (key === 'id') {
       const span = { start, end: this.#at };
       if (depth === 1) this.id = span;

@@ -6,6 +6,7 @@ import { type ClientKind, drive } from '../src/clients.js';
 import { answerText, openSession } from '../src/raw-mcp.js';
 import { everythingServer, fixtureServer, memoryServer, type ServerUnderTest, startFixture } from '../src/servers.js';
 import { runShadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
+import type { Tour } from '../src/tours.js';
 import { varyingServer } from '../src/varying-server.js';
 
 /** `shadowcat verify`: recorded clients are played against live servers, and the answers compared. */
@@ -93,7 +94,9 @@ describe('verify', () => {
     expect(learned.stderr).toContain('wrote t.overlay.yaml');
     const overlay = join(folder.path, 't.overlay.yaml');
     const proposal = await readFile(overlay, 'utf8');
-    expect(proposal).toContain('{ method: "tools/call", target: "now", at: ["/result/content/0/text/at"] }');
+    expect(proposal).toContain(
+      'normalise:\n  - { as: timestamp, method: "tools/call", target: "now", at: ["/result/content/0/text/at"] }',
+    );
     expect((await verify(folder.path, ['--overlay', 't.overlay.yaml'], server)).code).toBe(0);
 
     await writeFile(overlay, 'seed: 7\n');
@@ -151,7 +154,15 @@ async function verifiedTour(kind: ClientKind, server: ServerUnderTest, url?: str
 }
 
 describe('verify against real servers that did not change', () => {
-  it('server-everything', () => verifiedTour('v1', everythingServer()));
+  it('server-everything', () => {
+    const server = everythingServer();
+    // It asks for the roots by itself 350 ms after the opening; which question of the tour that comes before is chance.
+    const tour: Tour = async (scribe) => {
+      await scribe.call('trigger-long-running-operation', { duration: 0.5, steps: 2 });
+      await server.tour(scribe);
+    };
+    return verifiedTour('v1', { ...server, tour });
+  });
 
   it('server-memory', async () => {
     await using server = await memoryServer();

@@ -5,7 +5,6 @@ import { commandPath } from './define.js';
 /** Commands that are designed and not built yet, under the command that will have them. */
 const LATER_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   shadowcat: ['forward'],
-  tape: ['export', 'import', 'pack'],
   config: ['migrate'],
 };
 

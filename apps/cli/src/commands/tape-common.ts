@@ -1,3 +1,5 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Checked } from '../config/checks.js';
 import { CliError } from '../errors.js';
@@ -21,3 +23,12 @@ export function usable(checked: Checked<string>): string {
 }
 
 export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Where -o points, or a usage error. A file that is there already is replaced. */
+export function writable(given: string, cwd: string): string {
+  const path = resolve(cwd, given);
+  if (!existsSync(dirname(path))) throw new CliError(`-o: there is no directory ${dirname(given)}`);
+  if (existsSync(path) && statSync(path).isDirectory())
+    throw new CliError(`-o: ${given} is a directory: name a file in it`);
+  return path;
+}

@@ -1,13 +1,11 @@
-import { existsSync, statSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
+import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { checkTape } from '../config/checks.js';
-import { CliError } from '../errors.js';
 import { specsOf } from '../options/table.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addPlainFlags } from './flags.js';
-import { beginTape, usable } from './tape-common.js';
+import { beginTape, usable, writable } from './tape-common.js';
 
 /** `shadowcat tape fmt`. */
 export function addFmt(tape: Command, context: CommandContext): void {
@@ -34,13 +32,4 @@ export function addFmt(tape: Command, context: CommandContext): void {
     host.out(`${made.sha}  ${relative(host.cwd, made.out)}\n`);
     host.err(`${made.lines} lines${beside}\n`);
   });
-}
-
-/** Where -o points, or a usage error. A tape that is there already is replaced, as its formatted form is. */
-function writable(given: string, cwd: string): string {
-  const path = resolve(cwd, given);
-  if (!existsSync(dirname(path))) throw new CliError(`-o: there is no directory ${dirname(given)}`);
-  if (existsSync(path) && statSync(path).isDirectory())
-    throw new CliError(`-o: ${given} is a directory: name a file in it`);
-  return path;
 }

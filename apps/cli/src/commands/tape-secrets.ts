@@ -14,7 +14,8 @@ import { describe } from './define.js';
 import { addFlags } from './flags.js';
 import { type Format, formatOption, json, usable } from './tape-common.js';
 
-interface FileSecret extends TapeSecret {
+/** A secret, and the tape that it is on as the user called it. */
+export interface FileSecret extends TapeSecret {
   readonly file: string;
 }
 
@@ -84,7 +85,8 @@ export function addRedact(tape: Command, context: CommandContext): void {
   });
 }
 
-function beginScan(context: CommandContext, command: Command): Settings {
+/** What commands have that look for secrets: the rules come from the configuration. */
+export function beginScan(context: CommandContext, command: Command): Settings {
   context.family = 'tape';
   return context.settings('scan', command);
 }
@@ -110,7 +112,7 @@ async function keyFor(path: string, { host }: CommandContext, log: Log): ReturnT
 
 type KeyFile = typeof import('@shadowcat/tape-file');
 
-function secretText({ file, line, pointer, blob, ...why }: FileSecret): string {
+export function secretText({ file, line, pointer, blob, ...why }: FileSecret): string {
   const where = blob === undefined ? pointer : `${blob}${pointer}`;
   return `${file}:${line}: ${where === '' ? '/' : where}: ${kindOf(why)}`;
 }

@@ -8,12 +8,14 @@ import { specsOf } from '../options/table.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addPlainFlags } from './flags.js';
-import { addLater } from './later.js';
 import { addBind } from './tape-bind.js';
 import { beginTape, type Format, formatOption, json, usable } from './tape-common.js';
 import { addDiff } from './tape-diff.js';
+import { addExport } from './tape-export.js';
 import { addFmt } from './tape-fmt.js';
+import { addImport } from './tape-import.js';
 import { addLint } from './tape-lint.js';
+import { addPack, addUnpack } from './tape-pack.js';
 import { addRedact, addScan } from './tape-secrets.js';
 
 /** `shadowcat tape …`. */
@@ -39,7 +41,10 @@ export function addTape(program: Command, context: CommandContext): void {
   addScan(tape, context);
   addRedact(tape, context);
   addBind(tape, context);
-  addLater(tape);
+  addExport(tape, context);
+  addImport(tape, context);
+  addPack(tape, context);
+  addUnpack(tape, context);
 }
 
 function addLs(tape: Command, context: CommandContext): void {
@@ -105,7 +110,7 @@ function addShow(tape: Command, context: CommandContext): void {
 /** The tape in the form that was asked for. */
 async function shown(tape: Tape, summary: TapeSummary, { format, messages, html }: ShowOptions): Promise<string> {
   const { timelineOf } = await import('@shadowcat/tape');
-  if (html === true) return (await import('../tapes/page.js')).tapePage(summary, timelineOf(tape));
+  if (html === true) return (await import('../tapes/page.js')).tapePage([{ summary, entries: timelineOf(tape) }]);
   if (format === 'json') return json(messages === true ? { ...summary, messages: timelineOf(tape) } : summary);
   const { headText, tapeText } = await import('../tapes/render.js');
   if (messages !== true) return tapeText(summary);
@@ -130,8 +135,11 @@ function addRecover(tape: Command, context: CommandContext): void {
     const target = out === undefined ? undefined : resolve(host.cwd, out);
     if (target !== undefined && existsSync(target))
       throw new CliError(`-o: ${out} is there already: name another file`);
-    const { recoverTape } = await import('@shadowcat/tape-file');
-    const kept = await recoverTape(path, target);
+    const [{ recoverTape }, { runsStill }] = await Promise.all([
+      import('@shadowcat/tape-file'),
+      import('@shadowcat/transport-stdio'),
+    ]);
+    const kept = await recoverTape(path, target, runsStill);
     const open = kept.open === 0 ? '' : `, ${kept.open} exchanges were not finished`;
     host.out(`${relative(host.cwd, kept.out)}\n`);
     host.err(`kept ${kept.records} records, gave up ${kept.dropped} bytes at the end${open}\n`);

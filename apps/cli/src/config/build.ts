@@ -61,10 +61,18 @@ export class Build {
   recording(given: string, where: string): RecordingConfig {
     const at = this.checked(checkRecordPath(given, this.place.cwd, where), { kind: 'file', path: '' } as const);
     const { settings } = this;
+    const required = settings.get('record-required');
+    const onFull = settings.get('record-overflow');
+    if (required && onFull === 'drop') {
+      this.problem(
+        `${settings.where('record-overflow')}: what is required cannot be dropped: leave out ${settings.where('record-required')}, or this`,
+      );
+    }
     return {
       ...at,
-      required: settings.get('record-required'),
+      required,
       durable: settings.get('durable'),
+      onFull,
       redaction: redactionOf(settings),
     };
   }

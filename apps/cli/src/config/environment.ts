@@ -7,6 +7,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** The variable that names the configuration file. */
 export const CONFIG_VARIABLE = 'SHADOWCAT_CONFIG';
 
+/** The variable that says what tapes do in a test run. */
+export const MODE_VARIABLE = 'SHADOWCAT_MODE';
+
 /** What `SHADOWCAT_*` variables say about `specs`. A variable that is set to nothing counts as not set. */
 export function readEnvironment(env: Environment, specs: readonly OptionSpec[]): RawEntries {
   const entries = new Map<string, RawEntry>();
@@ -45,7 +48,7 @@ function jsonStrings(value: string): string[] | undefined {
 
 /** Variables that look like a misspelt option, each with a line that says so. Others may be somebody else's. */
 export function misspeltVariables(env: Environment, specs: readonly OptionSpec[]): string[] {
-  const known = [CONFIG_VARIABLE, ...specs.map((spec) => variableOf(spec.name))];
+  const known = [CONFIG_VARIABLE, MODE_VARIABLE, ...specs.map((spec) => variableOf(spec.name))];
   const lines: string[] = [];
   for (const name of Object.keys(env)) {
     if (!name.startsWith('SHADOWCAT_') || known.includes(name)) continue;

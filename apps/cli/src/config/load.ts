@@ -26,7 +26,8 @@ export function loadConfig(options: LoadOptions): ConfigFile | undefined {
     return readConfig(name, readFileSync(path, 'utf8'));
   } catch (error) {
     if (error instanceof CliError) throw error;
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    // Under Vitest's `vm` pools errors of Node are of another realm, and no instances of Error.
+    const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' && named === undefined) return undefined;
     const source = options.config !== undefined ? '--config' : named === undefined ? name : CONFIG_VARIABLE;
     throw new CliError(`${source}: ${cannotRead(name, code)}`);

@@ -172,7 +172,15 @@ export const RECORDING_OPTIONS = [
     fallback: 'false',
     group: 'Recording',
     commands: PROXY,
-    help: 'sync tapes to the disk as they grow, so that a power cut loses nothing',
+    help: 'sync tapes to the disk as they grow, so that a power cut loses only what is being written',
+  }),
+  one({
+    name: 'record-overflow',
+    type: oneOf('wait', 'drop'),
+    fallback: 'wait',
+    group: 'Recording',
+    commands: PROXY,
+    help: 'while the disk is slower than the traffic: let it wait, or drop records and leave a gap on the tape',
   }),
 ] as const;
 

@@ -1,6 +1,7 @@
 import { PROXY } from './audience.js';
 import { type CommandName, many, one } from './option.js';
 import { badValue, type OptionType } from './option-type.js';
+import { takesForever } from './pattern-probe.js';
 import { flag } from './scalar-types.js';
 
 /* What is hidden on tapes. Recording, replaying and looking for what slipped through go by the same rules. */
@@ -45,6 +46,8 @@ function regularExpression(value: string): string {
     throw badValue(value, 'a regular expression', why);
   }
   if (made.test('')) throw badValue(value, 'of use', 'it matches everything, since it matches nothing at all');
+  if (takesForever(made))
+    throw badValue(value, 'of use', 'on some texts it takes forever: write it without a repetition in a repetition');
   return value;
 }
 

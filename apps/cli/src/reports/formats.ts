@@ -1,3 +1,4 @@
+import { printable } from '../tapes/render.js';
 import { junitReport } from './junit.js';
 import { type Finding, type Report, siteText } from './report.js';
 import { sarifReport } from './sarif.js';
@@ -28,7 +29,7 @@ export const LISTED = 20;
 
 /** A report for people: the headline, then a line for each finding. `listed`: of each rule. Default: all. */
 export function textReport({ command, headline, findings }: Report, listed = Number.POSITIVE_INFINITY): string {
-  const lines = [`${command}: ${headline}`];
+  const lines = [printable(`${command}: ${headline}`)];
   for (const own of Map.groupBy(findings, ({ rule }) => rule).values()) {
     for (const finding of own.slice(0, listed)) lines.push(...linesOf(finding));
     if (own.length > listed) lines.push(`  and ${own.length - listed} more`);
@@ -36,7 +37,8 @@ export function textReport({ command, headline, findings }: Report, listed = Num
   return `${lines.join('\n')}\n`;
 }
 
-function linesOf({ level, message, site, remedy }: Finding): string[] {
+/** A finding for people: where, what, and what would mend it. */
+export function linesOf({ level, message, site, remedy }: Finding): string[] {
   const place = site === undefined ? '' : `${siteText(site)}: `;
-  return [`  ${level}: ${place}${message}`, ...(remedy === undefined ? [] : [`    ${remedy}`])];
+  return [`  ${level}: ${place}${message}`, ...(remedy === undefined ? [] : [`    ${remedy}`])].map(printable);
 }

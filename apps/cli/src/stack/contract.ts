@@ -212,8 +212,10 @@ export interface RecordingConfig {
   readonly path: string;
   /** Whether traffic is refused when it cannot be recorded. */
   readonly required: boolean;
-  /** Whether every flush is followed by fdatasync, so that a power cut loses nothing that was reported. */
+  /** Whether every write is followed by fdatasync, so that a power cut loses only what is being written. */
   readonly durable: boolean;
+  /** What happens where the disk is slower than the traffic: it waits, or records are left out. */
+  readonly onFull: 'wait' | 'drop';
   /** What is hidden on the tapes, over the built-in rules. */
   readonly redaction: RedactionOptions;
 }

@@ -1,20 +1,19 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Clock, type Log, ProxyError } from '@shadowcat/kernel';
+import type { Clock } from '@shadowcat/kernel';
 import { type Recorder, type RedactionOptions, recognising, recorder, secretValues, type Tape } from '@shadowcat/tape';
 import {
   findTapeKey,
   loadTapeKey,
-  makeDirectory,
   openRedaction,
   type Redaction,
   TAPE_KEY_VARIABLE,
   type TapeKey,
   tapeOpener,
 } from '@shadowcat/tape-file';
+import { processMark, runsStill } from '@shadowcat/transport-stdio';
+import { CliError } from '../errors.js';
 import { VERSION } from '../version.js';
-import type { Io, ProxyConfig, RecordingConfig } from './contract.js';
+import type { Io, ProxyConfig } from './contract.js';
 import type { Owned } from './owned.js';
 
 /** The redaction of these tapes. */
@@ -36,7 +35,13 @@ function warned(key: TapeKey, io: Io): TapeKey {
 }
 
 /** What the proxy itself was given to keep: it would be a secret wherever a server repeats it. */
-function configuredSecrets({ upstream, targets }: Pick<ProxyConfig, 'upstream' | 'targets'>): string[] {
+export function configuredSecrets({
+  upstream,
+  targets,
+}: {
+  readonly upstream: Pick<ProxyConfig['upstream'], 'headers'>;
+  readonly targets: ProxyConfig['targets'];
+}): string[] {
   return [
     ...secretValues(upstream.headers),
     ...targets.flatMap((target) => secretValues((target.kind === 'url' ? target.headers : target.env) ?? {})),
@@ -55,26 +60,38 @@ export async function openRecorder(
   const key = warned(await loadTapeKey({ directory: io.cwd, value: io.env[TAPE_KEY_VARIABLE] }), io);
   const redaction = openRedaction({ ...config.redaction, values: configuredSecrets(proxy) }, key);
   owned.add('the worker of the recorder', () => redaction.close());
-  await checkFolder(config, log);
-  const open = tapeOpener(config.path, { durable: config.durable, existing: components.existing }, { clock, log });
+  const open = opened(() =>
+    tapeOpener(
+      config.path,
+      { durable: config.durable, onFull: config.onFull, existing: components.existing },
+      { clock, log, runs: runsStill },
+    ),
+  );
   const recording = recorder(
-    { layout: config.kind, required: config.required, by: `shadowcat ${VERSION}` },
-    { open, redactor: redaction.redactor, redactLater: redaction.later, keyId: redaction.keyId, clock, log },
+    { layout: config.kind, required: config.required, by: `shadowcat ${VERSION}`, process: processMark() },
+    {
+      open,
+      redactor: redaction.redactor,
+      redactLater: redaction.later,
+      keyId: redaction.keyId,
+      defer: atEndOfTurn,
+      clock,
+      log,
+    },
   );
   owned.add('the recorder', () => recording.close());
   return recording;
 }
 
-/** Says at the start that tapes cannot be written, and not only when the first session comes. */
-async function checkFolder(config: RecordingConfig, log: Log): Promise<void> {
-  const folder = config.kind === 'file' ? dirname(config.path) : config.path;
+function atEndOfTurn(work: () => void): void {
+  setImmediate(work);
+}
+
+/** Where no tape can be made at the start, none was meant to be: a fault of the configuration. Later ones do not end anything. */
+function opened<T>(open: () => T): T {
   try {
-    await makeDirectory(folder);
-    await access(folder, constants.W_OK);
+    return open();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const message = `tapes cannot be written to ${folder}: ${reason}`;
-    if (config.required) throw new ProxyError('recorder_failed', message, { cause: error });
-    log.error({ folder }, `${message}. Traffic goes on unrecorded until they can`);
+    throw new CliError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }

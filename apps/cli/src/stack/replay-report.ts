@@ -1,5 +1,12 @@
 import { relative } from 'node:path';
-import { type Place, type RecordingReport, type ReplaySummary, type RuleReach, selectorText } from '@shadowcat/tape';
+import {
+  type MissReport,
+  type Place,
+  type RecordingReport,
+  type ReplaySummary,
+  type RuleReach,
+  selectorText,
+} from '@shadowcat/tape';
 import type { Case, Finding, Report, Site } from '../reports/report.js';
 
 /** What a replay found out, for people and for CI. Paths are relative to `cwd` where they are below it. */
@@ -21,13 +28,7 @@ export function replayReport(summary: ReplaySummary, cwd: string): Report {
 
 function findingsOf(summary: ReplaySummary, cwd: string): Finding[] {
   const { misses, moreMisses, unused, waitingFor, reused, warnings, expectations, allUsed } = summary;
-  const findings: Finding[] = misses.map(({ reason, message, place, overlay }) => ({
-    rule: `miss/${reason}`,
-    level: 'error',
-    message,
-    site: place && siteOf(place, cwd),
-    ...(overlay === undefined ? {} : { remedy: `overlay: ${overlay}` }),
-  }));
+  const findings = misses.map((miss) => missFinding(miss, cwd));
   if (moreMisses > 0) {
     findings.push({ rule: 'miss/more', level: 'error', message: `${moreMisses} more were missed`, site: undefined });
   }
@@ -61,6 +62,17 @@ function findingsOf(summary: ReplaySummary, cwd: string): Finding[] {
     })),
     ...(reused === 0 ? [] : [{ rule: 'reused', level: 'note' as const, message: again, site: undefined }]),
   ];
+}
+
+/** A request that was not on the tape. */
+export function missFinding({ reason, message, place, overlay }: MissReport, cwd: string): Finding {
+  return {
+    rule: `miss/${reason}`,
+    level: 'error',
+    message,
+    site: place && siteOf(place, cwd),
+    ...(overlay === undefined ? {} : { remedy: `overlay: ${overlay}` }),
+  };
 }
 
 function casesOf(summary: ReplaySummary, cwd: string): Case[] {

@@ -1,12 +1,20 @@
 import { relative } from 'node:path';
-import { type ExchangeResult, type Tape, type Verification, verifyExitCode, verifyTapes } from '@shadowcat/tape';
+import {
+  type ExchangeResult,
+  hasPlaceholder,
+  type Tape,
+  type Verification,
+  verifyExitCode,
+  verifyTapes,
+} from '@shadowcat/tape';
 import { readTapeFile, updateTapeFile } from '@shadowcat/tape-file';
-import { EXIT } from '../errors.js';
+import { CliError, EXIT } from '../errors.js';
+import { unusedOverlays } from '../overlay/overlay-paths.js';
 import { readOverlays } from '../overlay/read-overlay.js';
 import { publish } from '../reports/publish.js';
 import type { Io, VerifyConfig } from './contract.js';
 import { Owned } from './owned.js';
-import { redactionOf } from './recording.js';
+import { configuredSecrets, redactionOf } from './recording.js';
 import { runFolder } from './run-folder.js';
 import { systemClock } from './system.js';
 import { proposalFor, propose, withoutProposed } from './verify-learn.js';
@@ -18,8 +26,11 @@ export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
   const { log, stop: signal } = io;
   await using owned = new Owned(log);
   const overlay = await readOverlays(config.overlays, io.cwd);
+  if (config.learn === undefined) for (const line of unusedOverlays(config, io.cwd)) io.tell(line);
   const tapes = await Promise.all(config.tapes.map((path) => readTapeFile(path)));
-  const { redactor } = await redactionOf(tapes, config, io);
+  const values = configuredSecrets({ upstream: config.upstream, targets: [config.target] });
+  const redaction = { ...config.redaction, values };
+  const { redactor, keyId } = await redactionOf(tapes, { tapes: config.tapes, redaction }, io);
   const clock = systemClock;
   const connect = connectTo(config, { clock, log, owned, signal, listFolder: runFolder(io.env) });
   const { level, allowEffects, upstream, learn: times } = config;
@@ -32,7 +43,10 @@ export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
   }
   await owned.close();
   const results = times === undefined ? resultsOf(runs) : await learned(runs, config, io);
-  if (config.update) await update(tapes, results, io);
+  if (config.update) {
+    for (const tape of tapes) checkKey(tape, results, { keyId, cwd: io.cwd });
+    await update(tapes, results, io);
+  }
   const left = config.update ? results.filter(({ update: written }) => written === undefined) : results;
   const report = verifyReport(results, verifyExitCode(left), io.cwd);
   const written = await publish(report, { targets: config.reports, env: io.env, tell: io.tell });
@@ -52,6 +66,22 @@ async function learned(
   const proposals = new Map(config.tapes.map((tape) => [tape, proposalFor(tape, runs)]));
   for (const [tape, proposal] of proposals) await propose(proposal, { tape, times: runs.length }, io);
   return withoutProposed(resultsOf(runs), proposals);
+}
+
+/** A secret that is hidden with a key that is not the tape's would never be equal to itself again. */
+function checkKey(
+  { name, head }: Tape,
+  results: readonly ExchangeResult[],
+  { keyId, cwd }: { readonly keyId: string; readonly cwd: string },
+): void {
+  const key = head.redaction?.key;
+  if (key === undefined || key === keyId) return;
+  const hides = results.find(({ file, update: text }) => file === name && text !== undefined && hasPlaceholder(text));
+  if (hides === undefined) return;
+  const place = `${relative(cwd, name) || name}:${hides.lineNumber}`;
+  throw new CliError(
+    `${place}: the new answer has secrets, and the key that hid those of the tape (${key}) is not here: bring .shadowcat/tape.key, or set SHADOWCAT_TAPE_KEY`,
+  );
 }
 
 async function update(tapes: readonly Tape[], results: readonly ExchangeResult[], io: Io): Promise<void> {

@@ -59,12 +59,15 @@ class HttpLine implements ServerLine {
         this.#ear.message(came);
       },
     });
-    return { over: true, ...(status >= 400 && heard === 0 ? { problem: `HTTP ${status}` } : {}) };
+    return { over: true, ...(status >= 400 && heard === 0 ? { problem: problemOf(status) } : {}) };
   }
 
   /** For sessions only: a server without them has nobody to speak to. */
-  listen(): void {
-    if (this.#session !== undefined) this.#stream ??= this.#listen();
+  listen(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#session === undefined || this.#stream !== undefined) resolve();
+    else this.#stream = this.#listen(resolve).finally(resolve);
+    return promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -80,11 +83,12 @@ class HttpLine implements ServerLine {
     }
   }
 
-  async #listen(): Promise<void> {
+  async #listen(began: () => void): Promise<void> {
     const { signal } = this.#over;
     const headers = { ...STREAM, ...this.#legacy() };
     try {
       await this.#exchange(clientExchange({ id: 'verify', method: 'GET', headers, message: undefined, signal }), {
+        began,
         heard: (message) => this.#ear.message(message),
       });
     } catch {
@@ -111,6 +115,11 @@ class HttpLine implements ServerLine {
   #legacy(): HeaderMap {
     return { [SESSION_HEADER]: this.#session, [VERSION_HEADER]: this.#revision };
   }
+}
+
+function problemOf(status: number): string {
+  const refused = status === 401 || status === 403;
+  return refused ? `HTTP ${status}: it wants credentials, which --header can bring` : `HTTP ${status}`;
 }
 
 function revisionIn({ value }: Message): string | undefined {

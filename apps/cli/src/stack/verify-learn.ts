@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { type ExchangeResult, learn, type Proposal, proposalText, type Verification } from '@shadowcat/tape';
 import { CliError } from '../errors.js';
+import { overlayPaths } from '../overlay/overlay-paths.js';
+import { overlaySchemaReference } from '../overlay/overlay-schema.js';
 import type { Io } from './contract.js';
 
 /** What several runs propose, for one tape: only what is on it. */
@@ -11,11 +14,6 @@ export function proposalFor(tape: string, runs: readonly Verification[]): Propos
   return learn(ofTape, [...new Set(flows.filter(({ from }) => from.recording.place.file === tape))]);
 }
 
-/** `x.overlay.yaml` for `x.tape.jsonl`. */
-function overlayPath(tape: string): string {
-  return `${tape.replace(/(?:\.tape)?\.jsonl$/, '')}.overlay.yaml`;
-}
-
 /** Writes a proposal beside its tape, or, where an overlay is already, to stdout. */
 export async function propose(
   proposal: Proposal,
@@ -23,35 +21,50 @@ export async function propose(
   io: Io,
 ): Promise<void> {
   const name = relative(io.cwd, tape) || tape;
-  if (proposal.ignore.length + proposal.bind.length === 0) {
+  if (Object.values(proposal).every((rules: readonly unknown[]) => rules.length === 0)) {
     io.tell(`${name}: nothing varies: there is no overlay to propose`);
     return;
   }
-  const text = proposalText(proposal, `\`shadowcat verify ${name} --learn ${times}\``);
-  const path = overlayPath(tape);
-  const shown = relative(io.cwd, path) || path;
+  const [path = '', ...others] = overlayPaths(tape);
+  const by = `\`shadowcat verify ${name} --learn ${times}\``;
+  const text = proposalText(proposal, { by, schema: overlaySchemaReference(dirname(path), io.cwd) });
+  const there = others.find((other) => existsSync(other));
+  if (there === undefined && (await created(path, text, io))) return;
+  const shown = shownPath(there ?? path, io);
+  io.tell(`${shown} is there already, and is left alone; the proposal is on stdout`);
+  io.print(text.trimEnd());
+}
+
+/** False when there is one already. */
+async function created(path: string, text: string, io: Io): Promise<boolean> {
+  const shown = shownPath(path, io);
   try {
     await writeFile(path, text, { flag: 'wx', mode: 0o644 });
-    io.tell(`wrote ${shown}: look at it, then verify with --overlay ${shown}`);
   } catch (error) {
-    const exists = error instanceof Error && 'code' in error && error.code === 'EEXIST';
-    if (!exists) throw new CliError(`${shown} cannot be written: ${(error as Error).message}`, { cause: error });
-    io.tell(`${shown} is there already, and is left alone; the proposal is on stdout`);
-    io.print(text.trimEnd());
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw new CliError(`${shown} cannot be written: ${(error as Error).message}`, { cause: error });
   }
+  io.tell(`wrote ${shown}: look at it, then verify with --overlay ${shown}`);
+  return true;
 }
+
+const shownPath = (path: string, { cwd }: Io): string => relative(cwd, path) || path;
 
 /** The results with what was proposed taken out. */
 export function withoutProposed(
   results: readonly ExchangeResult[],
   proposals: ReadonlyMap<string, Proposal>,
 ): readonly ExchangeResult[] {
-  return results.map((result) => {
-    const rules = proposals.get(result.file)?.ignore ?? [];
-    const at = rules.filter(({ method, target }) => method === result.method && target === result.target);
+  return results.flatMap((result) => {
+    const proposal = proposals.get(result.file);
+    const at = [...(proposal?.ignore ?? []), ...(proposal?.normalise ?? [])].filter(
+      ({ method, target }) => method === result.method && target === result.target,
+    );
     const proposed = new Set(at.flatMap((rule) => rule.at));
     const differences = result.differences.filter(({ pointer }) => !proposed.has(pointer));
     if (differences.length === result.differences.length) return result;
-    return differences.length > 0 ? { ...result, differences } : { ...result, differences, status: 'match' };
+    if (differences.length > 0) return { ...result, differences };
+    // What the server says of its own accord is only told where it is not as recorded.
+    return result.recording === undefined ? [] : { ...result, differences, status: 'match' };
   });
 }

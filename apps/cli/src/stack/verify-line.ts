@@ -30,7 +30,7 @@ class PlainLine implements ServerLine {
   }
 
   /** What the server says of its own accord comes on the same line. */
-  listen(): void {}
+  async listen(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;

@@ -5,6 +5,8 @@ import { nameOf, siteOf } from './replay-report.js';
 type Status = ExchangeResult['status'];
 
 const MAX_VALUE = 120;
+/** Longer values come cut. */
+const CUT = 300;
 
 /** What a verification found out, for people and for CI. Paths are relative to `cwd` where they are below it. */
 export function verifyReport(results: readonly ExchangeResult[], exitCode: number, cwd: string): Report {
@@ -26,7 +28,7 @@ export function verifyReport(results: readonly ExchangeResult[], exitCode: numbe
 
 /** A finding for each place that differs; one for what has no two values to show. */
 function findingsOf(result: ExchangeResult, cwd: string): Finding[] {
-  const { status, method, target, differences, recording } = result;
+  const { status, method, target, differences } = result;
   if (status === 'match') return [];
   const place = {
     rule: status,
@@ -37,7 +39,7 @@ function findingsOf(result: ExchangeResult, cwd: string): Finding[] {
   return differences.map(({ pointer, recorded, got }) => ({
     ...place,
     message: `${status}: ${nameOf({ method, target })}, at ${pointer}: recorded ${brief(recorded)}, got ${brief(got)}`,
-    remedy: recording === undefined ? undefined : `overlay: ${overlayLine(result, pointer)}`,
+    remedy: `overlay: ${overlayLine(result, pointer)}`,
   }));
 }
 
@@ -80,6 +82,7 @@ function messageOf({ status, method, target, why }: ExchangeResult): string {
 
 function brief(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
+  // What was cut is the value's JSON already.
+  const text = typeof value === 'string' && value.length > CUT ? value : JSON.stringify(value);
   return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
 }

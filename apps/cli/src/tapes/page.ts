@@ -15,24 +15,41 @@ const ARROWS: Readonly<Record<TimelineEntry['from'], string>> = { client: '→',
 /** How much of one message is on the page, in characters. */
 const MAX_CONTENT = 20_000;
 
-/** A page about one tape that needs nothing else: no script, no network, and what the tape holds is text on it. */
-export function tapePage(summary: TapeSummary, entries: readonly TimelineEntry[]): string {
+/** What a page shows of one tape. */
+export interface PagedTape {
+  readonly summary: TapeSummary;
+  readonly entries: readonly TimelineEntry[];
+}
+
+/** A page about tapes that needs nothing else: no script, no network, and what the tapes hold is text on it. */
+export function tapePage(tapes: readonly PagedTape[]): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escaped(tapes.map(({ summary }) => summary.name).join(', '))}</title><style>${STYLE}</style></head><body>
+${tapes.map(tapeSection).join('\n')}
+</body></html>
+`;
+}
+
+/** How many of the contents are too long to be shown whole. */
+export function cutContents(tapes: readonly PagedTape[]): number {
+  return tapes.reduce((sum, { entries }) => sum + entries.filter(isCut).length, 0);
+}
+
+const isCut = ({ content }: TimelineEntry): boolean => content.length > MAX_CONTENT;
+
+function tapeSection({ summary, entries }: PagedTape): string {
   const { name, form, version, at, records, exchanges } = summary;
   const facts = [form, `format ${version}`, ...(at === undefined ? [] : [`recorded ${at}`]), `${records} records`];
   const byExchange = Map.groupBy(entries, ({ s, x }) => `${s} ${x}`);
   const lanes = Map.groupBy(exchanges, ({ s }) => s);
   const loose = entries.filter(({ x }) => x === undefined);
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escaped(name)}</title><style>${STYLE}</style></head><body>
-<h1>${escaped(name)}</h1>
+  return `<h1>${escaped(name)}</h1>
 <p class="dim">${escaped([...facts, stateOf(summary)].join(' · '))}</p>
 ${summary.problems.map(({ line, message }) => `<p class="bad">line ${line}: ${escaped(message)}</p>`).join('\n')}
 ${[...lanes].map(([s, own]) => laneSection(s, own, { summary, byExchange })).join('\n')}
-${loose.length === 0 ? '' : `<h2>Beside the exchanges</h2>\n${loose.map(entryBlock).join('\n')}`}
-</body></html>
-`;
+${loose.length === 0 ? '' : `<h2>Beside the exchanges</h2>\n${loose.map(entryBlock).join('\n')}`}`;
 }
 
 interface Parts {
@@ -61,8 +78,9 @@ function exchangeBlock(exchange: ExchangeSummary, entries: readonly TimelineEntr
 ${entries.map(entryBlock).join('\n')}</details>`;
 }
 
-function entryBlock({ line, from, label, content, kind }: TimelineEntry): string {
-  const cut = content.length > MAX_CONTENT ? `${content.slice(0, MAX_CONTENT)}…` : content;
+function entryBlock(entry: TimelineEntry): string {
+  const { line, from, label, content, kind } = entry;
+  const cut = isCut(entry) ? `${content.slice(0, MAX_CONTENT)}…` : content;
   const title = `${ARROWS[from]} ${escaped(label)} <span class="dim">line ${line}</span>`;
   const open = kind === 'result' || kind === 'error' ? ' open' : '';
   return `<details class="${from}"${open}><summary>${title}</summary><pre>${escaped(indented(cut))}</pre></details>`;

@@ -25,15 +25,28 @@ function surfaceLine({ rating, kind, name, at, message, before, after }: Surface
   return `${rating}: ${what}${at === '' ? '' : ` ${at}`}: ${message} (${placeOf({ before, after }, names)})`;
 }
 
-const VERBS = { added: 'added', removed: 'removed', asked: 'asked otherwise', answered: 'answered otherwise' } as const;
+const VERBS = {
+  added: 'added',
+  removed: 'removed',
+  asked: 'asked otherwise',
+  answered: 'answered otherwise',
+  said: 'said otherwise',
+} as const;
 
 function operationLines(change: OperationChange, names: DiffNames): string[] {
   const { kind, method, target, differences } = change;
   const what = target === undefined ? method : `${method} ${target}`;
+  const alone = kind === 'said' ? saidBy(change) : undefined;
   return [
-    `${VERBS[kind]}: ${what} (${placeOf(change, names)})`,
+    `${alone ?? VERBS[kind]}: ${what} (${placeOf(change, names)})`,
     ...differences.map((difference) => `  ${differenceLine(difference)}`),
   ];
+}
+
+/** What the server said on one of the tapes only. */
+function saidBy({ before, after }: OperationChange): string | undefined {
+  if (before === undefined) return 'said now';
+  return after === undefined ? 'not said any more' : undefined;
 }
 
 function differenceLine({ pointer, recorded, got }: Difference): string {

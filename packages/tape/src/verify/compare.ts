@@ -1,5 +1,5 @@
 import { canonicalOf } from '../canonical.js';
-import type { JsonArrayNode, JsonObjectNode } from '../json-tree.js';
+import { type JsonArrayNode, type JsonObjectNode, memberOf, stringOf } from '../json-tree.js';
 import { type Pointer, pointerText } from '../pointer.js';
 import { embedded, type Spot } from './scalars.js';
 
@@ -30,9 +30,18 @@ export interface Comparing {
 
 /** The most places that are told for one answer. */
 const MAX_DIFFERENCES = 100;
-const MAX_VALUE = 300;
+/** Longer values are cut where they are shown. */
+export const MAX_VALUE = 300;
 /** Each server's own tokens (MCP: opaque to clients): that there is one is compared, not which. */
 const OPAQUE: ReadonlySet<string> = new Set(['/result/nextCursor', '/result/requestState']);
+
+/** Lists of what a server offers, and the member that names each of it. Their order says nothing. */
+const LISTED: ReadonlyMap<string, string> = new Map([
+  ['/result/tools', 'name'],
+  ['/result/prompts', 'name'],
+  ['/result/resources', 'uri'],
+  ['/result/resourceTemplates', 'uriTemplate'],
+]);
 
 /** Where two values differ, outermost place first. `path`: where they stand in their messages. */
 export function compareSpots(
@@ -92,6 +101,8 @@ class Comparison {
       const node = list.node.items[index];
       return node && { text: list.text, node };
     };
+    const key = LISTED.get(pointerText(path));
+    if (key !== undefined && this.#listed(named(recorded, key), named(live, key), path)) return;
     if (this.#comparing.level === 'json') {
       for (let index = 0; index < Math.max(recorded.node.items.length, live.node.items.length); index += 1)
         this.compare(at(recorded, index), at(live, index), [...path, String(index)]);
@@ -109,6 +120,23 @@ class Comparison {
       const best = tries.reduce((one, other) => (other.length < one.length ? other : one));
       this.#found.push(...best);
     }
+  }
+
+  /** What a server offers, name by name; false when the names do not tell them apart. */
+  #listed(recorded: Named | undefined, live: Named | undefined, path: Pointer): boolean {
+    if (recorded === undefined || live === undefined) return false;
+    let index = 0;
+    for (const [name, spot] of recorded) {
+      this.compare(spot, live.get(name), [...path, String(index)]);
+      index += 1;
+    }
+    // Behind the recorded ones, so that no pointer means two of them. That there is more than before is no other shape.
+    for (const [name, spot] of this.#comparing.level === 'shape' ? [] : live) {
+      if (recorded.has(name)) continue;
+      this.compare(undefined, spot, [...path, String(index)]);
+      index += 1;
+    }
+    return true;
   }
 
   #scalars(recorded: Spot, live: Spot, path: Pointer): void {
@@ -131,8 +159,24 @@ class Comparison {
   }
 
   #tell(recorded: Spot | undefined, live: Spot | undefined, path: Pointer): void {
-    this.#found.push({ path, pointer: pointerText(path), recorded: shown(recorded), got: shown(live) });
+    this.#found.push({ path, pointer: pointerText(path), recorded: shownSpot(recorded), got: shownSpot(live) });
   }
+}
+
+type Named = ReadonlyMap<string, Spot>;
+
+/** The items by what names them; `undefined` when one has no name, or that of another. */
+function named(
+  { text, node }: { readonly text: string; readonly node: JsonArrayNode },
+  key: string,
+): Named | undefined {
+  const found = new Map<string, Spot>();
+  for (const item of node.items) {
+    const name = memberOf(item, key);
+    if (name?.kind !== 'string') return undefined;
+    found.set(stringOf(text, name), { text, node: item });
+  }
+  return found.size === node.items.length ? found : undefined;
 }
 
 function isNull({ text, node }: Spot): boolean {
@@ -145,7 +189,8 @@ function sameNumber(one: string, other: string): boolean {
   return a === b && Math.abs(a) <= Number.MAX_SAFE_INTEGER;
 }
 
-function shown(spot: Spot | undefined): unknown {
+/** A value as {@link AnswerDifference} shows it. */
+export function shownSpot(spot: Spot | undefined): unknown {
   if (spot === undefined) return undefined;
   const { text, node } = spot;
   const raw = text.slice(node.start, node.end);

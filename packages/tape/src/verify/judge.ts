@@ -2,12 +2,13 @@ import { asObject, type JsonObject, META_SUBSCRIPTION, type Message } from '@sha
 import { isEpoch, normalised } from '../normalise.js';
 import { isFor, type Overlay } from '../overlay.js';
 import { leadsTo, type Pointer, pointerText } from '../pointer.js';
-import { placeText, type Recording } from '../recording.js';
+import { placeText, type Recording, type Step } from '../recording.js';
 import { hasPlaceholder, type Redactor } from '../redact.js';
-import { type AnswerDifference, type Comparing, compareSpots, type Level } from './compare.js';
+import { type AnswerDifference, type Comparing, compareSpots, type Level, shownSpot } from './compare.js';
 import { rootOf } from './flows.js';
 import { SESSION_MARK } from './live-values.js';
-import type { ClientPlay, Outcome } from './play-client.js';
+import { type NoticeFinding, noticeFindings } from './notices.js';
+import type { AskedLive, ClientPlay, Outcome } from './play-client.js';
 import { type Spot, spotAt } from './scalars.js';
 import { schemaProblems } from './schema-problems.js';
 
@@ -18,7 +19,7 @@ import { schemaProblems } from './schema-problems.js';
  */
 export type ExchangeStatus = 'match' | 'changed' | 'error-shape' | 'missing' | 'extra' | 'blocked' | 'skipped';
 
-/** One recorded exchange, or one request of the live server's that is not on the tape. */
+/** One recorded exchange, or a request or notification of the server's that is not as recorded. */
 export interface ExchangeResult {
   readonly status: ExchangeStatus;
   readonly method: string;
@@ -44,7 +45,11 @@ export interface JudgeOptions {
 /** Compares what a live server did with what was recorded. */
 export function judgeClient(play: ClientPlay, options: JudgeOptions): readonly ExchangeResult[] {
   const judge = new Judge(play, options);
-  return [...play.plan.recordings.map((recording) => judge.exchange(recording)), ...judge.questions()];
+  return [
+    ...play.plan.recordings.map((recording) => judge.exchange(recording)),
+    ...judge.questions(),
+    ...judge.notices(),
+  ];
 }
 
 /** Answers of these are lost with the client that left; what else was never answered cannot be compared. */
@@ -72,33 +77,82 @@ class Judge {
   /** Requests of the server's. */
   questions(): readonly ExchangeResult[] {
     const { asked, plan } = this.#play;
-    const results: ExchangeResult[] = [];
     const came = new Set(asked.map(({ as }) => as));
+    const missing = plan.asked
+      .filter((step) => !came.has(step) && !this.#leftOut(step.method))
+      .flatMap((step) => this.#missing(step, 'the server did not ask this'));
+    return [...missing, ...asked.flatMap((question) => this.#question(question))];
+  }
+
+  #question({ message, as, during }: AskedLive): readonly ExchangeResult[] {
+    if (this.#leftOut(message.method)) return [];
+    if (as === undefined) {
+      const why = 'the server asked this, and the tape has no such request';
+      const parts: Parts = { status: 'extra', why, differences: this.#unrecordedSaid(message) };
+      return [ofServer(message.method, during?.place ?? this.#begin(), parts)];
+    }
+    const pair = { recorded: as.text, live: message.text, member: 'params' };
+    const differences = this.#differences({ method: as.method ?? '', target: undefined }, pair);
+    return differences.length === 0 ? [] : [ofServer(as.method, as.place, { status: 'changed', differences })];
+  }
+
+  /** Notifications of the server's. */
+  notices(): readonly ExchangeResult[] {
+    const { heard, plan, values } = this.#play;
+    const findings = noticeFindings(plan.heard, heard, {
+      level: this.#options.level,
+      differences: ({ method = '', text }, live) =>
+        this.#differences({ method, target: undefined }, { recorded: text, live: live.text, member: 'params' }),
+      recordedText: ({ text }) => values.recorded(text),
+      ignored: (method) => this.#leftOut(method),
+    });
+    return findings.flatMap((finding) => this.#notice(finding));
+  }
+
+  /** Whether the overlay leaves out all that the server says or asks with this method: it ignores `/params`. */
+  #leftOut(method: string | undefined): boolean {
+    const { ignore } = this.#options.overlay;
+    return ignore.some((rule) => rule.method === method && rule.at.some((at) => leadsTo(at, ['params'])));
+  }
+
+  #unrecordedSaid({ text }: Message): readonly AnswerDifference[] {
+    return saidAlone({ got: this.#shown(text) });
+  }
+
+  #notice({ step, live, differences }: NoticeFinding<AnswerDifference>): readonly ExchangeResult[] {
+    if (step === undefined) {
+      if (live === undefined) return [];
+      const why = 'the server said this, and did not when this was recorded';
+      const parts: Parts = { status: 'extra', why, differences: this.#unrecordedSaid(live.message) };
+      return [ofServer(live.message.method, live.during?.place ?? this.#begin(), parts)];
+    }
+    if (live === undefined) return this.#missing(step, 'the server did not say this');
+    const why = differences.length === 0 ? 'it came in another order' : undefined;
+    return [ofServer(step.method, step.place, { status: 'changed', differences, why })];
+  }
+
+  /** A request or notification of the server's that did not come. */
+  #missing(step: Step, why: string): readonly ExchangeResult[] {
+    const { outcomes, plan } = this.#play;
     const isUnsent = (recording: Recording): boolean => {
-      const kind = this.#play.outcomes.get(recording)?.kind;
+      const kind = outcomes.get(recording)?.kind;
       return kind === 'blocked' || kind === 'skipped';
     };
-    for (const step of plan.asked) {
-      if (came.has(step)) continue;
-      const owner = plan.owners.get(step);
-      // That its request was not sent, or not answered, is told there.
-      if (owner !== undefined && (isUnsent(owner) || this.#play.outcomes.get(owner)?.kind === 'unanswered')) continue;
-      const open = owner === undefined && plan.recordings.some(isUnsent);
-      const why = open ? 'the request that it came of may not have been sent' : 'the server did not ask this';
-      results.push(ofQuestion(step.method, step.place, { status: open ? 'skipped' : 'missing', why }));
+    const owner = plan.owners.get(step);
+    // That its request was not sent, or not answered, is told there.
+    if (owner !== undefined && (isUnsent(owner) || outcomes.get(owner)?.kind === 'unanswered')) return [];
+    if (owner !== undefined || !plan.recordings.some(isUnsent)) {
+      const differences = saidAlone({ recorded: step.text });
+      return [ofServer(step.method, step.place, { status: 'missing', why, differences })];
     }
-    for (const { message, as } of asked) {
-      if (as === undefined) {
-        const why = 'the server asked this, and the tape has no such request';
-        const place = plan.recordings[0]?.place ?? { file: plan.lane.file, line: 1 };
-        results.push(ofQuestion(message.method, place, { status: 'extra', why }));
-        continue;
-      }
-      const pair = { recorded: as.text, live: message.text, member: 'params' };
-      const differences = this.#differences({ method: as.method ?? '', target: undefined }, pair);
-      if (differences.length > 0) results.push(ofQuestion(as.method, as.place, { status: 'changed', differences }));
-    }
-    return results;
+    const open = 'the request that it came of may not have been sent';
+    return [ofServer(step.method, step.place, { status: 'skipped', why: open })];
+  }
+
+  /** Where what nobody asked for is told. */
+  #begin(): { readonly file: string; readonly line: number } {
+    const { plan } = this.#play;
+    return plan.recordings[0]?.place ?? { file: plan.lane.file, line: 1 };
   }
 
   /** There is no recorded answer to compare with. */
@@ -206,6 +260,8 @@ class Judge {
     return (path) =>
       path.at(-1) === META_SUBSCRIPTION ||
       (path[0] === 'params' && path[1] === '_meta') ||
+      // A request of the server's own, by its id.
+      (of.method === 'notifications/cancelled' && path[1] === 'requestId') ||
       rules.some(({ at }) => at.some((place) => leadsTo(place, path)));
   }
 
@@ -215,12 +271,14 @@ class Judge {
     { one, other, path }: { readonly one: string; readonly other: string; readonly path: Pointer },
   ): boolean {
     if (this.#play.values.same(one, other)) return true;
-    for (const { as, at, ...rule } of this.#options.overlay.normalise) {
-      if (!isFor(rule, of) || (at !== undefined && !at.some((place) => leadsTo(place, path)))) continue;
-      if (as === 'timestamp' && at !== undefined && isEpoch(one) && isEpoch(other)) return true;
-      if (one.startsWith('"') && normalised(one, as) === normalised(other, as)) return true;
-    }
-    return false;
+    const rules = this.#options.overlay.normalise.filter((rule) => {
+      return isFor(rule, of) && (rule.at === undefined || rule.at.some((place) => leadsTo(place, path)));
+    });
+    if (rules.some(({ as, at }) => as === 'timestamp' && at !== undefined) && isEpoch(one) && isEpoch(other))
+      return true;
+    if (rules.length === 0 || !one.startsWith('"')) return false;
+    const plain = (text: string): string => rules.reduce((out, { as }) => normalised(out, as), text);
+    return plain(one) === plain(other);
   }
 
   /** A live text as it may be shown and stored. */
@@ -245,6 +303,13 @@ function wholeAnswers(recorded: string, live: string): AnswerDifference[] {
   );
 }
 
+/** A request or notification that only one of the two servers sent. */
+function saidAlone({ recorded, got }: { readonly recorded?: string; readonly got?: string }): AnswerDifference[] {
+  const said = (text: string | undefined): unknown =>
+    text && shownSpot(spotAt(rootOf(text), ['params']) ?? rootOf('{}'));
+  return [{ path: ['params'], pointer: '/params', recorded: said(recorded), got: said(got) }];
+}
+
 function sourceAt(text: string, member: string): string | undefined {
   const spot: Spot | undefined = spotAt(rootOf(text), [member]);
   return spot?.text.slice(spot.node.start, spot.node.end);
@@ -258,7 +323,7 @@ function located(place: { readonly file: string; readonly line: number }) {
   return { line: placeText(place), file: place.file, lineNumber: place.line };
 }
 
-function ofQuestion(
+function ofServer(
   method: string | undefined,
   place: { readonly file: string; readonly line: number },
   parts: Parts,

@@ -15,14 +15,11 @@ export interface ClientPlan {
   readonly recordings: readonly Recording[];
   /** Requests of the server's. */
   readonly asked: readonly Step[];
-  /** Notifications of the server's that a client may have waited for. */
+  /** Notifications of the server's. */
   readonly heard: readonly Step[];
   /** Which request a question or notification came of, where the tape shows that. */
   readonly owners: ReadonlyMap<Step, Recording>;
 }
-
-/** Told too often, or at moments of their own, to be waited for. */
-const INCIDENTAL: ReadonlySet<string> = new Set(['notifications/progress', 'notifications/message']);
 
 /** The clients of some tapes: one for each session, and, of what has none, one for each `initialize`. */
 export function plansOf(tapes: readonly Tape[]): readonly ClientPlan[] {
@@ -58,7 +55,7 @@ function planOf({ lane, from, until }: Segment): ClientPlan {
     acts,
     recordings,
     asked: inOrder.filter(({ kind, method }) => kind === 'request' && method !== 'ping'),
-    heard: inOrder.filter(({ kind, method }) => kind === 'notification' && !INCIDENTAL.has(method ?? '')),
+    heard: inOrder.filter(({ kind }) => kind === 'notification'),
   };
 }
 

@@ -12,7 +12,8 @@ import {
 } from '@shadowcat/wire';
 import type { ClientNotice, Recording, Step } from '../recording.js';
 import { shapeOf } from '../request-key.js';
-import { type LiveTools, liveTools } from './effects.js';
+import { type LiveTools, liveTools, recordedEffects } from './effects.js';
+import { causeOf, Heard, type HeardNotice, type SentRequest } from './heard.js';
 import type { LiveValues } from './live-values.js';
 import { openingText } from './opening.js';
 import { type ClientPlan, metaFor } from './plan.js';
@@ -29,12 +30,21 @@ export type Outcome =
   /** Not sent: it could not be. */
   | { readonly kind: 'skipped'; readonly why: string };
 
+/** A request of the live server's. */
+export interface AskedLive {
+  readonly message: Message;
+  /** The recorded one that it was answered as. */
+  readonly as: Step | undefined;
+  /** The client's request that it most likely came of. */
+  readonly during: Recording | undefined;
+}
+
 /** What a live server did with a recorded client. */
 export interface ClientPlay {
   readonly plan: ClientPlan;
   readonly outcomes: ReadonlyMap<Recording, Outcome>;
-  /** Requests of the live server's, with the recorded ones that they were answered as. */
-  readonly asked: readonly { readonly message: Message; readonly as: Step | undefined }[];
+  readonly asked: readonly AskedLive[];
+  readonly heard: readonly HeardNotice[];
   readonly values: LiveValues;
   readonly tools: LiveTools | undefined;
   /** What must not be shown of this session. */
@@ -93,10 +103,11 @@ class ClientPlayer {
   readonly #parts: PlayClientParts;
   readonly #flights = new Map<string, Flight>();
   readonly #outcomes = new Map<Recording, Outcome>();
-  readonly #asked: { readonly message: Message; readonly as: Step | undefined }[] = [];
+  readonly #asked: AskedLive[] = [];
   readonly #unasked: Set<Step>;
-  /** Notifications that have come, by method. */
-  readonly #heard = new Map<string, number>();
+  /** Tools that may change something by what the tape says. */
+  readonly #effectful: ReadonlySet<string>;
+  readonly #heard: Heard;
   readonly #givenUp = new Set<Step>();
   readonly #answering = new Set<Promise<void>>();
   readonly #waiting: Waiting;
@@ -106,11 +117,14 @@ class ClientPlayer {
   #secrets: readonly string[] = [];
   #nextId = 1;
   #received = false;
+  #listening = Promise.resolve();
 
   constructor(plan: ClientPlan, parts: PlayClientParts) {
     this.#plan = plan;
     this.#parts = parts;
     this.#unasked = new Set(plan.asked);
+    this.#heard = new Heard(plan.heard);
+    this.#effectful = recordedEffects(plan.recordings);
     this.#waiting = new Waiting(parts.clock);
   }
 
@@ -120,6 +134,7 @@ class ClientPlayer {
       plan: this.#plan,
       outcomes: this.#outcomes,
       asked: this.#asked,
+      heard: this.#heard.notices,
       values,
       tools: this.#tools,
       secrets: this.#secrets,
@@ -168,21 +183,26 @@ class ClientPlayer {
     await Promise.all(this.#answering);
     this.#secrets = server.secrets;
     await server[Symbol.asyncDispose]();
+    await this.#listening;
     for (const { recording, outcome } of this.#flights.values()) {
-      if (recording !== undefined)
-        this.#outcomes.set(recording, outcome ?? { kind: 'unanswered', why: 'no answer came' });
+      if (recording !== undefined) this.#outcomes.set(recording, outcome ?? this.#unanswered());
     }
+  }
+
+  #unanswered(): Outcome {
+    return this.#parts.stop.aborted ? { kind: 'skipped', why: STOPPED } : { kind: 'unanswered', why: 'no answer came' };
   }
 
   /** Waits until what came before this on the tape has come again, or is given up. */
   async #causes(order: number): Promise<void> {
     const flights = [...this.#flights.values()].filter(({ recording }) => (recording?.answer?.order ?? order) < order);
     const settled = (): boolean => flights.every(({ outcome }) => outcome !== undefined);
-    if (!(await this.#until(settled, this.#parts.answerMs))) {
-      for (const flight of flights) {
-        flight.outcome ??= { kind: 'unanswered', why: `no answer within ${this.#parts.answerMs / 1000} s` };
-      }
+    if (!(await this.#until(settled, this.#parts.answerMs)) && !this.#parts.stop.aborted) {
+      const late = `no answer within ${this.#parts.answerMs / 1000} s`;
+      const why = this.#lost === undefined ? late : `the server is gone: ${this.#lost.message}`;
+      for (const flight of flights) flight.outcome ??= { kind: 'unanswered', why };
     }
+    this.#heard.over ||= order === Number.POSITIVE_INFINITY;
     await this.#unaskedBefore(order);
   }
 
@@ -190,9 +210,9 @@ class ClientPlayer {
     const asked = this.#plan.asked.filter(
       (step) => step.answer !== undefined && step.answer.order < order && this.#isDue(step),
     );
-    const heard = this.#plan.heard.filter((step) => step.order < order && this.#isDue(step));
+    const heard = this.#heard.before(order).filter((step) => this.#isDue(step));
     const ready = (): boolean =>
-      asked.every((step) => !this.#unasked.has(step)) && heard.every((step) => this.#hasHeard(step));
+      asked.every((step) => !this.#unasked.has(step)) && heard.every((step) => this.#heard.has(step));
     if (await this.#until(ready, UNASKED_MS)) return;
     for (const step of [...asked, ...heard]) this.#givenUp.add(step);
   }
@@ -201,11 +221,6 @@ class ClientPlayer {
   #isDue(step: Step): boolean {
     const owner = this.#plan.owners.get(step);
     return !this.#givenUp.has(step) && (owner === undefined || !this.#outcomes.has(owner));
-  }
-
-  #hasHeard(step: Step): boolean {
-    const nth = this.#plan.heard.filter(({ method, order }) => method === step.method && order <= step.order).length;
-    return (this.#heard.get(step.method ?? '') ?? 0) >= nth;
   }
 
   /** False when the time ran out. Nothing is waited for when the server is gone. */
@@ -237,7 +252,7 @@ class ClientPlayer {
   }
 
   #unable(recording: Recording): Outcome | undefined {
-    if (this.#parts.stop.aborted) return { kind: 'skipped', why: 'it was told to stop' };
+    if (this.#parts.stop.aborted) return { kind: 'skipped', why: STOPPED };
     if (this.#lost !== undefined) return { kind: 'skipped', why: `the server is gone: ${this.#lost.message}` };
     const flow = this.#parts.values.lacking(recording);
     if (flow === undefined) return undefined;
@@ -250,8 +265,15 @@ class ClientPlayer {
     const { allowEffects, wantsSchemas } = this.#parts;
     if (recording.method !== 'tools/call' || (allowEffects && !wantsSchemas)) return undefined;
     this.#tools ??= await liveTools((method, params) => this.#ask(server, method, params), metaFor(recording));
-    if (allowEffects || this.#tools.harmless.has(recording.target ?? '')) return undefined;
-    return { kind: 'blocked', why: 'the tool does not say that it is read-only: allow it with --allow-effects' };
+    const name = recording.target ?? '';
+    const { names, harmless } = this.#tools;
+    if (allowEffects || (harmless.has(name) && !this.#effectful.has(name))) return undefined;
+    const doubt = !names.has(name)
+      ? 'the server does not list this tool, so nothing says that it is read-only'
+      : harmless.has(name)
+        ? 'the tool says that it is read-only, and did not when this was recorded'
+        : 'the tool does not say that it is read-only';
+    return { kind: 'blocked', why: `${doubt}: allow it with --allow-effects` };
   }
 
   /** A request of our own. */
@@ -301,7 +323,17 @@ class ClientPlayer {
     await server.send(message, this.#parts.stop).catch((error: unknown) => {
       if (!this.#received) this.#lost ??= ProxyError.from(error);
     });
-    if (method === 'notifications/initialized') server.listen();
+    if (method === 'notifications/initialized') await this.#listen(server);
+  }
+
+  /** Where something was said on the standing stream, what follows waits for it: it would be lost on one that is not open. */
+  async #listen(server: ServerLine): Promise<void> {
+    let open = false;
+    this.#listening = server.listen().then(() => {
+      open = true;
+      this.#wake();
+    });
+    if (this.#plan.lane.stream.length > 0) await this.#until(() => open, UNASKED_MS);
   }
 
   /** The cancelled request by the id that it was sent with. */
@@ -316,8 +348,14 @@ class ClientPlayer {
     this.#received = true;
     if (message.kind === 'response') this.#answered(message);
     else if (message.kind === 'request') this.#answer(message);
-    else this.#heard.set(message.method ?? '', (this.#heard.get(message.method ?? '') ?? 0) + 1);
+    else this.#heard.add(message, this.#sent());
     this.#wake();
+  }
+
+  #sent(): SentRequest[] {
+    return [...this.#flights.values()].flatMap(({ recording, outcome }) => {
+      return recording === undefined ? [] : [{ recording, answered: outcome !== undefined }];
+    });
   }
 
   #answered(message: Message): void {
@@ -341,7 +379,7 @@ class ClientPlayer {
     const same = [...this.#unasked].filter(({ method }) => method === message.method);
     const { key } = shapeOf(message.method ?? '', message.text);
     const as = same.find(({ method = '', text }) => shapeOf(method, text).key === key) ?? same[0];
-    this.#asked.push({ message, as });
+    this.#asked.push({ message, as, during: causeOf(message, this.#sent()) });
     if (as !== undefined) this.#unasked.delete(as);
     const repeated = as ?? this.#plan.asked.findLast(({ method }) => method === message.method);
     if (repeated === undefined) this.#reply(failureText(idText, NOT_HERE));
@@ -362,6 +400,7 @@ class ClientPlayer {
   }
 }
 
+const STOPPED = 'it was told to stop';
 const INITIALIZED = notificationText('notifications/initialized');
 
 function ignore(): void {

@@ -50,6 +50,22 @@ export function* scalarsOf(spot: Spot, into: boolean, path: Pointer = []): Gener
   }
 }
 
+/** The values that a pointer with `*` for any one step leads to, through JSON in strings where it has to. */
+export function* spotsAt(spot: Spot, [step, ...rest]: Pointer): Generator<Spot, void, undefined> {
+  if (step === undefined) {
+    yield spot;
+    return;
+  }
+  const { text, node } = spot.node.kind === 'string' ? (embedded(spot) ?? spot) : spot;
+  const entries =
+    node.kind === 'object'
+      ? node.members.map(({ key, value }) => [key, value] as const)
+      : node.kind === 'array'
+        ? node.items.map((item, index) => [String(index), item] as const)
+        : [];
+  for (const [key, child] of entries) if (step === '*' || step === key) yield* spotsAt({ text, node: child }, rest);
+}
+
 /** The value that a pointer leads to, through JSON in strings where it has to; `undefined` when there is none. */
 export function spotAt(spot: Spot, path: Pointer): Spot | undefined {
   const [step, ...rest] = path;

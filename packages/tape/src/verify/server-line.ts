@@ -8,8 +8,11 @@ export interface ServerLine extends AsyncDisposable {
    * it was sent. Rejects when the server cannot be reached, or the signal fired.
    */
   send(message: Message, signal: AbortSignal): Promise<Sent>;
-  /** Opens the stream that the server speaks on of its own accord, where the transport has one. */
-  listen(): void;
+  /**
+   * Opens the stream that the server speaks on of its own accord, where the transport has one. Resolves when it is open, or
+   * when there is none.
+   */
+  listen(): Promise<void>;
   /** Values that are the session's own and must not be shown: its id. */
   readonly secrets: readonly string[];
 }

@@ -1,0 +1,147 @@
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TapeTransport } from './client-transport.js';
+import type { StdioCommand } from './endpoint.js';
+import type { ConcurrentTest, Framework } from './frameworks.js';
+import type { TapeOptions } from './options.js';
+import { pathOf } from './settings.js';
+import type { TapeSession, TapeSource } from './tape-session.js';
+import { TapeUse } from './tape-use.js';
+
+/** A server whose answers come from a tape. All three ways lead to the same sessions. */
+export interface Tape {
+  /** Streamable HTTP on loopback, at a port of its own. With `ws:` instead of `http:` it is a WebSocket, subprotocol `mcp`. */
+  readonly url: string;
+  /** For clients that launch servers: `new StdioClientTransport(tape.command)`. What is launched leads back into the test. */
+  readonly command: StdioCommand;
+  /** For clients in this process: `await client.connect(tape.transport())`. Each client needs its own. */
+  transport(): TapeTransport;
+  /** What really happens; `once` is one of the first two. */
+  readonly mode: 'replay' | 'record' | 'live';
+  /** Of the tape; absolute. */
+  readonly path: string;
+}
+
+/** A tape that somebody closes. */
+export interface OpenTape extends Tape, AsyncDisposable {
+  /**
+   * Closes it and everything connected to it; what was recorded becomes the tape. Rejects with a `TapeError` for requests that were not
+   * on the tape, and for recordings that nobody asked for. Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/** What `useTape` returns: in a test, await it; in a file or a `describe`, use it in the tests. */
+export interface UsedTape extends Tape, PromiseLike<Tape> {}
+
+export interface UseTapeOptions extends TapeOptions {
+  /** The context of a concurrent Vitest test, which does not know by itself which of them it is. */
+  readonly test?: ConcurrentTest;
+}
+
+/** Looks after a tape with the hooks of a framework. `at`: an error made where the test calls. */
+export function usedTape(
+  framework: Framework,
+  asked: { readonly name: string | URL; readonly options: UseTapeOptions; readonly at: Error },
+): UsedTape {
+  const { name, options, at } = asked;
+  const { test, ...rest } = options;
+  const { directory, owner, inTest, attach } = framework.spot({ file: fileOf(at), test });
+  const use = new TapeUse({ source: sourceOf(name, rest, directory), at, owner });
+  attach(use);
+  return new Used(use, inTest);
+}
+
+/** Opens a tape without a framework; whoever opens it closes it. Paths are relative to the working directory. */
+export async function openedTape(name: string | URL, options: TapeOptions, at: Error): Promise<OpenTape> {
+  const use = new TapeUse({ source: sourceOf(name, options, process.cwd()), at, owner: undefined });
+  const tape = viewOf(await use.open());
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= use.close({ complete: true });
+    return closing;
+  };
+  return { ...tape, close, [Symbol.asyncDispose]: close };
+}
+
+class Used implements UsedTape {
+  readonly #use: TapeUse;
+  readonly #inTest: boolean;
+
+  constructor(use: TapeUse, inTest: boolean) {
+    this.#use = use;
+    this.#inTest = inTest;
+  }
+
+  get url(): string {
+    return this.#session().url;
+  }
+
+  get command(): StdioCommand {
+    return this.#session().command;
+  }
+
+  get mode(): Tape['mode'] {
+    return this.#session().mode;
+  }
+
+  get path(): string {
+    return this.#session().path;
+  }
+
+  transport(): TapeTransport {
+    return this.#session().transport();
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: one call serves a test, which waits for it, and a file, where hooks do
+  then<R = Tape, F = never>(
+    opened?: ((tape: Tape) => R | PromiseLike<R>) | null,
+    failed?: ((reason: unknown) => F | PromiseLike<F>) | null,
+  ): Promise<R | F> {
+    return this.#open().then(opened, failed);
+  }
+
+  async #open(): Promise<Tape> {
+    if (!this.#inTest) {
+      throw new Error(
+        'useTape is awaited inside of a test only: in a file, a describe or a hook of theirs, call it in the file or the describe,\n' +
+          'without await; it is open when their tests begin',
+      );
+    }
+    return viewOf(await this.#use.open());
+  }
+
+  #session(): TapeSession {
+    const { session } = this.#use;
+    if (session !== undefined) return session;
+    throw new Error(
+      'the tape is not open: in a test write `await useTape(…)`; of one for a file or a describe, ask in its tests and hooks',
+    );
+  }
+}
+
+/** The public side, which is no promise. */
+function viewOf({ url, command, transport, mode, path }: TapeSession): Tape {
+  return { url, command, transport, mode, path };
+}
+
+function sourceOf(name: string | URL, options: TapeOptions, directory: string): TapeSource {
+  const at = (file: string | URL): string => {
+    const path = pathOf(file);
+    return isAbsolute(path) ? path : resolve(directory, path);
+  };
+  const { overlay } = options;
+  return {
+    path: at(name),
+    name: String(name),
+    options: overlay === undefined ? options : { ...options, overlay: [overlay].flat().map(at) },
+    place: { cwd: process.cwd(), env: process.env },
+  };
+}
+
+/** The file that the topmost frame of a stack is in. */
+function fileOf({ stack = '' }: Error): string | undefined {
+  const [, place] = /\n\s+at (?:.*\()?((?:file:\/\/)?\/?[^\n()]+?):\d+:\d+\)?(?:\n|$)/.exec(stack) ?? [];
+  if (place === undefined) return undefined;
+  return place.startsWith('file:') ? fileURLToPath(place) : place;
+}

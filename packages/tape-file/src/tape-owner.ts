@@ -1,0 +1,28 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+
+/** No head is longer. */
+const HEAD_BYTES = 4096;
+
+/** The process that the head of a tape names as its writer; `undefined` when there is no such tape, or it names none. */
+export function ownerOf(path: string): string | undefined {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(HEAD_BYTES);
+      const [line = ''] = bytes.toString('utf8', 0, readSync(fd, bytes, 0, HEAD_BYTES, 0)).split('\n', 1);
+      const head: unknown = JSON.parse(line);
+      const owner = typeof head === 'object' && head !== null && 'process' in head ? head.process : undefined;
+      return typeof owner === 'string' ? owner : undefined;
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // Not there, or no tape.
+    return undefined;
+  }
+}
+
+/** Says that a tape has a writer. `owner` begins with the process's number. */
+export function beingWritten(part: string, owner: string): string {
+  return `${part} is being recorded by process ${owner.split('-', 1)[0]}`;
+}

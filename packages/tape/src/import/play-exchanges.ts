@@ -1,0 +1,247 @@
+import { type BodyEnd, Frame, headerOf, ProxyError } from '@shadowcat/kernel';
+import { classify, type Era, mediaType, SESSION_HEADER, sseFraming, VERSION_HEADER } from '@shadowcat/wire';
+import { type CaptureMaker, type ImportedFlight, ImportSession } from './capture-maker.js';
+import type { ImportedEvent, ImportedExchange, ImportedResponse } from './imported.js';
+import type { Losses } from './losses.js';
+import type { PickedExchange } from './pick-exchanges.js';
+import { ClientSide, MOMENT, streamTimes } from './stream-times.js';
+
+/** An exchange on its way: when its parts are. */
+interface Plan extends PickedExchange {
+  readonly at: number;
+  readonly era: Era;
+  readonly opens: boolean;
+  readonly session: ImportSession | undefined;
+  /** What its streams can be put between. */
+  readonly client: ClientSide;
+  /** Whether an answer is owed. */
+  readonly asks: boolean;
+}
+
+/** Something that came back. */
+interface Step {
+  readonly at: number;
+  run(): void;
+}
+
+/** Tells `maker` the exchanges of an endpoint, which are in the order in which they began. */
+export function playExchanges(picked: readonly PickedExchange[], maker: CaptureMaker, losses: Losses): void {
+  const timeless = picked.some(({ exchange }) => exchange.at === undefined);
+  if (timeless && picked.length > 0) losses.add('timeless');
+  const plans = planned(picked, timeless, losses);
+  const queue = new Queue(maker, timeless);
+  const firstUse = new Map<ImportSession, number>();
+  for (const { opens, session, at } of plans.toReversed())
+    if (!opens && session !== undefined) firstUse.set(session, at);
+  for (const plan of plans) {
+    const { at, opens, session } = plan;
+    queue.until(at);
+    queue.moveTo(at);
+    const flight = maker.begin(headOf(plan.exchange), plan.read, session);
+    const before = opens && session !== undefined ? firstUse.get(session) : undefined;
+    queue.add(stepsOf(plan, flight, { losses, timeless, before }));
+  }
+  queue.until(Number.POSITIVE_INFINITY);
+}
+
+function headOf({ method, url, headers }: ImportedExchange): {
+  method: string;
+  target: string;
+  headers: typeof headers;
+} {
+  const target = /^[a-z]+:\/\/[^/?#]*([^#]*)/i.exec(url)?.[1];
+  return { method, target: target === undefined || !target.startsWith('/') ? `/${target ?? ''}` : target, headers };
+}
+
+function planned(picked: readonly PickedExchange[], timeless: boolean, losses: Losses): Plan[] {
+  const sessions = new Map<string, ImportSession>();
+  const clients = new Map<ImportSession | undefined, ClientSide>();
+  return picked.map(({ exchange, read }, index): Plan => {
+    const at = timeless ? index : (exchange.at ?? 0);
+    const call = classify(headOf(exchange), read.messages, read.batch);
+    const opens = call.method === 'initialize' && call.era === 'legacy';
+    const given = opens ? headerOf(exchange.response?.headers ?? {}, SESSION_HEADER) : call.sessionId;
+    if (given !== undefined && opens) sessions.delete(given);
+    if (given !== undefined && !opens && !sessions.has(given)) losses.add('opening');
+    const session =
+      given === undefined ? undefined : sessionOf(sessions, given, headerOf(exchange.headers, VERSION_HEADER));
+    const client = clients.get(session) ?? new ClientSide();
+    clients.set(session, client);
+    for (const message of read.messages) client.sent(at, message.value);
+    return { exchange, read, at, era: call.era, opens, session, client, asks: call.expectsAnswer };
+  });
+}
+
+function sessionOf(sessions: Map<string, ImportSession>, id: string, version: string | undefined): ImportSession {
+  const session = sessions.get(id) ?? new ImportSession(id, version);
+  sessions.set(id, session);
+  return session;
+}
+
+interface Surroundings {
+  readonly losses: Losses;
+  readonly timeless: boolean;
+  /** When the session that this opens was first used: its answer was there by then. */
+  readonly before: number | undefined;
+}
+
+/** What came back, and when. */
+function stepsOf(plan: Plan, flight: ImportedFlight, around: Surroundings): Step[] {
+  const { exchange, at, asks } = plan;
+  const { response } = exchange;
+  if (response === undefined) {
+    if (asks) around.losses.add('unanswered');
+    return [{ at, run: () => ended(flight, exchange, failed()) }];
+  }
+  const by = around.before === undefined ? Number.POSITIVE_INFINITY : around.before - MOMENT;
+  const from = Math.min(around.timeless ? at : Math.max(at, response.at ?? at), by);
+  const to = around.timeless ? endOfTimeless(plan) : Math.min(Math.max(from, response.endAt ?? from), by);
+  const isStream = mediaType(headerOf(response.headers, 'content-type')) === 'text/event-stream';
+  const steps = isStream
+    ? streamSteps(plan, flight, { response, from, to, losses: around.losses })
+    : wholeSteps(plan, flight, { response, to, losses: around.losses });
+  const { session } = plan;
+  if (exchange.method === 'DELETE' && response.status < 300 && session !== undefined)
+    steps.push({ at: to, run: () => session.end() });
+  return steps;
+}
+
+/** Without times a standing stream lasts as long as the file, and another answer comes at once, or behind what it waits for. */
+function endOfTimeless({ exchange, at, client, read }: Plan): number {
+  if (exchange.method === 'GET') return Number.POSITIVE_INFINITY;
+  const frames = framesOf(exchange.response);
+  const { times } = streamTimes(frames.slice(0, -1), { from: at, to: Number.POSITIVE_INFINITY, client });
+  return Math.max(at, (times.at(-1) ?? at) + (read.messages.length > 0 && frames.length > 1 ? 3 * MOMENT : 0));
+}
+
+interface Answer {
+  readonly response: ImportedResponse;
+  readonly from?: number;
+  readonly to: number;
+  readonly losses: Losses;
+}
+
+function wholeSteps({ exchange, asks }: Plan, flight: ImportedFlight, { response, to, losses }: Answer): Step[] {
+  const { status, headers, body } = response;
+  const lacking = body === undefined && asks;
+  if (lacking) losses.add(exchange.broken === undefined ? 'bodiless' : 'unanswered');
+  const run = (): void => {
+    if (lacking) {
+      flight.stream(status, headers);
+      ended(flight, exchange, failed());
+      return;
+    }
+    try {
+      flight.whole(status, headers, body ?? new Uint8Array(0));
+    } catch {
+      losses.add('unread');
+      flight.end(failed());
+    }
+  };
+  return [{ at: to, run }];
+}
+
+function streamSteps(plan: Plan, flight: ImportedFlight, answer: Required<Answer>): Step[] {
+  const { exchange, asks, client } = plan;
+  const { response, from, to, losses } = answer;
+  const frames = framesOf(response);
+  if (frames.length === 0 && response.body === undefined) losses.add('bodiless');
+  else if (asks && !frames.some(isAnswer)) losses.add('unanswered');
+  const { times, guessed } = streamTimes(frames, {
+    from,
+    to,
+    client,
+    known: response.eventTimes ?? response.events?.map(({ at }) => at),
+  });
+  losses.add('eventTimes', guessed);
+  const lacking = asks && response.body === undefined && frames.length === 0;
+  return [
+    { at: from, run: () => flight.stream(response.status, response.headers) },
+    ...frames.map((frame, index) => ({ at: times[index] ?? to, run: () => flight.event(frame) })),
+    { at: Math.max(to, times.at(-1) ?? to), run: () => ended(flight, exchange, lacking ? failed() : COMPLETE) },
+  ];
+}
+
+function isAnswer(frame: Frame): boolean {
+  const { message } = frame;
+  return typeof message === 'object' && message !== null && ('result' in message || 'error' in message);
+}
+
+/** The events: those of the body, or where browsers keep them apart those. An event over the limit ends the stream there. */
+function framesOf(response: ImportedResponse | undefined): Frame[] {
+  const { body, events = [] } = response ?? {};
+  if (body === undefined || body.length === 0) return events.map(frameOf);
+  const decoder = sseFraming.decoder();
+  try {
+    return [...decoder.push(body), ...decoder.end()].filter(isEvent);
+  } catch {
+    return [];
+  }
+}
+
+/** Keep-alives are no events; what a cut leaves behind has no message. */
+function isEvent(frame: Frame): boolean {
+  const { sse, text } = frame;
+  return (
+    (text !== undefined && text !== '') || sse?.id !== undefined || sse?.retry !== undefined || sse?.event !== undefined
+  );
+}
+
+function frameOf({ text, id, event }: ImportedEvent): Frame {
+  const sse = { ...(id === undefined ? {} : { id }), ...(event === undefined ? {} : { event }) };
+  return new Frame({ text: text === '' ? null : text, sse });
+}
+
+const COMPLETE = { kind: 'complete' } as const;
+const ABANDONED = { kind: 'abandoned' } as const;
+const failed = () =>
+  ({ kind: 'failed', error: new ProxyError('upstream_protocol', 'the answer is not in the file') }) as const;
+
+/** Tells how it ended: as the file says, or `otherwise`. What was open at the end is left so. */
+function ended(flight: ImportedFlight, { broken }: ImportedExchange, otherwise: BodyEnd): void {
+  if (broken === 'open') return;
+  flight.end(broken === undefined ? otherwise : broken === 'client' ? ABANDONED : failed());
+}
+
+/** What came back, in the order of time; of one time, in the order in which it was added. The steps of one answer keep their order. */
+class Queue {
+  readonly #maker: CaptureMaker;
+  readonly #timeless: boolean;
+  readonly #answers = new Set<{ readonly steps: readonly Step[]; next: number }>();
+
+  constructor(maker: CaptureMaker, timeless: boolean) {
+    this.#maker = maker;
+    this.#timeless = timeless;
+  }
+
+  add(steps: readonly Step[]): void {
+    this.#answers.add({ steps, next: 0 });
+  }
+
+  moveTo(at: number): void {
+    if (!this.#timeless && Number.isFinite(at)) this.#maker.moveTo(at);
+  }
+
+  until(time: number): void {
+    for (let step = this.#take(time); step !== undefined; step = this.#take(time)) {
+      this.moveTo(step.at);
+      step.run();
+    }
+  }
+
+  #take(time: number): Step | undefined {
+    let first: { readonly steps: readonly Step[]; next: number } | undefined;
+    let at = Number.POSITIVE_INFINITY;
+    for (const answer of this.#answers) {
+      const step = answer.steps[answer.next];
+      if (step === undefined) this.#answers.delete(answer);
+      else if (step.at <= time && (first === undefined || step.at < at)) {
+        first = answer;
+        at = step.at;
+      }
+    }
+    if (first === undefined) return undefined;
+    first.next += 1;
+    return first.steps[first.next - 1];
+  }
+}

@@ -1,0 +1,272 @@
+import { describe, expect, it } from 'vitest';
+import { detectFormat, goldenOf, harOf, readTape } from '../src/index.js';
+import { endsOf, entry, events, har, imported, messagesOf } from './support/import.js';
+import { bytesOf, call, initialize, newDigest, record, replayRig, result, TestClient } from './support/rig.js';
+import { legacyServer } from './support/servers.js';
+
+const text = (value: object): string => JSON.stringify(value);
+const opened = text({
+  jsonrpc: '2.0',
+  id: 0,
+  result: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 's', version: '1' } },
+});
+const SESSION = 'session-4711-secret';
+const SESSION_HEADER = {
+  headers: [
+    { name: 'content-type', value: 'application/json' },
+    { name: 'mcp-session-id', value: SESSION },
+  ],
+};
+const opening = entry({ at: 0, body: initialize(), text: opened, response: SESSION_HEADER });
+const ask = (id: number, name: string, at: number) => ({ at, body: call(id, name), session: SESSION });
+
+describe('an HTTP archive', () => {
+  it('is told by how it begins', () => {
+    expect(detectFormat(bytesOf(har(opening)))).toBe('har');
+    expect(detectFormat(bytesOf('{"jsonrpc":"2.0","method":"x"}'))).toBe('stdio-log');
+    expect(detectFormat(bytesOf('1234:7:version;2:17#'))).toBe('mitmproxy');
+  });
+
+  it('is imported without what is no MCP, and without the session id', async () => {
+    const read = await imported(
+      har(
+        entry({ at: 0, method: 'GET', url: 'http://a.example/index.html', text: '<html>', type: 'text/html' }),
+        opening,
+        entry({ at: 10, ...ask(1, 'a', 10), text: text(result(1, `for ${SESSION}`)) }),
+        entry({ at: 20, url: 'http://a.example/mcp', body: 'not json', text: '{}' }),
+        entry({ at: 30, method: 'DELETE', session: SESSION }),
+      ),
+      'har',
+    );
+    expect(read.losses).toEqual(['2 entries were no MCP and left out']);
+    expect(messagesOf(read).map((line) => line.slice(0, 14))).toEqual([
+      'client s1 1 {"',
+      'server s1 1 {"',
+      'client s1 2 {"',
+      'server s1 2 {"',
+    ]);
+    expect(endsOf(read)).toEqual(['1 answered', '2 answered', '3 answered']);
+    expect(read.golden.join('')).not.toContain(SESSION);
+    expect(read.golden.at(-1)).toContain('"by":"client"');
+    expect(read.tape.records.find(({ k }) => k === 'sess')).toMatchObject({ era: 'legacy', version: '2025-11-25' });
+  });
+
+  it('is redacted as a recording is, and what was a secret in a header is one everywhere', async () => {
+    const planted = 'planted-in-a-header-9';
+    const read = await imported(
+      har(
+        entry({
+          body: call(1, 'login', { password: 'hunter2hunter2' }),
+          request: {
+            headers: [
+              { name: 'Authorization', value: `Bearer ${planted}` },
+              { name: 'mcp-method', value: 'tools/call' },
+            ],
+          },
+          text: text(result(1, `Bearer ${planted}`)),
+        }),
+      ),
+      'har',
+    );
+    expect(read.golden.join('')).not.toMatch(/hunter2|authorization/i);
+    expect(read.golden.join('')).toContain('~redacted.');
+    expect(read.golden.join('')).not.toContain(planted);
+  });
+
+  it('with bodies in base64 keeps the text of messages', async () => {
+    const answer = '{"jsonrpc":"2.0","id":1,"result":{"n":1.0,"s":"☃"}}';
+    const content = { mimeType: 'application/json', encoding: 'base64', text: Buffer.from(answer).toString('base64') };
+    const read = await imported(har(entry({ body: call(1, 'a'), text: '', response: { content } })), 'har');
+    expect(messagesOf(read)[1]).toBe(`server - 1 ${answer}`);
+  });
+
+  it('of several endpoints has to be told which one', async () => {
+    const other = 'https://b.example/mcp';
+    const file = har(
+      entry({ body: call(1, 'a'), text: text(result(1, 'of a')) }),
+      entry({ url: `${other}?x=1`, body: call(1, 'a'), text: text(result(1, 'of b')) }),
+    );
+    await expect(imported(file, 'har')).rejects.toThrow(
+      /several MCP endpoints.*--url[\s\S]*a\.example\/mcp \(1\)\n {2}https:\/\/b\.example\/mcp \(1\)/,
+    );
+    expect(messagesOf(await imported(file, 'har', { url: other }))[1]).toContain('of b');
+    await expect(imported(file, 'har', { url: 'http://c.example' })).rejects.toThrow(
+      'no MCP endpoint is at http://c.example',
+    );
+  });
+
+  it('that holds no MCP, no entries or no JSON is refused with the place', async () => {
+    await expect(imported(har(entry({ method: 'GET' })), 'har')).rejects.toThrow(
+      'there is no MCP in it: none of its 1 exchanges',
+    );
+    await expect(imported('{"log":{}}', 'har')).rejects.toThrow('no log.entries');
+    await expect(imported('{"log":{"entries":[{}]}}', 'har')).rejects.toThrow('entry 1: it has no request');
+    await expect(imported('{"log":', 'har')).rejects.toThrow('this is no JSON');
+  });
+
+  it('cut at any place is refused or read, and nothing else', async () => {
+    const file = bytesOf(har(opening, entry({ ...ask(1, 'ä', 5), text: text(result(1, 'ö')) })));
+    for (let at = 0; at < file.length; at += 1)
+      await expect(imported(file.slice(0, at), 'har'), `cut at ${at}`).rejects.toMatchObject({ code: 'tape_invalid' });
+  });
+
+  it('of a session that began before it says so', async () => {
+    const read = await imported(har(entry({ ...ask(3, 'a', 0), text: text(result(3, 'x')) })), 'har');
+    expect(read.losses).toEqual(['1 session began before the file: its initialize is missing']);
+    expect(read.tape.records.find(({ k }) => k === 'sess')).toMatchObject({ resumed: true });
+  });
+
+  it('lacks answers: they end as they broke off', async () => {
+    const read = await imported(
+      har(
+        opening,
+        entry({ ...ask(1, 'failed', 10), status: 0, response: { _error: 'net::ERR_CONNECTION_RESET' } }),
+        entry({ ...ask(2, 'left', 20), status: 0, response: { _error: 'net::ERR_ABORTED' } }),
+        entry({ ...ask(3, 'streamed', 30), type: 'text/event-stream' }),
+      ),
+      'har',
+    );
+    expect(endsOf(read)).toEqual(['1 answered', '2 reset', '3 closed-by-client', '4 reset']);
+    expect(read.losses).toEqual([
+      '2 answers are missing: what was asked ends as it broke off',
+      '1 answer has no body in the file (browsers leave out what was streamed)',
+    ]);
+  });
+
+  it('takes events from where browsers keep them, with their times', async () => {
+    const at = Date.UTC(2026, 0, 1) / 1000;
+    const progress = text({
+      jsonrpc: '2.0',
+      method: 'notifications/progress',
+      params: { progressToken: 1, progress: 1 },
+    });
+    const read = await imported(
+      har(
+        opening,
+        entry({
+          ...ask(1, 'slow', 100),
+          time: 1000,
+          type: 'text/event-stream',
+          more: {
+            _eventSourceMessages: [
+              { time: at + 0.4, eventName: 'message', eventId: '7', data: progress },
+              { time: at + 1.05, eventName: 'message', eventId: '', data: text(result(1, 'done')) },
+            ],
+          },
+        }),
+        entry({ ...ask(2, 'quick', 500), text: text(result(2, 'meanwhile')) }),
+      ),
+      'har',
+    );
+    expect(messagesOf(read).map((line) => line.replace(/\{.*"(text|method)":"([^"]*)".*/, '$2'))).toEqual([
+      'client s1 1 initialize',
+      expect.stringContaining('server s1 1'),
+      'client s1 2 tools/call',
+      'server s1 2 notifications/progress',
+      'client s1 3 tools/call',
+      'server s1 3 meanwhile',
+      'server s1 2 done',
+    ]);
+    expect(read.losses).toEqual([]);
+    expect(read.tape.records.find((record) => record.k === 'msg' && record.sse !== undefined)).toMatchObject({
+      sse: { id: '7' },
+    });
+  });
+
+  it('has streams without times: questions come before their answers, news before what is asked for again', async () => {
+    const note = (method: string) => ({ jsonrpc: '2.0', method });
+    const question = { jsonrpc: '2.0', id: 'q', method: 'roots/list' };
+    const read = await imported(
+      har(
+        opening,
+        entry({
+          at: 10,
+          time: 900,
+          method: 'GET',
+          session: SESSION,
+          type: 'text/event-stream',
+          text: events(note('notifications/tools/list_changed'), note('notifications/message')),
+        }),
+        entry({
+          at: 20,
+          session: SESSION,
+          body: { jsonrpc: '2.0', id: 1, method: 'tools/list' },
+          text: text(result(1, 'old')),
+        }),
+        entry({
+          at: 100,
+          time: 300,
+          ...ask(2, 'roots', 100),
+          type: 'text/event-stream',
+          text: events(question, result(2, 'rooted')),
+        }),
+        entry({ at: 250, session: SESSION, body: { jsonrpc: '2.0', id: 'q', result: { roots: [] } }, status: 202 }),
+        entry({
+          at: 500,
+          session: SESSION,
+          body: { jsonrpc: '2.0', id: 3, method: 'tools/list' },
+          text: text(result(3, 'new')),
+        }),
+      ),
+      'har',
+    );
+    const words = messagesOf(read).map((line) =>
+      /(?:"text":|"method":)"([\w/]+)"|("roots":\[\])/.exec(line)?.slice(1).join(''),
+    );
+    expect(words.slice(2)).toEqual([
+      'tools/list',
+      'old',
+      'tools/call',
+      'roots/list',
+      '"roots":[]',
+      'rooted',
+      'notifications/tools/list_changed',
+      'notifications/message',
+      'tools/list',
+      'new',
+    ]);
+  });
+
+  it('by mitmproxy has streams in Latin-1, which are UTF-8', async () => {
+    const wrong = Buffer.from(events(result(1, 'Grüße ☃'))).toString('latin1');
+    const read = await imported(har(entry({ body: call(1, 'a'), type: 'text/event-stream', text: wrong })), 'har');
+    expect(messagesOf(read)[1]).toContain('Grüße ☃');
+    expect(read.losses[0]).toContain('Latin-1');
+    const right = await imported(
+      har(entry({ body: call(1, 'a'), type: 'text/event-stream', text: events(result(1, 'Grüße')) })),
+      'har',
+    );
+    expect(messagesOf(right)[1]).toContain('Grüße');
+    expect(right.losses).toEqual([]);
+  });
+
+  it('is a tape again when it was exported from one, and replays the same', async () => {
+    const progress = { jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 9, progress: 1 } };
+    const server = legacyServer({
+      'tools/call:slow': (message) =>
+        (async function* () {
+          yield progress;
+          yield result(message.id, 'slowly');
+        })(),
+    });
+    const drive = async (client: TestClient): Promise<string[]> => {
+      const answers = [
+        await client.open('c'),
+        await client.post(call(2, 'slow', {}, { progressToken: 9 })),
+        await client.post(call(3, 'other')),
+      ];
+      await client.end();
+      return answers.map(({ text: body }) => body);
+    };
+    let live: string[] = [];
+    const [tape] = await record(server, async (client) => {
+      live = await drive(client);
+    });
+    if (tape === undefined) throw new Error('nothing was recorded');
+    const read = await imported([...harOf([tape], { version: '1' })].join(''), 'har');
+    expect(read.golden).toEqual(goldenOf(tape, { newDigest }).lines.slice(1, -1));
+    const again = readTape(bytesOf(goldenOf(read.tape, { newDigest }).lines.join('')), { name: 'x', newDigest });
+    const { replay } = replayRig([again]);
+    expect(await drive(new TestClient(replay))).toHaveLength(live.length);
+  });
+});
