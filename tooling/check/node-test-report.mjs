@@ -1,7 +1,8 @@
 // A reporter for `node --test` that writes what is counted of Vitest's JSON report, so that both are read alike.
 
 /**
- * @typedef {{ type: string, data: { name: string, file?: string, nesting?: number, details?: { type?: string, error?: { cause?: unknown, message: string } } } }} TestEvent
+ * @typedef {{ type: string, data: { name: string, file?: string, details?: { type?: string, error?: TestError } } }} TestEvent
+ * @typedef {{ cause?: unknown, message: string, failureType?: string }} TestError
  */
 
 /**
@@ -33,13 +34,13 @@ export default async function* nodeTestReport(events) {
   yield JSON.stringify({ numPassedTests: count('passed'), numFailedTests: count('failed'), testResults });
 }
 
-/** @param {{ cause?: unknown, message: string } | undefined} error */
+/** @param {TestError | undefined} error */
 function messages(error) {
   if (error === undefined) return [];
   return [error.cause instanceof Error ? error.cause.message : error.message];
 }
 
-/** @param {{ failureType?: string } | undefined} error */
+/** @param {TestError | undefined} error */
 function isOwn(error) {
   return error?.failureType !== 'subtestsFailed';
 }

@@ -1,5 +1,5 @@
 // Everything that `npm test` checks, in order: what is cheap and says most comes first.
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /**
  * @typedef {object} Step
@@ -25,7 +25,7 @@ function reportOf(name) {
 
 /** @param {string} name */
 function reportersFor(name) {
-  return ['--reporter=default', '--reporter=json', `--outputFile.json=${reportOf(name)}`];
+  return ['--reporter=default', '--reporter=json', `--outputFile.json=${resolve(reportOf(name))}`];
 }
 
 /** @param {string} project */

@@ -141,7 +141,8 @@ describe('tape export --format har', () => {
     expect(entries[6]?.response._error).toBe('upstream_timeout');
     expect(entries[5]?.response.content.text).toBe('Internal Server Error');
     expect(err).toBe(
-      'HAR has no place for 1 line of stderr, 1 note of the proxy, 1 gap and 1 record of another kind\n',
+      'shadowcat: capture.tape.jsonl:39: 1 records are missing here (disk full)\n' +
+        'HAR has no place for 1 line of stderr, 1 note of the proxy, 1 gap and 1 record of another kind\n',
     );
   });
 
@@ -284,7 +285,7 @@ describe('tape export --format otlp', () => {
     const began = BigInt(Date.parse('2026-11-21T10:15:00.000Z')) * 1_000_000n;
     expect(BigInt(call?.startTimeUnixNano ?? 0) - began).toBe(4_000_000n);
     expect(BigInt(call?.endTimeUnixNano ?? 0) - began).toBe(6_250_000n);
-    expect(err).toMatch(/^OTLP has no place for the contents of 13 messages, .*1 gap.*\n$/);
+    expect(err).toMatch(/\nOTLP has no place for the contents of 13 messages, .*1 gap.*\n$/);
   });
 
   it('gives the same tape the same ids, and another one others', async () => {
@@ -387,7 +388,7 @@ describe('tape export --format html', () => {
     const page = readFileSync(join(cwd, 'page.html'), 'utf8');
     expect(page.match(/<h1>/g)).toHaveLength(2);
     expect(page).not.toMatch(/<script|src=|href=/);
-    expect(err).toMatch(/^the page has no place for 30 HTTP heads, /);
+    expect(err).toMatch(/\nthe page has no place for 30 HTTP heads, /);
   });
 });
 

@@ -33,6 +33,9 @@ const filesIn = (directory: string): string[] =>
 const packed = async (cwd: string, ...more: string[]) =>
   shadowcat(['tape', 'pack', 'golden.tape.jsonl', ...more], { cwd });
 
+/** Its overlay would have a name that no header has room for. */
+const LONG = `${'x'.repeat(77)}.tape.jsonl`;
+
 describe('tape pack', () => {
   it('makes one file of a tape, its blobs and its overlay, and unpack the same files again', async () => {
     const cwd = withTapes();
@@ -109,9 +112,11 @@ describe('tape pack', () => {
     [['capture.tape.jsonl', 'golden.tape.jsonl'], /several tapes: say with -o/],
     [['golden.tape.jsonl', 'sub/Golden.tape.jsonl', '-o', 'x.gz'], /two tapes called Golden/],
     [['golden.overlay.yaml'], /has to end in \.tape\.jsonl/],
+    [[LONG], /and have 87 bytes at most/],
     [['golden.tape.jsonl', '-o', 'golden.tape.jsonl'], /-o: golden\.tape\.jsonl is one of the tapes/],
   ])('is told what is wrong with %j', async (argv, message) => {
     const cwd = withTapes();
+    copyFileSync(join(cwd, 'capture.tape.jsonl'), join(cwd, LONG));
     mkdirSync(join(cwd, 'sub'));
     copyFileSync(join(cwd, 'capture.tape.jsonl'), join(cwd, 'sub', 'Golden.tape.jsonl'));
     expect(await shadowcat(['tape', 'pack', ...argv], { cwd })).toMatchObject({
@@ -224,17 +229,6 @@ describe('tape unpack', () => {
     expect(outcome).toMatchObject({ code: 3, out: '', err: expect.stringMatching(why) });
     expect(filesIn(cwd)).toEqual(['in/x.tar.gz']);
     expect(readdirSync(join(cwd, 'in'))).toEqual(['x.tar.gz']);
-  });
-
-  it('refuses too many files', async () => {
-    const cwd = emptyDirectory({});
-    const many = Array.from({ length: 10_001 }, (_, at) => ({ name: `${at}.overlay.yaml` }));
-    writeFileSync(join(cwd, 'x.tgz'), gzipSync(archiveOf(many)));
-    expect(await shadowcat(['tape', 'unpack', 'x.tgz'], { cwd })).toMatchObject({
-      code: 3,
-      err: expect.stringContaining('holds more than 10000 files'),
-    });
-    expect(readdirSync(cwd)).toEqual(['x.tgz']);
   });
 
   it('touches nothing that is there', async () => {

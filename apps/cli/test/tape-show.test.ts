@@ -1,6 +1,7 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { textTable } from '../src/text-table.js';
 import { emptyDirectory, shadowcat } from './support/fake-host.js';
 
 const TAPES = join(import.meta.dirname, '..', '..', '..', 'packages', 'tape', 'test', 'tapes');
@@ -80,5 +81,78 @@ describe('tape show --html', () => {
     expect(code).toBe(3);
     expect(out).not.toContain('<script>');
     expect(out).toContain('&lt;script&gt;alert(&#39;&amp;&#39;)');
+  });
+});
+
+describe('tables', () => {
+  it('stay in line with characters that take two columns, or none', () => {
+    const table = textTable(
+      ['A', 'B'],
+      [
+        ['日本', 'x'],
+        ['e\u0301', 'x'],
+        ['🦊', 'x'],
+      ],
+    );
+    expect(table.split('\n').slice(1, 4)).toEqual(['日本  x', 'e\u0301     x', '🦊    x']);
+  });
+});
+
+describe('a hostile tape', () => {
+  const EVIL = '"\'><script>alert(1)</script><img src=x onerror=alert(2)>\u001b]0;x\u0007\u009b2J\u202e\r';
+  const hostile = async (): Promise<string> => {
+    const message = (from: string, m: object) => ({ k: 'msg', s: EVIL, x: EVIL, from, m: { jsonrpc: '2.0', ...m } });
+    const recordsWith = (text: string) => [
+      { k: 'head', v: 1, form: 'capture', requires: [], by: EVIL, at: EVIL },
+      {
+        k: 'sess',
+        s: EVIL,
+        era: 'legacy',
+        version: EVIL,
+        client: { name: EVIL, version: EVIL },
+        server: { name: EVIL },
+      },
+      message('client', { id: EVIL, method: 'tools/call', params: { name: EVIL, arguments: { [EVIL]: EVIL } } }),
+      message('server', { method: EVIL, params: { [EVIL]: EVIL } }),
+      message('server', { id: EVIL, result: { content: [{ type: 'text', text }] } }),
+      { k: 'raw', s: EVIL, x: EVIL, from: 'server', text: EVIL, why: EVIL },
+      { k: 'note', s: EVIL, text: EVIL },
+      { k: 'err', s: EVIL, text: EVIL },
+      { k: 'x-', s: EVIL, x: EVIL, end: 'error', code: EVIL, message: EVIL },
+      { k: 'gap', lost: 1, why: EVIL },
+    ];
+    const tape = (text: string): string =>
+      recordsWith(text)
+        .map((record) => `${JSON.stringify(record)}\n`)
+        .join('');
+    const cwd = emptyDirectory({ 'evil.tape.jsonl': tape(EVIL), 'other.tape.jsonl': tape(`other ${EVIL}`) });
+    for (const name of ['evil', 'other'])
+      await shadowcat(['tape', 'recover', `${name}.tape.jsonl`, '-o', `whole-${name}.tape.jsonl`], { cwd });
+    return cwd;
+  };
+  // Line breaks of our own aside.
+  const STEERING = /(?!\n)[\p{Cc}\u202a-\u202e]/u;
+
+  it('is only text on a page, which takes nothing from elsewhere', async () => {
+    const { out } = await shadowcat(['tape', 'show', 'evil.tape.jsonl', '--html'], { cwd: await hostile() });
+    expect(out).not.toMatch(/<script|<img|\son\w+\s*=\s*[^&]*>(?<=<[^>]*)/);
+    expect(out).toContain('&lt;script&gt;alert(1)');
+    expect(out).toContain("default-src 'none'");
+    expect(out).not.toMatch(/<[^>]+\s(?:src|href)=/);
+  });
+
+  it.each([
+    [['tape', 'show', 'evil.tape.jsonl']],
+    [['tape', 'show', 'evil.tape.jsonl', '--messages']],
+    [['tape', 'ls', '.']],
+    [['tape', 'lint', 'evil.tape.jsonl']],
+    [['tape', 'diff', 'whole-evil.tape.jsonl', 'whole-other.tape.jsonl']],
+    [['tape', 'bind', '--suggest', 'whole-evil.tape.jsonl']],
+    [['tape', 'scan', 'evil.tape.jsonl']],
+    [['tape', 'fmt', 'evil.tape.jsonl']],
+  ])('steers no terminal: %j', async (argv) => {
+    const { out, err } = await shadowcat(argv, { cwd: await hostile() });
+    expect(`${out}${err}`).not.toMatch(STEERING);
+    expect(`${out}${err}`.length).toBeGreaterThan(0);
   });
 });

@@ -224,7 +224,7 @@ class FileWriter implements TapeWriter {
     }
     const now = this.#clock.now();
     this.#timed(now - started, now);
-    this.#queue.take();
+    this.#queue.clear();
     this.#wrote(batch, now);
     this.#makeRoom();
     return true;

@@ -89,10 +89,15 @@ export class LineQueue {
     taken.#entries = this.#entries;
     taken.#gaps = this.#gaps;
     taken.#size = this.#size;
+    this.clear();
+    return taken;
+  }
+
+  /** Forgets what it holds: it was written. */
+  clear(): void {
     this.#entries = [];
     this.#gaps = 0;
     this.#size = 0;
-    return taken;
   }
 
   /** Puts what was taken back before what came since. */

@@ -13,7 +13,11 @@ import type { TapeSecret } from './secrets-file.js';
 import { type TarFile, tarOf } from './tar.js';
 
 /** What a pack may hold: files, and bytes of all of them. */
-export const PACK_LIMITS = { files: 10_000, bytes: 1_073_741_824 } as const;
+export interface PackLimits {
+  readonly files: number;
+  readonly bytes: number;
+}
+export const PACK_LIMITS: PackLimits = { files: 10_000, bytes: 1_073_741_824 };
 /** In a gzip header (RFC 1952, 2.3): the place of the system that made it, and "unknown". */
 const GZIP_OS = { at: 9, unknown: 255 } as const;
 

@@ -3,6 +3,8 @@ import { TAPE_SUFFIX } from './tape-names.js';
 import { MAX_TAR_NAME } from './tar.js';
 
 const OVERLAY_SUFFIX = '.overlay.yaml';
+/** So that the name of its overlay, which may be its own with this behind it, fits too. */
+const MAX_TAPE_NAME = MAX_TAR_NAME - OVERLAY_SUFFIX.length;
 const BLOB = /^blobs\/[0-9a-f]{2}\/[0-9a-f]{62}\.[a-z0-9]{1,8}$/;
 /** What some file system has another meaning for: separators, drives, wildcards, hidden files, options, devices. */
 const UNSAFE = /^[.~-]|[/\\:*?"<>|]|\p{C}|^(?:con|prn|aux|nul|com\d|lpt\d)\./iu;
@@ -26,8 +28,8 @@ export function packProblem(paths: readonly string[]): string | undefined {
   const seen = new Set<string>();
   for (const path of paths) {
     const name = basename(path);
-    if (packedKind(name) !== 'tape')
-      return `${name} cannot be packed under this name: it has to end in ${TAPE_SUFFIX}, be plain, and have ${MAX_TAR_NAME} bytes at most`;
+    if (packedKind(name) !== 'tape' || Buffer.byteLength(name) > MAX_TAPE_NAME)
+      return `${name} cannot be packed under this name: it has to end in ${TAPE_SUFFIX}, be plain, and have ${MAX_TAPE_NAME} bytes at most`;
     if (seen.has(foldedName(name))) return `there are two tapes called ${name}: pack one of them by itself`;
     seen.add(foldedName(name));
   }

@@ -108,6 +108,8 @@ async function repositoryOf(directory: string): Promise<string | undefined> {
 async function makeKey(path: string): Promise<void> {
   const directory = dirname(path);
   await makeDirectory(directory, { mode: 0o700 });
+  // What lies here is one machine's: neither the key nor the state belongs into a repository. Before there is a key to be added.
+  await writeFile(join(directory, '.gitignore'), '*\n', { flag: 'wx' }).catch(() => undefined);
   const draft = join(directory, `tape.key.${process.pid}.${randomBytes(4).toString('hex')}`);
   await writeFile(draft, `${randomBytes(32).toString('hex')}\n`, { flag: 'wx', mode: 0o600 });
   try {
@@ -117,8 +119,6 @@ async function makeKey(path: string): Promise<void> {
   } finally {
     await unlink(draft);
   }
-  // What lies here is one machine's: neither the key nor the state belongs into a repository.
-  await writeFile(join(directory, '.gitignore'), '*\n', { flag: 'wx' }).catch(() => undefined);
 }
 
 async function readKey(path: string): Promise<TapeKey> {

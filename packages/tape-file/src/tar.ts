@@ -39,6 +39,7 @@ export async function* tarOf(files: AsyncIterable<TarFile>): AsyncGenerator<Uint
 }
 
 function headerOf(name: string, size: number): Uint8Array {
+  if (Buffer.byteLength(name) > MAX_TAR_NAME) throw new RangeError(`${name} is too long for a tar archive`);
   const header = Buffer.alloc(BLOCK);
   const put = (field: keyof typeof FIELDS, text: string): void => void header.write(text, FIELDS[field][0]);
   const octal = (field: keyof typeof FIELDS, value: number): void =>

@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib';
 import { ProxyError } from '@shadowcat/kernel';
 import { blobPaths } from '@shadowcat/tape';
 import { makeDirectory } from './directories.js';
-import { PACK_LIMITS } from './pack-file.js';
+import { PACK_LIMITS, type PackLimits } from './pack-file.js';
 import { foldedName, type OverlaysOf, packedKind } from './pack-names.js';
 import { inspectTapeFile, readTapeFile } from './read-file.js';
 import { type TarEntry, tarEntries } from './tar.js';
@@ -21,20 +21,22 @@ export interface UnpackOptions {
   /** The directory to make. */
   readonly directory: string;
   readonly overlaysOf: OverlaysOf;
+  /** How many files and bytes it may hold. Default {@link PACK_LIMITS}. */
+  readonly limits?: PackLimits;
 }
 
 /**
  * Makes a directory of what is in a pack, which is not trusted. It must not exist. Throws `tape_invalid` for what is no pack,
- * holds anything but tapes, their overlays and their blobs, or is beyond {@link PACK_LIMITS}; nothing is left behind then.
+ * holds anything but tapes, their overlays and their blobs, or is beyond the limits; nothing is left behind then.
  */
 export async function unpackTapeFile(pack: string, options: UnpackOptions): Promise<Unpacked> {
-  const { directory, overlaysOf } = options;
+  const { directory, overlaysOf, limits = PACK_LIMITS } = options;
   let draft: string | undefined;
   try {
-    if ((await stat(pack)).size > PACK_LIMITS.bytes) throw invalid(`it is larger than ${PACK_LIMITS.bytes} bytes`);
+    if ((await stat(pack)).size > limits.bytes) throw invalid(`it is larger than ${limits.bytes} bytes`);
     // A directory of its own: there is nothing in it that a file could replace, or a link that it could follow.
     draft = await mkdtemp(`${directory}.`);
-    const names = await extract(pack, draft);
+    const names = await extract(pack, draft, limits);
     const unpacked = sorted(names);
     await check(unpacked, { directory: draft, overlaysOf });
     await rename(draft, directory);
@@ -47,7 +49,7 @@ export async function unpackTapeFile(pack: string, options: UnpackOptions): Prom
   }
 }
 
-async function extract(pack: string, draft: string): Promise<readonly string[]> {
+async function extract(pack: string, draft: string, limits: PackLimits): Promise<readonly string[]> {
   const file = createReadStream(pack);
   const source = createGunzip();
   file.on('error', (error) => source.destroy(error));
@@ -62,8 +64,8 @@ async function extract(pack: string, draft: string): Promise<readonly string[]> 
       bytes += size;
       if (packedKind(name) === undefined) throw invalid(`"${name}" in it is no tape, overlay or blob`);
       if (names.has(foldedName(name))) throw invalid(`"${name}" is in it twice`);
-      if (names.size >= PACK_LIMITS.files || bytes > PACK_LIMITS.bytes)
-        throw invalid(`it holds more than ${PACK_LIMITS.files} files or ${PACK_LIMITS.bytes} bytes`);
+      if (names.size >= limits.files || bytes > limits.bytes)
+        throw invalid(`it holds more than ${limits.files} files or ${limits.bytes} bytes`);
       names.set(foldedName(name), name);
       await save(entry, join(draft, name));
     }

@@ -2,13 +2,12 @@
 const CAUSE_NOTHING = new Set(['ping', 'notifications/cancelled', 'notifications/progress']);
 
 /** Requests that only look: a server does not ask anything because of them, and announces no change before it answers. */
-const LOOKS = new Set([
-  'server/discover',
-  'tools/list',
-  'prompts/list',
-  'resources/list',
-  'resources/templates/list',
-]);
+const LOOKS = new Set(['server/discover', 'tools/list', 'prompts/list', 'resources/list', 'resources/templates/list']);
+
+/** Whether a request only looks. */
+export function onlyLooks(method: string): boolean {
+  return LOOKS.has(method);
+}
 
 /** More that are under way at once are not told apart. */
 const MAX_LOOKS = 100;

@@ -1,4 +1,4 @@
-import { Causes } from './causes.js';
+import { Causes, onlyLooks } from './causes.js';
 import { type GoldenLane, type Item, isAsked, type Unit } from './golden-lane.js';
 
 /**
@@ -46,13 +46,51 @@ function byProgram(lane: GoldenLane): Unit[] {
     const atOnce = (ended.get(a) ?? Number.POSITIVE_INFINITY) > (began.get(b) ?? 0);
     return idA !== undefined && idB !== undefined && idA > idB && atOnce;
   };
+  bubble(units, swapped);
+  bubble(units, answersSwapped(lane, units));
+  return units;
+}
+
+/** More that are under way at once are left as they came. */
+const MAX_AT_ONCE = 1000;
+
+/** Exchanges neighbours that stand the wrong way round, until there are none. */
+function bubble(units: Unit[], swapped: (a: Unit | undefined, b: Unit | undefined) => boolean): void {
   for (let next = 1; next < units.length; next += 1) {
-    for (let at = next; swapped(units[at - 1], units[at]); at -= 1) {
+    for (let at = next; at > next - MAX_AT_ONCE && swapped(units[at - 1], units[at]); at -= 1) {
       const [a, b] = [units[at - 1], units[at]];
       if (a !== undefined && b !== undefined) units.splice(at - 1, 2, b, a);
     }
   }
-  return units;
+}
+
+/**
+ * The answers to questions that the server asked at once arrive as fast as a model or a person gives them: they stand in the order of
+ * what was asked, first by the exchange that waits for them; in front of requests that only look.
+ */
+function answersSwapped(lane: GoldenLane, units: readonly Unit[]): (a?: Unit, b?: Unit) => boolean {
+  const places = new Map(units.map((unit, place) => [unit, place]));
+  const questions = new Map<string, { readonly during: Unit; readonly at: number }>();
+  const answers = new Map<Unit, { readonly during: Unit; readonly at: number }>();
+  for (const [at, { unit, item }] of lane.captured.entries()) {
+    const { kind, idText } = item.message ?? {};
+    if (idText === undefined) continue;
+    const asked = questions.get(idText);
+    if (kind === 'request' && !isAsked(item.record)) questions.set(idText, { during: unit, at });
+    else if (kind === 'response' && isAsked(item.record) && asked !== undefined) answers.set(unit, asked);
+  }
+  return (a, b) => {
+    const [first, second] = [a && answers.get(a), b && answers.get(b)];
+    if (second === undefined) return false;
+    // What is asked on a standing stream is not asked because of these.
+    if (first === undefined) return second.during.standing && a?.asked.some(looks) === true;
+    if (first.during === second.during) return first.at > second.at;
+    return (places.get(first.during) ?? -1) > (places.get(second.during) ?? Number.POSITIVE_INFINITY);
+  };
+}
+
+function looks({ message }: Item): boolean {
+  return message?.kind === 'request' && onlyLooks(message.method ?? '');
 }
 
 /** The id of an exchange of one request, when it is a number. */

@@ -1,4 +1,4 @@
-import type { Pointer } from './pointer.js';
+import { leadsTo, type Pointer } from './pointer.js';
 
 /** How a request was matched, strictest first. Each rung includes those before it. */
 export const RUNGS = ['exact', 'bound', 'normalised', 'rule'] as const;
@@ -129,6 +129,11 @@ export function isFor(
 ): boolean {
   if (rule.method !== undefined && rule.method !== request.method) return false;
   return rule.target === undefined || rule.target === request.target;
+}
+
+/** Whether an overlay leaves out all that a server says or asks with this method of its own accord: it ignores `/params`. */
+export function isLeftOut({ ignore }: Overlay, method: string | undefined): boolean {
+  return ignore.some((rule) => rule.method === method && rule.at.some((at) => leadsTo(at, ['params'])));
 }
 
 /** A rule in a few words, for messages. */

@@ -188,8 +188,7 @@ class TapeReader {
 
   #noTape(): ProxyError {
     const [problem] = this.#problems;
-    if (problem === undefined)
-      return new ProxyError('tape_invalid', `${this.#name}: the file is empty: this is not a tape`);
-    return problemError(this.#name, problem);
+    const empty = { kind: 'invalid', line: 1, message: 'the file is empty: this is not a tape' } as const;
+    return problemError(this.#name, problem ?? empty);
   }
 }

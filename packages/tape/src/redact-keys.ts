@@ -140,6 +140,7 @@ export function suspicion(entries: readonly string[]): RegExp {
     'securestring',
     'private-(?:lines|mac)',
     'jdbc:oracle',
+    '%3a%2f%2f',
     '\\bkty\\b',
     'basic\\s',
     ':\\\\*\\/\\\\*\\/[^\\s"\\/]*@',

@@ -32,7 +32,7 @@ describe('an HTTP archive', () => {
       har(
         entry({ at: 0, method: 'GET', url: 'http://a.example/index.html', text: '<html>', type: 'text/html' }),
         opening,
-        entry({ at: 10, ...ask(1, 'a', 10), text: text(result(1, `for ${SESSION}`)) }),
+        entry({ ...ask(1, 'a', 10), text: text(result(1, `for ${SESSION}`)) }),
         entry({ at: 20, url: 'http://a.example/mcp', body: 'not json', text: '{}' }),
         entry({ at: 30, method: 'DELETE', session: SESSION }),
       ),
@@ -194,7 +194,6 @@ describe('an HTTP archive', () => {
           text: text(result(1, 'old')),
         }),
         entry({
-          at: 100,
           time: 300,
           ...ask(2, 'roots', 100),
           type: 'text/event-stream',

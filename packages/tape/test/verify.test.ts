@@ -249,6 +249,10 @@ describe('comparing answers', () => {
     const at = (value: unknown): Promise<Verification> =>
       verify(tapes, { ...sum(value), 'tools/list': list }, { level: 'contract' });
     expect(statuses(await at(99))).toEqual(['match', 'match']);
+    const endless = { type: 'object', properties: { sum: { pattern: '^(a+)+$' } } };
+    const hostile = answering({ tools: [{ name: 'sum', inputSchema: {}, outputSchema: endless }] });
+    const answers = { ...sum(`${'a'.repeat(50)}!`), 'tools/list': hostile };
+    expect(statuses(await verify(tapes, answers, { level: 'contract' }))).toEqual(['match', 'match']);
     const broken = await at(-1);
     expect(broken.results[1]?.differences[0]).toMatchObject({ pointer: '/result/structuredContent/sum', got: -1 });
   });
@@ -684,5 +688,35 @@ describe('updating a tape', () => {
     expect(again.problems).toEqual([]);
     expect(statuses(await verify([again], sum(6)))).toEqual(['match', 'match', 'match']);
     expect(updatedTape(again, (await verify([again], sum(6))).results, { source, newDigest })).toBeUndefined();
+  });
+
+  it('leaves what is ignored, normalised or only spelled otherwise as it was', async () => {
+    const made = (at: string, id: string, sum: number, extra: JsonObject = {}): Record<string, Live> => ({
+      'tools/call:make': answering(tool({ id, sum, fixed: 1.5, ...extra }, JSON.stringify({ at, sum }))),
+    });
+    const uuid = (digit: string): string => `${digit.repeat(8)}-1111-4111-8111-111111111111`;
+    const [tape] = await recorded(made('10:00', uuid('a'), 5) as Answers, [call(1, 'make')]);
+    if (tape === undefined) throw new Error('there is no tape');
+    const overlay: Overlay = {
+      ...NO_OVERLAY,
+      ignore: [{ where: 'o:1:1', at: [['result', 'content', '*', 'text', 'at']] }],
+      normalise: [{ where: 'o:2:1', as: 'uuid' }],
+    };
+    const { results } = await verify([tape], made('11:11', uuid('b'), 6, { more: true }), { overlay });
+    const update = JSON.parse(results[1]?.update ?? '{}') as { result: object };
+    const expected = tool({ id: uuid('a'), sum: 6, fixed: 1.5, more: true }, '{"at":"10:00","sum":6}');
+    expect(update.result).toEqual(expected);
+  });
+
+  it('keeps tools with their names when one is gone', async () => {
+    const list = (...names: string[]): Live =>
+      answering({ tools: names.map((name) => ({ name, description: `of ${name}`, inputSchema: {} })) });
+    const asked: JsonObject = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
+    const tapes = await recorded({ 'tools/list': list('a', 'b') as never }, [asked]);
+    const overlay = { ...NO_OVERLAY, ignore: [{ where: 'o:1:1', at: [['result', 'tools', '*', 'description']] }] };
+    const { results } = await verify(tapes, { 'tools/list': list('b') }, { overlay });
+    expect(JSON.parse(results[1]?.update ?? '')).toMatchObject({
+      result: { tools: [{ name: 'b', description: 'of b' }] },
+    });
   });
 });

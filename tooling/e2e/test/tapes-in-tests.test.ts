@@ -105,7 +105,7 @@ describe('what a test is blamed for', () => {
       'is asked for something else by a command': ['TapeError: 1 request was not on the tape cases.tape.jsonl'],
       'is asked for nothing': ['TapeError: cases.tape.jsonl was not played to its end'],
       'is not there': [expect.stringMatching(/^TapeError: there is no tape .*nowhere\.tape\.jsonl$/)],
-      'is not waited for': [expect.stringMatching(/^Error: the tape is not open: in a test write `await useTape/)],
+      'is not waited for': [expect.stringMatching(/^Error: the tape is not open: in a test, and at the top/)],
       'is left open by a test that fails': ['Error: its own fault'],
       'do not say who they are': [
         expect.stringMatching(/^Error: useTape in a concurrent test has to know whose it is/),

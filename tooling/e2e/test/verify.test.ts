@@ -1,11 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { toolCall } from '../src/calls.js';
+import { connectV1 } from '../src/client-v1.js';
+import { connectV2 } from '../src/client-v2.js';
 import { type ClientKind, drive } from '../src/clients.js';
-import { answerText, openSession } from '../src/raw-mcp.js';
 import { everythingServer, fixtureServer, memoryServer, type ServerUnderTest, startFixture } from '../src/servers.js';
 import { runShadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
+import type { TestClient } from '../src/test-client.js';
 import type { Tour } from '../src/tours.js';
 import { varyingServer } from '../src/varying-server.js';
 
@@ -15,23 +16,30 @@ interface ToolResult {
   readonly text: string;
   readonly structured: { readonly handle?: string } | undefined;
 }
-type Call = (name: string, args?: unknown) => Promise<ToolResult>;
+type Call = (name: string, args?: Readonly<Record<string, unknown>>) => Promise<ToolResult>;
 
-/** Records one session with the varying server; `steps` does what its client does. */
-async function recorded(folder: string, steps: (call: Call) => Promise<void>): Promise<readonly string[]> {
+/** Records one session of an official client with the varying server; `steps` does what it does. */
+async function recorded(
+  folder: string,
+  steps: (call: Call) => Promise<void>,
+  connect: (target: { readonly url: string }) => Promise<TestClient> = connectV1,
+): Promise<readonly string[]> {
   const server = await varyingServer(folder);
   await using proxy = await startShadowcat(['record', '--out', join(folder, 't.tape.jsonl'), '--', ...server], folder);
-  const session = await openSession(proxy.url);
-  let id = 0;
-  await steps(async (name, args) => {
-    id += 1;
-    const answer = JSON.parse(await answerText(await session.post(toolCall(id, name, args)), id)) as {
-      result: { content: { text: string }[]; structuredContent?: { handle?: string } };
-    };
-    const { content, structuredContent } = answer.result;
-    return { text: content[0]?.text ?? '', structured: structuredContent };
-  });
-  await session.delete();
+  {
+    await using client = await connect({ url: proxy.url });
+    await client.listTools();
+    await steps(async (name, args = {}) => {
+      const heard: unknown[] = [];
+      const options = name === 'work' ? { onProgress: (progress: unknown) => void heard.push(progress) } : {};
+      const { content, structuredContent } = (await client.callTool(name, args, options)) as unknown as {
+        readonly content: readonly { readonly text: string }[];
+        readonly structuredContent?: { readonly handle?: string };
+      };
+      if (name === 'work') expect(heard).toHaveLength(3);
+      return { text: content[0]?.text ?? '', structured: structuredContent };
+    });
+  }
   expect((await proxy.stop()).code).toBe(0);
   return server;
 }
@@ -40,9 +48,12 @@ const verify = (folder: string, flags: readonly string[], server: readonly strin
   runShadowcat(['verify', 't.tape.jsonl', ...flags, '--', ...server], folder);
 
 describe('verify', () => {
-  it('finds nothing at the same server, though it mints another handle each time', async () => {
+  it.each([
+    ['SDK v1', connectV1],
+    ['client v2', (target: { readonly url: string }) => connectV2(target, { mode: 'legacy' })],
+  ])('finds nothing at the same server, though it mints another handle each time (%s)', async (_, connect) => {
     await using folder = await workFolder();
-    const server = await recorded(folder.path, async (call) => {
+    const steps = async (call: Call): Promise<void> => {
       const found = {
         structured: (await call('open', { how: 'structured' })).structured?.handle,
         json: (JSON.parse((await call('open', { how: 'json' })).text) as { handle: string }).handle,
@@ -51,9 +62,10 @@ describe('verify', () => {
       for (const handle of Object.values(found)) {
         expect((await call('use', { handle })).text).toBe(`used ${handle}`);
       }
-    });
+    };
+    const server = await recorded(folder.path, steps, connect);
     const ended = await verify(folder.path, [], server);
-    expect(ended.stderr).toContain('7 exchanges: 7 match');
+    expect(ended.stderr).toContain('8 exchanges: 8 match');
     expect(ended.code).toBe(0);
     const bound = await runShadowcat(['tape', 'bind', '--suggest', 't.tape.jsonl'], folder.path);
     expect(bound.stdout).toContain('/result/content/0/text/handle');
@@ -82,6 +94,45 @@ describe('verify', () => {
     expect(differ.filter((number) => !/"k":"(?:ckpt|end)"/.test(after[number - 1] ?? ''))).toEqual([line]);
     expect((await verify(folder.path, ['--env', 'CHANGED=1', '--level', 'bytes'], server)).code).toBe(0);
     expect((await verify(folder.path, [], server)).code).toBe(1);
+  });
+
+  it('misses what the server does not say any more', async () => {
+    await using folder = await workFolder();
+    const server = await recorded(folder.path, async (call) => {
+      expect((await call('work')).text).toBe('worked');
+    });
+    const lines = (await readFile(join(folder.path, 't.tape.jsonl'), 'utf8')).split('\n');
+    const lineOf = (text: string): number => lines.findIndex((line) => line.includes(text)) + 1;
+    const rules = ['progress', 'message'].map((name) => `{ method: notifications/${name}, at: /params }`);
+    await writeFile(join(folder.path, 't.tape.jsonl.overlay.yaml'), `ignore: [${rules.join(', ')}]\n`);
+    const silent = await verify(folder.path, ['--env', 'SILENT=1'], server);
+    expect(silent.code).toBe(1);
+    expect(silent.stderr).toContain('only used with --overlay t.tape.jsonl.overlay.yaml');
+    expect(silent.stderr).toContain('9 exchanges: 3 match, 6 missing');
+    expect(silent.stderr).toContain(`t.tape.jsonl:${lineOf('"progress":2')}: missing: notifications/progress`);
+    expect(silent.stderr).toContain(`t.tape.jsonl:${lineOf('step 3')}: missing: notifications/message`);
+    const flags = ['--env', 'SILENT=1', '--overlay', 't.tape.jsonl.overlay.yaml'];
+    expect((await verify(folder.path, flags, server)).code).toBe(0);
+  });
+
+  it('writes no secret into the tape, and hides none with another key', async () => {
+    await using folder = await workFolder();
+    const server = await recorded(folder.path, async (call) => {
+      expect((await call('whoami')).text).toBe('you are nobody');
+    });
+    const tape = join(folder.path, 't.tape.jsonl');
+    const before = await readFile(tape, 'utf8');
+    const key = join(folder.path, '.shadowcat', 'tape.key');
+    const flags = ['--update', '--env', 'API_TOKEN=planted-7f31c9'];
+    await rename(key, `${key}.away`);
+    const keyless = await verify(folder.path, flags, server);
+    expect(keyless).toMatchObject({ code: 2, stderr: expect.stringContaining('SHADOWCAT_TAPE_KEY') });
+    expect(await readFile(tape, 'utf8')).toBe(before);
+    await rename(`${key}.away`, key);
+    expect((await verify(folder.path, flags, server)).code).toBe(0);
+    const after = await readFile(tape, 'utf8');
+    expect(after).toMatch(/you are ~redacted\.[0-9a-f]{16}~/);
+    expect(after).not.toContain('planted-7f31c9');
   });
 
   it('learns what varies, and finds nothing more with what it proposed', async () => {

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Checked } from '../config/checks.js';
 import { CliError } from '../errors.js';
+import type { Report } from '../reports/report.js';
 import type { CommandContext } from './context.js';
 
 export type Format = { readonly format: 'text' | 'json' };
@@ -31,4 +32,16 @@ export function writable(given: string, cwd: string): string {
   if (existsSync(path) && statSync(path).isDirectory())
     throw new CliError(`-o: ${given} is a directory: name a file in it`);
   return path;
+}
+
+/** Shows findings where GitHub shows them; elsewhere the command's own output is all there is. */
+export async function tellGithub(
+  context: CommandContext,
+  about: Pick<Report, 'command' | 'headline' | 'findings'>,
+): Promise<void> {
+  const { host, exitCode } = context;
+  if (host.env['GITHUB_ACTIONS'] !== 'true') return;
+  const { publishOnGithub } = await import('../reports/publish.js');
+  const tell = (text: string): void => host.err(`${text}\n`);
+  await publishOnGithub({ ...about, exitCode, cases: [], figures: {} }, { env: host.env, tell });
 }

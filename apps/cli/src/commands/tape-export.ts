@@ -41,6 +41,8 @@ export function addExport(tape: Command, context: CommandContext): void {
       const made = await exported(tapes, options.format);
       if (out === undefined) for (const piece of made.pieces) host.out(piece);
       else await write(out, made.pieces);
+      const { problemLines } = await import('../tapes/render.js');
+      for (const line of tapes.flatMap(problemLines)) host.err(`shadowcat: ${line}\n`);
       for (const line of made.remarks) host.err(`${line}\n`);
     },
   );

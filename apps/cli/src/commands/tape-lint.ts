@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import { checkTape } from '../config/checks.js';
 import { CliError, EXIT } from '../errors.js';
 import { specsOf } from '../options/table.js';
+import type { Finding } from '../reports/report.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addPlainFlags } from './flags.js';
-import { beginTape, type Format, formatOption, json, usable } from './tape-common.js';
+import { beginTape, type Format, formatOption, json, tellGithub, usable } from './tape-common.js';
 
 interface FileFinding extends LintFinding {
   readonly file: string;
@@ -45,8 +46,10 @@ export function addLint(tape: Command, context: CommandContext): void {
     const count = (severity: LintRule['severity']): number =>
       found.filter(({ rule }) => rule.severity === severity).length;
     const [broken, errors, warnings] = [count('broken'), count('error'), count('warning')];
-    host.err(`${paths.length} tapes: ${broken + errors} errors, ${warnings} warnings\n`);
+    const headline = `${paths.length} tapes: ${broken + errors} errors, ${warnings} warnings`;
+    host.err(`${headline}\n`);
     context.exitCode = broken > 0 ? EXIT.tapeInvalid : errors > 0 ? EXIT.failure : EXIT.ok;
+    await tellGithub(context, { command: 'tape lint', headline, findings: found.map(findingOf) });
   });
 }
 
@@ -56,6 +59,11 @@ function ruleText({ id, severity, what, why, fix }: LintRule): string {
 
 function findingText({ file, line, rule, message }: FileFinding): string {
   return `${file}:${line}: ${rule.id} ${rule.severity}: ${message} (${rule.fix})`;
+}
+
+function findingOf({ file, line, rule, message }: FileFinding): Finding {
+  const level = rule.severity === 'warning' ? 'warning' : 'error';
+  return { rule: rule.id, level, message, site: { file, line }, remedy: rule.fix };
 }
 
 function plain({ file, line, rule, message }: FileFinding): Readonly<Record<string, unknown>> {

@@ -9,10 +9,11 @@ import { redactionOf } from '../config/redaction.js';
 import type { Settings } from '../config/settings.js';
 import { EXIT } from '../errors.js';
 import { specsOf } from '../options/table.js';
+import type { Finding } from '../reports/report.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags } from './flags.js';
-import { type Format, formatOption, json, usable } from './tape-common.js';
+import { type Format, formatOption, json, tellGithub, usable } from './tape-common.js';
 
 /** A secret, and the tape that it is on as the user called it. */
 export interface FileSecret extends TapeSecret {
@@ -49,9 +50,11 @@ export function addScan(tape: Command, context: CommandContext): void {
       }
     }
     host.out(format === 'json' ? json(found) : found.map((secret) => `${printable(secretText(secret))}\n`).join(''));
-    host.err(`${files.length} tapes: ${count(found.length, 'secret')}\n`);
+    const headline = `${files.length} tapes: ${count(found.length, 'secret')}`;
+    host.err(`${headline}\n`);
     if (found.length > 0) host.err('hide them with: shadowcat tape redact <tape>\n');
     context.exitCode = found.length > 0 ? EXIT.secretFound : broken > 0 ? EXIT.tapeInvalid : EXIT.ok;
+    await tellGithub(context, { command: 'tape scan', headline, findings: found.map(findingOf) });
   });
 }
 
@@ -115,6 +118,12 @@ type KeyFile = typeof import('@shadowcat/tape-file');
 export function secretText({ file, line, pointer, blob, ...why }: FileSecret): string {
   const where = blob === undefined ? pointer : `${blob}${pointer}`;
   return `${file}:${line}: ${where === '' ? '/' : where}: ${kindOf(why)}`;
+}
+
+function findingOf(secret: FileSecret): Finding {
+  const { file, line } = secret;
+  const message = `a secret: ${secretText(secret).slice(`${file}:${line}: `.length)}`;
+  return { rule: secret.kind, level: 'error', message, site: { file, line }, remedy: `shadowcat tape redact ${file}` };
 }
 
 function kindOf({ kind, name }: Pick<SecretFinding, 'kind' | 'name'>): string {

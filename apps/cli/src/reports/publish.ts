@@ -22,15 +22,33 @@ export interface Publishing {
  * Shows a report to whoever is there: on stderr, in the files that were asked for, and on GitHub in the job's log and on its
  * page. Resolves to false when a file could not be written; that is told.
  */
-export async function publish(report: Report, { targets, env, tell }: Publishing): Promise<boolean> {
+export async function publish(report: Report, publishing: Publishing): Promise<boolean> {
+  const { targets, tell } = publishing;
   tell(textReport(report, LISTED));
   const files = targets.map(({ format, path }) => ({ path, write: () => create(path, formatted(report, format)) }));
-  if (env['GITHUB_ACTIONS'] === 'true') {
-    for (const line of annotations(report)) tell(line);
-    const page = env['GITHUB_STEP_SUMMARY'];
-    if (page !== undefined && page !== '')
-      files.push({ path: page, write: () => appendFile(page, stepSummary(report)) });
-  }
+  return writeAll([...files, ...onGithub(report, publishing)], tell);
+}
+
+/** The part of {@link publish} that GitHub sees, for commands with a format of their own. Elsewhere nothing happens. */
+export async function publishOnGithub(report: Report, publishing: Omit<Publishing, 'targets'>): Promise<void> {
+  await writeAll(onGithub(report, publishing), publishing.tell);
+}
+
+interface Output {
+  readonly path: string;
+  readonly write: () => Promise<void>;
+}
+
+/** Annotates, and returns the job's page, if there is one. */
+function onGithub(report: Report, { env, tell }: Omit<Publishing, 'targets'>): Output[] {
+  if (env['GITHUB_ACTIONS'] !== 'true') return [];
+  for (const line of annotations(report)) tell(line);
+  const page = env['GITHUB_STEP_SUMMARY'];
+  if (page === undefined || page === '') return [];
+  return [{ path: page, write: () => appendFile(page, stepSummary(report)) }];
+}
+
+async function writeAll(files: readonly Output[], tell: Publishing['tell']): Promise<boolean> {
   let written = true;
   for (const { path, write } of files) {
     try {

@@ -10,7 +10,7 @@ export function timelineText(entries: readonly TimelineEntry[]): string {
   let lane: string | undefined;
   let out = '';
   for (const entry of entries) {
-    if (entry.s !== lane) out += `\nsession ${entry.s}\n`;
+    if (entry.s !== lane) out += `\nsession ${printable(entry.s)}\n`;
     lane = entry.s;
     out += `${entryLine(entry, width)}\n`;
   }

@@ -45,7 +45,7 @@ function tableOf(headings: readonly string[], rows: readonly (readonly string[])
 }
 
 /** What is wrong with a tape, a line each. */
-export function problemLines({ name, problems }: TapeSummary): readonly string[] {
+export function problemLines({ name, problems }: Pick<TapeSummary, 'name' | 'problems'>): readonly string[] {
   return problems.map(({ line, message }) => printable(`${name}:${line}: ${message}`));
 }
 

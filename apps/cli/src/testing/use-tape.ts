@@ -115,7 +115,8 @@ class Used implements UsedTape {
     const { session } = this.#use;
     if (session !== undefined) return session;
     throw new Error(
-      'the tape is not open: in a test write `await useTape(…)`; of one for a file or a describe, ask in its tests and hooks',
+      'the tape is not open: in a test, and at the top of a file of node:test, write `await useTape(…)`;\n' +
+        'one for a describe or a file of Vitest is open in its hooks and tests',
     );
   }
 }

@@ -123,7 +123,7 @@ describe('Vitest', () => {
 });
 
 describe('node:test', () => {
-  const fakeNode = (): { spot: () => Spot; run: ReturnType<typeof keptHooks>['run'] } => {
+  const fakeNode = () => {
     const { hooks, run } = keptHooks('before', 'beforeEach', 'afterEach', 'after');
     return { spot: () => nodeFramework(hooks).spot({ file: '/project/test/x.test.ts', test: undefined }), run };
   };

@@ -1,4 +1,4 @@
-import { asObject, type JsonObject, META_VERSION, objectAt } from '@shadowcat/wire';
+import { asObject, type JsonObject, META_VERSION, objectAt, VERSION_HEADER } from '@shadowcat/wire';
 import type { RecordedLane, Recording, Step } from '../recording.js';
 import { NO_SESSION, type SessRecord } from '../records.js';
 import { type Attributes, SPAN_KIND, type SpanEvent, type SpanLink, type SpanParts } from './otlp-span.js';
@@ -84,9 +84,9 @@ function requestSpan(recording: Recording, { parts, root, previous }: Surroundin
     start: micros(place.line),
     end: micros(answer?.place.line ?? exchange?.last ?? place.line),
     attributes: {
-      ...callAttributes(method, message.value),
+      ...callAttributes(message),
       ...sessionAttributes(parts),
-      'mcp.protocol.version': versionOf(message.value) ?? parts.about?.version,
+      'mcp.protocol.version': versionOf(message.value, parts, exchange),
       'error.type': failure?.type,
       'rpc.response.status_code': failure?.code,
       ...networkAttributes(exchange?.reply?.upstream),
@@ -115,7 +115,7 @@ function askedSpans(steps: readonly Step[], parent: SpanParts, parts: LaneParts)
         start: parts.micros(place.line),
         end: answer === undefined ? parent.end : parts.micros(answer.place.line),
         attributes: {
-          ...callAttributes(method, value),
+          ...callAttributes(step),
           ...sessionAttributes(parts),
           'mcp.protocol.version': parts.about?.version,
           'error.type': answer === undefined ? 'unanswered' : error?.type,
@@ -149,16 +149,17 @@ export function notificationSpan(notification: ClientNotification, parts: LanePa
     start: micros(line),
     end: micros(parts.exchangeAt(line)?.last ?? line),
     attributes: {
-      ...callAttributes(method, value),
+      ...callAttributes(notification),
       ...sessionAttributes(parts),
-      'mcp.protocol.version': versionOf(value) ?? parts.about?.version,
+      'mcp.protocol.version': versionOf(value, parts, parts.exchangeAt(line)),
       'shadowcat.tape.line': line,
     },
   };
 }
 
-function eventOf({ method = '', value, place }: Step, { micros }: LaneParts): SpanEvent {
-  const { 'mcp.method.name': _, ...rest } = callAttributes(method, value);
+function eventOf(step: Step, { micros }: LaneParts): SpanEvent {
+  const { method = '', place } = step;
+  const { 'mcp.method.name': _, ...rest } = callAttributes(step);
   return { at: micros(place.line), name: method, attributes: { ...rest, 'shadowcat.tape.line': place.line } };
 }
 
@@ -183,7 +184,7 @@ function errorOf(response: unknown): SpanFailure | undefined {
   const value = asObject(response);
   const error = asObject(value?.['error']);
   if (error !== undefined) {
-    const code = String(error['code']);
+    const code = typeof error['code'] === 'number' ? String(error['code']) : '_OTHER';
     return { type: code, code, message: textOf(error['message']) ?? '' };
   }
   return asObject(value?.['result'])?.['isError'] === true ? { type: 'tool_error', message: '' } : undefined;
@@ -195,13 +196,19 @@ function nameOf(method: string, value: JsonObject): string {
   return target === undefined ? method : `${method} ${target}`;
 }
 
-function callAttributes(method: string, value: JsonObject): Attributes {
+/** What a message asks, or says; its id in its own spelling, since numbers may be longer than JavaScript's. */
+interface Said {
+  readonly method?: string | undefined;
+  readonly value: JsonObject;
+  readonly idText?: string | undefined;
+}
+
+function callAttributes({ method = '', value, idText }: Said): Attributes {
   const params = paramsOf(value);
   const isTool = method === 'tools/call';
-  const { id } = value;
   return {
     'mcp.method.name': method,
-    'jsonrpc.request.id': typeof id === 'string' || typeof id === 'number' ? String(id) : undefined,
+    'jsonrpc.request.id': textOf(value['id']) ?? idText,
     'gen_ai.operation.name': isTool ? 'execute_tool' : undefined,
     'gen_ai.tool.name': isTool ? textOf(params['name']) : undefined,
     'gen_ai.prompt.name': method === 'prompts/get' ? textOf(params['name']) : undefined,
@@ -234,8 +241,10 @@ function traceParent(value: JsonObject): SpanLink | undefined {
   return traceId === undefined || spanId === undefined ? undefined : { traceId, spanId };
 }
 
-function versionOf(value: JsonObject): string | undefined {
-  return textOf(metaOf(value)?.[META_VERSION]);
+/** The revision that a message was sent in: it says so itself, or its head does, or its session has one. */
+function versionOf(value: JsonObject, { lane, about }: LaneParts, exchange?: TapeExchange): string | undefined {
+  const said = textOf(metaOf(value)?.[META_VERSION]) ?? exchange?.request?.headers[VERSION_HEADER];
+  return said ?? (lane.name === NO_SESSION ? undefined : about?.version);
 }
 
 const linkTo = ({ traceId, spanId }: SpanParts): SpanLink => ({ traceId, spanId });

@@ -8,7 +8,7 @@ import type { Decode, ImportedExchange, ImportedLine, ImportFormat } from './imp
 import { Losses } from './losses.js';
 import { mergeLines } from './merge-lines.js';
 import { readFlows } from './mitmproxy.js';
-import { type PickedExchange, pickExchanges } from './pick-exchanges.js';
+import { isTimeless, type PickedExchange, pickExchanges } from './pick-exchanges.js';
 import { playExchanges } from './play-exchanges.js';
 import { playLines, type SpokenLine } from './play-lines.js';
 import { readStdioLog } from './stdio-log.js';
@@ -60,7 +60,7 @@ function importExchanges(
   { url, losses }: { readonly url: string | undefined; readonly losses: Losses },
 ): ImportedTraffic {
   const picked = pickExchanges(exchanges, { url, losses });
-  const began = picked.every(({ exchange }) => exchange.at !== undefined) ? picked[0]?.exchange.at : undefined;
+  const began = isTimeless(picked) ? undefined : picked[0]?.exchange.at;
   const headers = picked.flatMap(({ exchange }) => [exchange.headers, exchange.response?.headers ?? {}]);
   const secrets = new Set(headers.flatMap((fields) => secretValues(flat(fields))));
   return {

@@ -45,17 +45,16 @@ class Merger {
       const client = this.#client[this.#nextClient];
       const server = this.#server[this.#nextServer];
       if (client === undefined && server === undefined) return this.#merged;
-      if (server !== undefined && (client === undefined || this.#serverMay(server))) this.#tellServer(server);
+      if (server !== undefined && (client === undefined || this.#serverMay())) this.#tellServer(server);
       else if (client !== undefined && (server === undefined || this.#clientMay(client))) this.#tellClient(client);
       else if (server !== undefined) this.#tellServer(server);
     }
   }
 
-  #serverMay(line: SpokenLine): boolean {
+  #serverMay(): boolean {
     const needs = this.#needs[this.#nextServer] ?? [];
-    if (!needs.every((id) => this.#askedByClient.has(id))) return false;
-    // Its answer waits for what the client answers, when the server asked before it.
-    return answersOf(line).length === 0 || this.#owed.size === 0;
+    // What it says behind a question waits for the answer, when there is one.
+    return this.#owed.size === 0 && needs.every((id) => this.#askedByClient.has(id));
   }
 
   /** An answer needs its question; anything else may come at any time. */

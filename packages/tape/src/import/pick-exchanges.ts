@@ -10,6 +10,13 @@ export interface PickedExchange {
   readonly read: ReadMessages;
 }
 
+/** Whether the exchanges do not say when they were: some have no time, or all have the same, as in an export of a tape without a clock. */
+export function isTimeless(picked: readonly PickedExchange[]): boolean {
+  const [first] = picked;
+  if (picked.some(({ exchange }) => exchange.at === undefined)) return true;
+  return picked.length > 1 && picked.every(({ exchange }) => exchange.at === first?.exchange.at);
+}
+
 /** How many messages a batch may hold. */
 const MAX_BATCH = 10_000;
 const NOTHING: ReadMessages = { batch: false, messages: [] };

@@ -1,21 +1,22 @@
 import { type BodyEnd, Frame, headerOf, ProxyError } from '@shadowcat/kernel';
-import { classify, type Era, mediaType, SESSION_HEADER, sseFraming, VERSION_HEADER } from '@shadowcat/wire';
+import { classify, mediaType, SESSION_HEADER, sseFraming, VERSION_HEADER } from '@shadowcat/wire';
 import { type CaptureMaker, type ImportedFlight, ImportSession } from './capture-maker.js';
 import type { ImportedEvent, ImportedExchange, ImportedResponse } from './imported.js';
 import type { Losses } from './losses.js';
-import type { PickedExchange } from './pick-exchanges.js';
+import { isTimeless, type PickedExchange } from './pick-exchanges.js';
 import { ClientSide, MOMENT, streamTimes } from './stream-times.js';
 
 /** An exchange on its way: when its parts are. */
 interface Plan extends PickedExchange {
   readonly at: number;
-  readonly era: Era;
   readonly opens: boolean;
   readonly session: ImportSession | undefined;
   /** What its streams can be put between. */
   readonly client: ClientSide;
   /** Whether an answer is owed. */
   readonly asks: boolean;
+  /** The number of the last of the client's answers to questions that come right behind this in the file; its own if none does. */
+  readonly answersTo: number;
 }
 
 /** Something that came back. */
@@ -26,8 +27,8 @@ interface Step {
 
 /** Tells `maker` the exchanges of an endpoint, which are in the order in which they began. */
 export function playExchanges(picked: readonly PickedExchange[], maker: CaptureMaker, losses: Losses): void {
-  const timeless = picked.some(({ exchange }) => exchange.at === undefined);
-  if (timeless && picked.length > 0) losses.add('timeless');
+  const timeless = isTimeless(picked);
+  if (timeless) losses.add('timeless');
   const plans = planned(picked, timeless, losses);
   const queue = new Queue(maker, timeless);
   const firstUse = new Map<ImportSession, number>();
@@ -56,6 +57,7 @@ function headOf({ method, url, headers }: ImportedExchange): {
 function planned(picked: readonly PickedExchange[], timeless: boolean, losses: Losses): Plan[] {
   const sessions = new Map<string, ImportSession>();
   const clients = new Map<ImportSession | undefined, ClientSide>();
+  const answers = lastAnswers(picked);
   return picked.map(({ exchange, read }, index): Plan => {
     const at = timeless ? index : (exchange.at ?? 0);
     const call = classify(headOf(exchange), read.messages, read.batch);
@@ -68,7 +70,16 @@ function planned(picked: readonly PickedExchange[], timeless: boolean, losses: L
     const client = clients.get(session) ?? new ClientSide();
     clients.set(session, client);
     for (const message of read.messages) client.sent(at, message.value);
-    return { exchange, read, at, era: call.era, opens, session, client, asks: call.expectsAnswer };
+    return {
+      exchange,
+      read,
+      at,
+      opens,
+      session,
+      client,
+      asks: call.expectsAnswer,
+      answersTo: answers[index] ?? index,
+    };
   });
 }
 
@@ -106,12 +117,27 @@ function stepsOf(plan: Plan, flight: ImportedFlight, around: Surroundings): Step
   return steps;
 }
 
-/** Without times a standing stream lasts as long as the file, and another answer comes at once, or behind what it waits for. */
-function endOfTimeless({ exchange, at, client, read }: Plan): number {
+/**
+ * Without times a standing stream lasts as long as the file. Another answer comes at once; when the client's answers to questions follow in the
+ * file, behind these, because it was most likely what asked them.
+ */
+function endOfTimeless({ exchange, at, answersTo }: Plan): number {
   if (exchange.method === 'GET') return Number.POSITIVE_INFINITY;
-  const frames = framesOf(exchange.response);
-  const { times } = streamTimes(frames.slice(0, -1), { from: at, to: Number.POSITIVE_INFINITY, client });
-  return Math.max(at, (times.at(-1) ?? at) + (read.messages.length > 0 && frames.length > 1 ? 3 * MOMENT : 0));
+  return answersTo > at ? answersTo + 3 * MOMENT : at;
+}
+
+/** Of each exchange: the number of the last answer of those that come right behind it; its own when none does. */
+function lastAnswers(picked: readonly PickedExchange[]): number[] {
+  const last: number[] = [];
+  for (let index = picked.length - 1; index >= 0; index -= 1) {
+    const next = picked[index + 1];
+    last[index] = next !== undefined && answersOnly(next) ? (last[index + 1] ?? index) : index;
+  }
+  return last;
+}
+
+function answersOnly({ read: { messages } }: PickedExchange): boolean {
+  return messages.length > 0 && messages.every(({ kind }) => kind === 'response');
 }
 
 interface Answer {

@@ -19,6 +19,8 @@ export interface LogLine extends ImportedLine {
 const MAX_BATCH = 10_000;
 /** How many places on a line are tried for the beginning of a message. */
 const MAX_TRIES = 8;
+/** How many members of an object are looked at for one. */
+const MAX_MEMBERS = 64;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals' colours begin with one
 const COLOURS = /\u001b\[[0-9;]*m/g;
 const TIME = /^\W{0,2}(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d:?\d\d)?/;
@@ -86,7 +88,7 @@ function messagesOf(text: string): ReadMessages | undefined {
 function wrappedIn(text: string): Omit<Found, 'from'> | undefined {
   const value = objectOf(text);
   if (value === undefined) return undefined;
-  for (const [key, member] of Object.entries(value)) {
+  for (const [key, member] of Object.entries(value).slice(0, MAX_MEMBERS)) {
     const own = typeof member === 'string' ? member : asObject(member) === undefined ? undefined : textAt(text, [key]);
     const read = own === undefined ? undefined : messagesOf(own);
     if (own !== undefined && read !== undefined) return { text: own, read, wrapper: aboutOf(value) };

@@ -101,8 +101,7 @@ class Comparison {
       const node = list.node.items[index];
       return node && { text: list.text, node };
     };
-    const key = LISTED.get(pointerText(path));
-    if (key !== undefined && this.#listed(named(recorded, key), named(live, key), path)) return;
+    if (this.#listed(namedItems(recorded, path), namedItems(live, path), path)) return;
     if (this.#comparing.level === 'json') {
       for (let index = 0; index < Math.max(recorded.node.items.length, live.node.items.length); index += 1)
         this.compare(at(recorded, index), at(live, index), [...path, String(index)]);
@@ -165,11 +164,13 @@ class Comparison {
 
 type Named = ReadonlyMap<string, Spot>;
 
-/** The items by what names them; `undefined` when one has no name, or that of another. */
-function named(
+/** Of a list of what a server offers, the items by name; `undefined` of others, and when the names do not tell them apart. */
+export function namedItems(
   { text, node }: { readonly text: string; readonly node: JsonArrayNode },
-  key: string,
+  path: Pointer,
 ): Named | undefined {
+  const key = LISTED.get(pointerText(path));
+  if (key === undefined) return undefined;
   const found = new Map<string, Spot>();
   for (const item of node.items) {
     const name = memberOf(item, key);

@@ -1,12 +1,13 @@
-import { asObject, type JsonObject, META_SUBSCRIPTION, type Message } from '@shadowcat/wire';
+import { asObject, type JsonObject, META_SUBSCRIPTION, type Message, spliceMessage } from '@shadowcat/wire';
 import { isEpoch, normalised } from '../normalise.js';
-import { isFor, type Overlay } from '../overlay.js';
+import { isFor, isLeftOut, type Overlay } from '../overlay.js';
 import { leadsTo, type Pointer, pointerText } from '../pointer.js';
 import { placeText, type Recording, type Step } from '../recording.js';
 import { hasPlaceholder, type Redactor } from '../redact.js';
 import { type AnswerDifference, type Comparing, compareSpots, type Level, shownSpot } from './compare.js';
 import { rootOf } from './flows.js';
 import { SESSION_MARK } from './live-values.js';
+import { mergedText } from './merge.js';
 import { type NoticeFinding, noticeFindings } from './notices.js';
 import type { AskedLive, ClientPlay, Outcome } from './play-client.js';
 import { type Spot, spotAt } from './scalars.js';
@@ -109,10 +110,8 @@ class Judge {
     return findings.flatMap((finding) => this.#notice(finding));
   }
 
-  /** Whether the overlay leaves out all that the server says or asks with this method: it ignores `/params`. */
   #leftOut(method: string | undefined): boolean {
-    const { ignore } = this.#options.overlay;
-    return ignore.some((rule) => rule.method === method && rule.at.some((at) => leadsTo(at, ['params'])));
+    return isLeftOut(this.#options.overlay, method);
   }
 
   #unrecordedSaid({ text }: Message): readonly AnswerDifference[] {
@@ -192,7 +191,7 @@ class Judge {
     { live, differences }: { readonly live: Message; readonly differences: readonly AnswerDifference[] },
   ): ExchangeResult {
     if (differences.length === 0) return this.#result(recording, { status: 'match' });
-    return this.#result(recording, { status, differences, update: this.#updated(live) });
+    return this.#result(recording, { status, differences, update: this.#updated(recording, live) });
   }
 
   #result(recording: Recording, parts: Parts): ExchangeResult {
@@ -206,11 +205,7 @@ class Judge {
     { recorded, live, member }: { readonly recorded: string; readonly live: string; readonly member: string },
   ): readonly AnswerDifference[] {
     const { level } = this.#options;
-    const comparing: Comparing = {
-      level: level === 'shape' ? 'shape' : 'json',
-      same: (one, other, path) => this.#same(of, { one, other, path }),
-      ignored: this.#ignored(of),
-    };
+    const comparing: Comparing = { ...this.#comparing(of), level: level === 'shape' ? 'shape' : 'json' };
     const compare = (text: string): AnswerDifference[] =>
       compareSpots(spotAt(rootOf(recorded), [member]), spotAt(rootOf(text), [member]), { comparing, path: [member] });
     const shown = this.#shown(live);
@@ -221,6 +216,11 @@ class Judge {
     const partly = member === 'params' || this.#options.overlay.ignore.some((rule) => isFor(rule, of));
     if (level !== 'bytes' || partly || found.length > 0) return found;
     return this.#bytes(recorded, shown, member);
+  }
+
+  #comparing(of: { readonly method: string; readonly target: string | undefined }): Comparing {
+    const same: Comparing['same'] = (one, other, path) => this.#same(of, { one, other, path });
+    return { level: 'json', same, ignored: this.#ignored(of) };
   }
 
   #bytes(recorded: string, live: string, member: string): readonly AnswerDifference[] {
@@ -287,10 +287,15 @@ class Judge {
     return this.#options.redactor.json(marked);
   }
 
-  #updated({ text }: Message): string {
+  /** The live answer for the tape. What counts as equal stays as it was recorded, so that only what changed is another text. */
+  #updated(recording: Recording, { text }: Message): string {
     const { values, secrets } = this.#play;
-    const { redactor } = this.#options;
-    return redactor.known(redactor.json(values.recorded(values.keyed(text))), secrets);
+    const { level, redactor } = this.#options;
+    const live = redactor.known(redactor.json(values.recorded(values.keyed(text))), secrets);
+    const path = ['result'];
+    const [was, is] = [recording.answer?.text ?? '{}', live].map((one) => spotAt(rootOf(one), path));
+    if (level === 'bytes' || was === undefined || is === undefined) return live;
+    return spliceMessage(live, [{ path, json: mergedText(was, is, { comparing: this.#comparing(recording), path }) }]);
   }
 }
 

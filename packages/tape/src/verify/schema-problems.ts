@@ -161,8 +161,12 @@ function sorted(value: Json): string {
   return `{${keys.map((key) => `${JSON.stringify(key)}:${sorted(object[key] ?? null)}`).join(',')}}`;
 }
 
+/** Groups that repeat what repeats: such patterns can take for ever, and they are the server's. */
+const ENDLESS = /\([^()]*(?:[+*]|\{\d+,\d*\})[^()]*\)(?:[+*]|\{\d+,\d*\})/;
+
 /** `undefined` when the pattern is none that can be tried. */
 function matches(pattern: string, value: string): boolean | undefined {
+  if (ENDLESS.test(pattern)) return undefined;
   try {
     return new RegExp(pattern, 'u').test(value);
   } catch {

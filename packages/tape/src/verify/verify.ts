@@ -1,5 +1,5 @@
 import type { Clock } from '@shadowcat/kernel';
-import type { Overlay } from '../overlay.js';
+import { isLeftOut, type Overlay } from '../overlay.js';
 import type { Tape } from '../records.js';
 import type { Redactor } from '../redact.js';
 import type { Level } from './compare.js';
@@ -66,7 +66,12 @@ function played(
 ): Promise<ClientPlay> {
   const values = new LiveValues(flowsOf(plan.recordings, overlay.bind));
   const wantsSchemas = level === 'contract';
-  return playClient(plan, { connect, clock, stop, values, allowEffects, wantsSchemas, answerMs, progress });
+  // Nobody waits for what is not compared.
+  const heard = plan.heard.filter(({ method }) => !isLeftOut(overlay, method));
+  return playClient(
+    { ...plan, heard },
+    { connect, clock, stop, values, allowEffects, wantsSchemas, answerMs, progress },
+  );
 }
 
 /** The values that a tape's clients got from answers and used: what `verify` looks for by itself. */

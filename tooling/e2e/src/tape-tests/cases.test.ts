@@ -1,9 +1,8 @@
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { useTape } from 'shadowcat/vitest';
 import { afterAll, describe, expect, it } from 'vitest';
-import { adder, told } from './client.js';
+import { adder, adderAt, told } from './client.js';
 
 const TAPE = told('TAPE');
 
@@ -16,7 +15,7 @@ describe('a tape of its own', () => {
 
   it('is asked over HTTP', async () => {
     const tape = await useTape(TAPE);
-    await using client = await adder(new StreamableHTTPClientTransport(new URL(tape.url)));
+    await using client = await adderAt(tape.url);
     expect(await client.add(1, 2)).toEqual({ sum: 3 });
   });
 
@@ -67,7 +66,7 @@ describe('a tape of its own', () => {
 
   it('is left open by a test that fails', async () => {
     const tape = await useTape(TAPE);
-    await adder(new StreamableHTTPClientTransport(new URL(tape.url)));
+    await adderAt(tape.url);
     throw new Error('its own fault');
   });
 });

@@ -1,4 +1,5 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 
 /** What the tests of this folder are told by whoever runs them. */
@@ -20,4 +21,9 @@ export async function adder(transport: Transport): Promise<Adder> {
     add: async (a, b) => (await client.callTool({ name: 'add', arguments: { a, b } })).structuredContent,
     [Symbol.asyncDispose]: () => client.close(),
   };
+}
+
+/** The same over Streamable HTTP. */
+export function adderAt(url: string): Promise<Adder> {
+  return adder(new StreamableHTTPClientTransport(new URL(url)));
 }

@@ -15,7 +15,7 @@ type Answer = (request: { readonly id: number | string; readonly text: string },
  * `odd` answers with JSON, `events` with three events, `hold` with one event and nothing more, `reset` breaks after one event,
  * `short` ends the stream after one event, `refuse` is an HTTP error, and `wait` never answers.
  */
-export class RecordedServer implements AsyncDisposable {
+export class CountingServer implements AsyncDisposable {
   readonly received: Received[] = [];
   readonly url: string;
   readonly #server: Server;
@@ -26,11 +26,11 @@ export class RecordedServer implements AsyncDisposable {
     server.on('request', (request, response) => void this.#serve(request, response));
   }
 
-  static async start(): Promise<RecordedServer> {
+  static async start(): Promise<CountingServer> {
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new RecordedServer(server);
+    return new CountingServer(server);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -61,7 +61,9 @@ const TOOLS: Readonly<Record<string, Answer>> = {
   odd: ({ id }, response) => json(response, `{"jsonrpc" : "2.0", "id":${JSON.stringify(id)}, ${ODD}}`),
   events: ({ id }, response) => {
     stream(response, `: a comment\nevent: message\ndata: ${PROGRESS}\n\n`);
-    response.write(`data:{"jsonrpc":"2.0",\ndata:"method":"notifications/message","params":{"level":"info","data":1.50}}\n\n`);
+    response.write(
+      `data:{"jsonrpc":"2.0",\ndata:"method":"notifications/message","params":{"level":"info","data":1.50}}\n\n`,
+    );
     response.end(`id: last\ndata: {"jsonrpc":"2.0","id":${JSON.stringify(id)},${ODD}}\n\n`);
   },
   hold: (_, response) => stream(response, `data: ${PROGRESS}\n\n`),
@@ -85,7 +87,11 @@ function answer(body: string, response: ServerResponse): void {
   }
   const { id, method, params } = message;
   if (method === 'initialize') {
-    const result = { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'by-hand', version: '1' } };
+    const result = {
+      protocolVersion: '2025-11-25',
+      capabilities: { tools: {} },
+      serverInfo: { name: 'by-hand', version: '1' },
+    };
     response.setHeader('mcp-session-id', `session-${Math.random().toString(36).slice(2)}`);
     json(response, JSON.stringify({ jsonrpc: '2.0', id, result }));
   } else (TOOLS[params?.name ?? ''] ?? TOOLS['odd'])?.({ id, text: body }, response);
