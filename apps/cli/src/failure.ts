@@ -1,5 +1,6 @@
 import { type ErrorCode, ProxyError } from '@shadowcat/kernel';
 import { CliError, EXIT } from './errors.js';
+import { printableLines } from './printable.js';
 
 /** Which exit codes a command has: those from 3 on belong to commands that work on tapes. */
 export type ExitFamily = 'tape' | 'other';
@@ -25,8 +26,8 @@ export function exitCodeOf(error: unknown, family: ExitFamily): number {
 /** What a person is told about it: plain lines, and with `debug` the stack. */
 export function failureText(error: unknown, debug: boolean): string {
   const known = error instanceof CliError || error instanceof ProxyError;
-  const message = error instanceof Error ? error.message : String(error);
-  if (debug && error instanceof Error) return `shadowcat: ${message}\n${stackOf(error)}\n`;
+  const message = printableLines(error instanceof Error ? error.message : String(error));
+  if (debug && error instanceof Error) return `shadowcat: ${message}\n${printableLines(stackOf(error))}\n`;
   if (known) return `shadowcat: ${message}\n`;
   return `shadowcat: unexpected failure: ${message}\n(--log-level debug shows where)\n`;
 }

@@ -3,6 +3,7 @@ import { pino, stdSerializers } from 'pino';
 import pretty from 'pino-pretty';
 import { CONCEALED } from './options/option-type.js';
 import type { Values } from './options/table.js';
+import { printableJson } from './printable.js';
 
 export interface LogOptions {
   readonly level: Values['log-level'];
@@ -51,7 +52,7 @@ export function createLog(options: LogOptions): Log {
       formatters: { level: (label) => ({ level: label }) },
       timestamp: wantsPretty ? pino.stdTimeFunctions.epochTime : pino.stdTimeFunctions.isoTime,
     },
-    { write: (line) => write(prettify === undefined ? line : prettify(line)) },
+    { write: (line) => write(prettify === undefined ? line : prettify(printableJson(line))) },
   );
 }
 

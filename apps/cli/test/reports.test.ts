@@ -75,6 +75,7 @@ describe('a report', () => {
       ],
     });
     expect(run.results[2]).not.toHaveProperty('locations');
+    expect(run.invocations).toEqual([{ executionSuccessful: true, exitCode: 1 }]);
   });
 
   it('as JSON has all of it', () => {

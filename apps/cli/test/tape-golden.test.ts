@@ -155,6 +155,26 @@ describe('tape lint', () => {
     });
   });
 
+  it('also writes reports, with a finding for each line', async () => {
+    const cwd = await tapesIn({ 'a.tape.jsonl': records('x').slice(0, -1), 'b.tape.jsonl': records('x') });
+    const reports = ['--report', 'sarif=out/l.sarif', '--report', 'junit=out/l.xml'];
+    const { code } = await shadowcat(['tape', 'lint', 'a.tape.jsonl', 'b.tape.jsonl', ...reports], { cwd });
+    expect(code).toBe(1);
+    const { runs } = JSON.parse(read(cwd, 'out/l.sarif')) as { runs: { results: object[] }[] };
+    expect(runs[0]?.results).toMatchObject([
+      {
+        ruleId: 'tape-lint/T101',
+        locations: [{ physicalLocation: { artifactLocation: { uri: 'a.tape.jsonl' }, region: { startLine: 8 } } }],
+      },
+    ]);
+    expect(read(cwd, 'out/l.xml')).toContain(
+      '<testsuite name="b.tape.jsonl" file="b.tape.jsonl" tests="1" failures="0"',
+    );
+    expect(read(cwd, 'out/l.xml')).toContain('<testcase classname="a.tape.jsonl" name="T101 (line 8)">');
+    const wrong = await shadowcat(['tape', 'lint', 'a.tape.jsonl', '--report', 'pdf=x'], { cwd });
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('--report: ') });
+  });
+
   it('lists its rules, each with what to do', async () => {
     const { code, out } = await shadowcat(['tape', 'lint', '--rules']);
     expect(code).toBe(0);

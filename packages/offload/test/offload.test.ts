@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { ProxyError } from '@shadowcat/kernel';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -47,6 +48,22 @@ describe('offload', () => {
     controller.abort();
     await expect(hanging).rejects.toMatchObject({ code: 'cancelled' });
     expect(await offload.run('double', 1)).toBe(2);
+  });
+
+  it('rejects what waits for a worker whose module cannot be loaded, and tries again with the next task', async () => {
+    for (const name of ['missing.mjs', 'broken.mjs']) {
+      await using offload = createOffload({ module: new URL(`./support/${name}`, import.meta.url) });
+      for (const [first, second] of [
+        ['double', 'refuse'],
+        ['double', 'double'],
+      ] as const) {
+        const failed = { code: 'internal', message: expect.stringContaining(`${name} cannot be run on a worker`) };
+        const both = [offload.run(first, 1), offload.run(second, 2)];
+        for (const run of both) await expect(run).rejects.toMatchObject(failed);
+      }
+    }
+    // A worker that threw ends by itself.
+    await Promise.all([...running].map((worker) => once(worker, 'exit')));
   });
 
   it('rejects what is under way when it is closed, and what comes later', async () => {

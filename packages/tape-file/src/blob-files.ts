@@ -1,4 +1,4 @@
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ProxyError } from '@shadowcat/kernel';
 import { blobPaths, type Tape, type TapeBlob, withBlobs } from '@shadowcat/tape';
@@ -31,7 +31,8 @@ export async function loadBlobs(tape: Tape, path = tape.name): Promise<Tape> {
 export async function saveBlobs(directory: string, blobs: readonly TapeBlob[]): Promise<void> {
   for (const { path, bytes } of blobs) {
     const file = join(directory, path);
-    if ((await sizeOf(file)) === bytes.length) continue;
+    // Its name says what is in it; somebody may have changed it all the same.
+    if ((await sizeOf(file)) === bytes.length && Buffer.compare(await readFile(file), bytes) === 0) continue;
     await makeDirectory(dirname(file));
     await writeWhole(file, bytes, 0o600);
   }
@@ -39,9 +40,16 @@ export async function saveBlobs(directory: string, blobs: readonly TapeBlob[]): 
 
 /** Writes a file that is there whole or not at all, also when something goes wrong on the way. */
 export async function writeWhole(path: string, content: Uint8Array | readonly string[], mode: number): Promise<void> {
-  const draft = `${path}.${process.pid}.new`;
-  await writeFile(draft, content as Uint8Array | Iterable<string>, { mode });
-  await rename(draft, path);
+  // A link stays a link.
+  const target = await realpath(path).catch(() => path);
+  const draft = `${target}.${process.pid}.new`;
+  try {
+    await writeFile(draft, content as Uint8Array | Iterable<string>, { mode });
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

@@ -373,6 +373,8 @@ class FileWriter implements TapeWriter {
     this.#retryTimer?.cancel();
     this.#retryTimer = this.#clock.timer(RETRY_MS, () => {
       this.#retryTimer = undefined;
+      // Timers may fire a little early.
+      this.#retryAt = this.#clock.now();
       this.#schedule();
     });
   }

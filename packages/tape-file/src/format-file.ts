@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ProxyError } from '@shadowcat/kernel';
 import { goldenOf, soundTape } from '@shadowcat/tape';
@@ -36,7 +36,6 @@ export async function formatTapeFile(path: string, options: FormatOptions = {}):
     await saveBlobs(dirname(out), golden.blobs);
     await writeWhole(out, golden.lines, mode & 0o777);
   } catch (error) {
-    await rm(`${out}.${process.pid}.new`, { force: true });
     throw new ProxyError('tape_invalid', `${out}: cannot be written: ${(error as Error).message}`, { cause: error });
   }
   return { out, sha: golden.sha, lines: golden.lines.length, blobs: golden.blobs.length };

@@ -61,6 +61,8 @@ async function sizeOf(path: string): Promise<number> {
     throw unreadable(path, error);
   });
   if (file.isDirectory()) throw new ProxyError('tape_invalid', `${path}: this is a directory; name the tapes in it`);
+  // A pipe or a device may have no end, and no size that could be told before it is read.
+  if (!file.isFile()) throw new ProxyError('tape_invalid', `${path}: this is no regular file: copy the tape into one`);
   if (file.size > MAX_TAPE) throw new ProxyError('tape_invalid', `${path}: the tape is larger than ${MAX_TAPE} bytes`);
   return file.size;
 }

@@ -1,8 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { ProxyError } from '@shadowcat/kernel';
 import { adviceFor, readTape, Seal, type Tape } from '@shadowcat/tape';
 import { newDigest } from './digest.js';
 import type { Runs } from './part-file.js';
+import { readTapeBytes } from './read-file.js';
 import { PART_SUFFIX } from './tape-names.js';
 import { beingWritten } from './tape-owner.js';
 
@@ -22,9 +23,7 @@ export interface Recovery {
  * there is nothing to recover, or nothing that can be trusted, and while the process `runs` that records the tape.
  */
 export async function recoverTape(part: string, out = defaultOut(part), runs?: Runs): Promise<Recovery> {
-  const bytes = await readFile(part).catch((error: unknown) => {
-    throw new ProxyError('tape_invalid', `${part}: cannot be read: ${(error as Error).message}`, { cause: error });
-  });
+  const bytes = await readTapeBytes(part);
   const tape = readTape(bytes, { name: part, newDigest });
   const damage = tape.problems.find(({ kind }) => kind !== 'gap');
   if (damage === undefined)

@@ -22,7 +22,11 @@ export interface RedactJob {
   readonly key: string;
 }
 
-/** From so many characters on a message takes a millisecond or more, during which nothing else would happen. */
+/**
+ * From so many characters on a message can take several milliseconds, during which nothing else would happen: one with many secrets
+ * from the first, any from the second.
+ */
+const SUSPECT = 16_384;
 const LARGE = 65_536;
 
 /** A worker that starts again for each large message would cost more than the message. */
@@ -41,7 +45,8 @@ export function openRedaction(
 ): Redaction {
   const redactor = createRedactor(options, key.hmac);
   const later = (text: string): Promise<string> | undefined => {
-    if (options.off === true || text.length < LARGE) return undefined;
+    if (options.off === true || text.length < SUSPECT) return undefined;
+    if (text.length < LARGE && !redactor.suspects(text)) return undefined;
     const signal = AbortSignal.timeout(JOB_MS);
     return offload.run<string>('redact', { text, options, key: key.hex } satisfies RedactJob, { signal });
   };

@@ -142,7 +142,6 @@ async function write(out: string, content: Uint8Array | readonly string[], mode:
   try {
     await writeWhole(out, content, mode);
   } catch (error) {
-    await rm(`${out}.${process.pid}.new`, { force: true });
     throw new ProxyError('tape_invalid', `${out}: cannot be written: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -79,6 +79,25 @@ describe('a disk that is full', () => {
     await writer.finish();
   });
 
+  it('is tried again also where the timer fires a little early', async () => {
+    const files = troubledFiles();
+    const path = join(await scratch(), 'x.tape.jsonl');
+    const manual = new ManualClock();
+    const clock = {
+      now: () => manual.now(),
+      wall: () => 0,
+      timer: (ms: number, fire: () => void) => manual.timer(ms - 1, fire),
+    };
+    const writer = openTapeFile(path, { head: HEAD }, { clock, log: keepingLog(), files });
+    files.fail = true;
+    writer.append(record(1));
+    await writer.settled?.();
+    files.fail = false;
+    manual.advance(999);
+    while (writer.state().status === 'failing') await settled();
+    await writer.finish();
+  });
+
   it('loses what does not fit into the queue, with a gap where it is missing', async () => {
     const files = troubledFiles();
     const { writer, clock, append, numbers } = await rig({ queue: 350 }, files);

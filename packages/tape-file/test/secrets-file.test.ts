@@ -198,6 +198,9 @@ describe('redaction of large texts', () => {
     const text = JSON.stringify({ employee: PLANTED, text: 'x'.repeat(100_000), list: [`token=${PLANTED}`] });
     try {
       expect(redaction.later('{"employee":"x"}')).toBeUndefined();
+      expect(redaction.later(JSON.stringify({ text: 'x '.repeat(10_000) }))).toBeUndefined();
+      const many = JSON.stringify({ text: `token=${PLANTED} `.repeat(1000) });
+      expect(await redaction.later(many)).toBe(redaction.redactor.json(many));
       const redacted = await redaction.later(text);
       expect(redacted).toBe(redaction.redactor.json(text));
       expect(redacted).not.toContain(PLANTED);

@@ -17,7 +17,7 @@ import type { LiveSession, Match, Play } from './live-session.js';
 import type { Matcher } from './matcher.js';
 import { type FaultRule, isFor, type Overlay } from './overlay.js';
 import { pauseBefore } from './pace.js';
-import { PATIENCE_MS, type PlayParts, pause, playRequest, staysOpen } from './play.js';
+import { type PlayParts, pause, playRequest, staysOpen, waiting } from './play.js';
 import { placeText, type Recording, type Step } from './recording.js';
 import type { ReplayLedger } from './replay-summary.js';
 import type { RequestShape } from './request-key.js';
@@ -195,7 +195,10 @@ export class Answering {
     const how = fault.fault === 'close' ? 'close' : 'reset';
     const cut: Cut = { before: fault.event, how, retryMs: fault.retryMs ?? POLL_MS, where: fault.where };
     asked.exchange.context.set(cutSlot, cut);
-    if (!streamed || !this.#comesBack(asked.exchange)) asked.session.giveBack(found.match.recording);
+    // Older clients are not primed: cut before the first message, they have no id to come back with.
+    const since = asked.exchange.context.get(sessionSlot)?.protocolVersion ?? '';
+    const primed = since >= POLLING_SINCE || fault.event > 1;
+    if (!streamed || !primed || !this.#comesBack(asked.exchange)) asked.session.giveBack(found.match.recording);
   }
 
   /** The recorded server closed the stream and had its client come back for the answer. */
@@ -216,10 +219,10 @@ export class Answering {
   /** Input was asked for (2026-07-28): says so when the retry that brings it does not come. */
   #remind(session: LiveSession, { next, answer, method }: Recording): void {
     if (next === undefined || answer === undefined || session.used.has(next)) return;
-    const { clock, log } = this.#parts;
+    const { log } = this.#parts;
     const line = placeText(answer.place);
     const remind = (): void => log.warn({ line }, `replay waits for the client's retry of ${method} (${line})`);
-    session.remind(next, clock.timer(PATIENCE_MS, remind));
+    session.remind(next, waiting(this.#parts, remind));
   }
 
   /** Milliseconds that the tape's clock lets pass before an answer that is all there is. */

@@ -7,6 +7,8 @@ export interface Difference {
   readonly pointer: string;
   readonly recorded: unknown;
   readonly got: unknown;
+  /** The outermost list around it that has another length: a rule can only be about all of that. */
+  readonly list?: string;
 }
 
 /** A value with the text its spans lie in. */
@@ -18,41 +20,60 @@ export interface Located {
 const MAX_DIFFERENCES = 20;
 const MAX_VALUE = 300;
 
-/** Where two values differ, outermost place first, at most 20. */
-export function differencesOf(recorded: Located, got: Located): readonly Difference[] {
+/** Where two values differ, outermost place first, at most `limit`, which is 20. */
+export function differencesOf(recorded: Located, got: Located, limit: number = MAX_DIFFERENCES): readonly Difference[] {
   const found: Difference[] = [];
-  compare({ recorded, got, pointer: '' }, found);
+  compare({ recorded, got, pointer: '', list: undefined }, { found, limit });
   return found;
+}
+
+interface Comparing {
+  readonly found: Difference[];
+  readonly limit: number;
 }
 
 interface Pair {
   readonly recorded: Located;
   readonly got: Located;
   readonly pointer: string;
+  readonly list: string | undefined;
 }
 
-function compare({ recorded, got, pointer }: Pair, found: Difference[]): void {
-  if (found.length >= MAX_DIFFERENCES) return;
+function compare({ recorded, got, pointer, list }: Pair, comparing: Comparing): void {
+  const { found, limit } = comparing;
+  if (found.length >= limit) return;
   const [a, b] = [recorded.node, got.node];
-  if (a?.kind === 'object' && b?.kind === 'object') {
-    const theirs = new Map(b.members.map(({ key, value }) => [key, value]));
-    const keys = new Set([...a.members.map(({ key }) => key), ...theirs.keys()]);
-    const ours = new Map(a.members.map(({ key, value }) => [key, value]));
+  if (areMembers({ recorded, got, pointer, list })) {
+    const [ours, theirs] = [membersOf(a), membersOf(b)];
+    const keys = new Set([...ours.keys(), ...theirs.keys()]);
     for (const key of keys) {
       const next = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
       const pair = { recorded: { ...recorded, node: ours.get(key) }, got: { ...got, node: theirs.get(key) } };
-      compare({ ...pair, pointer: next }, found);
+      compare({ ...pair, pointer: next, list }, comparing);
     }
     return;
   }
   if (a?.kind === 'array' && b?.kind === 'array') {
+    const whole = list ?? (a.items.length === b.items.length ? undefined : pointer);
     for (let index = 0; index < Math.max(a.items.length, b.items.length); index += 1) {
       const pair = { recorded: { ...recorded, node: a.items[index] }, got: { ...got, node: b.items[index] } };
-      compare({ ...pair, pointer: `${pointer}/${index}` }, found);
+      compare({ ...pair, pointer: `${pointer}/${index}`, list: whole }, comparing);
     }
     return;
   }
-  if (spelled(recorded) !== spelled(got)) found.push({ pointer, recorded: shown(recorded), got: shown(got) });
+  if (spelled(recorded) === spelled(got)) return;
+  const difference = { pointer, recorded: shown(recorded), got: shown(got) };
+  found.push(list === undefined ? difference : { ...difference, list });
+}
+
+/** Whether both have members. What is absent as a whole has none. */
+function areMembers({ recorded, got, pointer }: Pair): boolean {
+  const kinds = [recorded.node?.kind, got.node?.kind];
+  return kinds.includes('object') && kinds.every((kind) => kind === 'object' || (kind === undefined && pointer === ''));
+}
+
+function membersOf(node: JsonNode | undefined): ReadonlyMap<string, JsonNode> {
+  return new Map(node?.kind === 'object' ? node.members.map(({ key, value }) => [key, value]) : []);
 }
 
 function spelled({ text, node }: Located): string | undefined {

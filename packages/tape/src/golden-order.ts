@@ -52,7 +52,7 @@ function byProgram(lane: GoldenLane): Unit[] {
 }
 
 /** More that are under way at once are left as they came. */
-const MAX_AT_ONCE = 1000;
+const MAX_AT_ONCE = 200;
 
 /** Exchanges neighbours that stand the wrong way round, until there are none. */
 function bubble(units: Unit[], swapped: (a: Unit | undefined, b: Unit | undefined) => boolean): void {
@@ -102,7 +102,6 @@ function numberOf({ asked }: Unit): number | undefined {
 
 /** A request of the server's that was not answered yet. `during`: the exchange that waits for the answer. */
 interface Question {
-  readonly idText: string | undefined;
   readonly during: Unit | undefined;
   readonly standing: boolean;
 }
@@ -116,7 +115,8 @@ class Places {
   readonly #last = new Map<Unit, number>();
   /** Where the answers are that a unit, or all streams, had to wait for. */
   readonly #awaited = new Map<Unit | 'streams', number>();
-  readonly #questions: Question[] = [];
+  /** By id; one that is used again is the newest's. */
+  readonly #questions = new Map<string, Question[]>();
   readonly #open = new Set<Unit>();
   readonly #causes = new Causes<Unit>();
 
@@ -146,8 +146,7 @@ class Places {
 
   /** What waited for this answer stands behind it. */
   #answered(unit: Unit, idText: string | undefined): void {
-    const at = this.#questions.findLastIndex((question) => question.idText === idText);
-    const [question] = at < 0 ? [] : this.#questions.splice(at, 1);
+    const question = this.#questions.get(idText ?? '')?.pop();
     const waiting = [question?.during, question?.standing === true ? ('streams' as const) : undefined];
     for (const key of waiting) {
       if (key !== undefined) this.#awaited.set(key, Math.max(this.#awaited.get(key) ?? -1, this.#slotOf(unit)));
@@ -161,7 +160,9 @@ class Places {
     this.#put(slot, unit, item);
     if (message?.kind === 'request') {
       const only = this.#open.size === 1 ? [...this.#open][0] : undefined;
-      this.#questions.push({ idText: message.idText, during: unit.standing ? only : unit, standing: unit.standing });
+      const asked = this.#questions.get(message.idText ?? '') ?? [];
+      asked.push({ during: unit.standing ? only : unit, standing: unit.standing });
+      this.#questions.set(message.idText ?? '', asked);
     }
     if (message?.kind === 'response' || record.k === 'x-') this.#open.delete(unit);
   }

@@ -73,6 +73,7 @@ class GoldenMaker {
       requires: [...features],
       ...(scope === undefined ? {} : { scope }),
       ...(redaction === undefined ? {} : { redaction }),
+      ...(head.form === 'golden' ? head.extra : {}),
     };
     const seal = new Seal(this.#options.newDigest);
     const lines = [`${JSON.stringify(first)}\n`, ...this.#lines];

@@ -73,7 +73,8 @@ export class Ladder {
     const path = readPointer(pointer);
     if (path === undefined) return false;
     const rules = [...(this.allows('rule') ? this.#overlay.ignore : []), ...this.#bindRules(shape)];
-    return rules.some((rule) => isFor(rule, shape) && rule.at.some((place) => leadsTo(place, path)));
+    const around = path.map((_, index) => path.slice(0, index + 1));
+    return rules.some((rule) => isFor(rule, shape) && rule.at.some((place) => around.some((at) => leadsTo(place, at))));
   }
 
   #bindRules(shape: RequestShape): readonly PlacesRule[] {
@@ -111,7 +112,9 @@ export class Ladder {
     const target = FIXED_TARGET.has(method) ? JSON.stringify(shape.target ?? null) : '';
     // Who opens a session is not compared.
     if (params === undefined || method === 'initialize') return `${method}\n${target}\n`;
-    return `${method}\n${target}\n${maskedText(text, params, this.#mask(rung, shape, bindings))}`;
+    const masked = maskedText(text, params, this.#mask(rung, shape, bindings));
+    // Nothing that counts is left: as if there were none.
+    return `${method}\n${target}\n${masked === '{}' ? '' : masked}`;
   }
 
   #mask(rung: Rung, shape: RequestShape, bindings: Bindings | undefined): Mask {

@@ -2,7 +2,15 @@ import { META_VERSION, type Message, readMessage, spanOf } from '@shadowcat/wire
 import { Causes } from './causes.js';
 import { Legs } from './legs.js';
 import type { ClientNotice, Library, Place, RecordedLane, Recording, Step } from './recording.js';
-import { type HttpRecord, type MsgRecord, NO_SESSION, type SessRecord, type SseRecord, type Tape, type TapeRecord } from './records.js';
+import {
+  type HttpRecord,
+  type MsgRecord,
+  NO_SESSION,
+  type SessRecord,
+  type SseRecord,
+  type Tape,
+  type TapeRecord,
+} from './records.js';
 import { retryKey, shapeOf } from './request-key.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -68,6 +76,18 @@ interface After {
   readonly since: number;
 }
 
+/** Of the answers that a message came after, so many count: what came before it waited for the older ones. */
+const MAX_AWAITED = 50;
+
+/** A request of the server's. */
+interface Question {
+  readonly step: Step;
+  /** Whether it came on a standing stream. */
+  readonly stream: boolean;
+  /** The request that waits for the answer. */
+  readonly during: Draft | undefined;
+}
+
 /** A client message that can have caused something. */
 interface Cause {
   readonly order: number;
@@ -86,8 +106,12 @@ class LaneBuilder {
   readonly #stream: Step[] = [];
   readonly #changes: Step[] = [];
   readonly #exchanges = new Map<string, OpenExchange>();
-  /** Server requests, newest last, for finding what a client's answer belongs to. */
-  readonly #asked: { readonly step: Step; readonly stream: boolean; readonly during: Draft | undefined }[] = [];
+  /** Requests of the server's that nobody has answered, newest last, by id: what a client's answer belongs to. */
+  readonly #asked = new Map<string | undefined, Question[]>();
+  /** Those that were answered, by what goes on because of it: the newest of them. */
+  readonly #answered = new Map<Draft | 'streams', Step[]>();
+  /** Requests without an answer or an end, subscriptions apart. */
+  readonly #open = new Set<Draft>();
   readonly #legs = new Legs<Draft>();
   /** When this record was made, and when the one before on the standing stream: milliseconds. */
   #now = 0;
@@ -130,6 +154,7 @@ class LaneBuilder {
       case 'x-':
         for (const recording of this.#exchange(record.x).recordings) {
           const { end, code, message } = record;
+          this.#open.delete(recording);
           recording.exit = {
             end,
             ...(code === undefined ? {} : { code }),
@@ -226,8 +251,11 @@ class LaneBuilder {
 
   #fromClient(message: Message, exchange: OpenExchange, place: Place): void {
     if (message.kind === 'response') {
-      const asked = this.#asked.findLast(({ step }) => step.answer === undefined && step.idText === message.idText);
-      if (asked !== undefined) asked.step.answer = { text: message.text, place, order: this.#order, at: this.#now };
+      const asked = this.#asked.get(message.idText)?.pop();
+      if (asked === undefined) return;
+      asked.step.answer = { text: message.text, place, order: this.#order, at: this.#now };
+      if (asked.stream) this.#goesOn('streams', asked.step);
+      if (asked.during !== undefined) this.#goesOn(asked.during, asked.step);
       return;
     }
     const method = message.method ?? '';
@@ -264,6 +292,7 @@ class LaneBuilder {
       at: this.#now,
     };
     this.#legs.retried(recording);
+    if (method !== 'subscriptions/listen') this.#open.add(recording);
     exchange.recordings.push(recording);
     this.#recordings.push(recording);
     return recording;
@@ -273,7 +302,7 @@ class LaneBuilder {
     if (message.kind === 'response') {
       const recording = this.#asker(message, exchange);
       if (recording === undefined) return;
-      const awaits = this.#awaitedBy(recording);
+      const awaits = this.#answered.get(recording) ?? [];
       const cause = this.#causes.of('response', () => true);
       recording.polled = !exchange.recordings.includes(recording) && recording.exit?.end === 'closed-by-server';
       this.#respond(recording, this.#step(message, place, { awaits, since: sinceIn(recording, cause) }));
@@ -284,7 +313,7 @@ class LaneBuilder {
     const cause = this.#causes.of(message.kind, ({ recording }) => recording?.answer !== undefined);
     const step = this.#step(message, place, {
       after: standing ? ordersOf(cause, owner) : [],
-      awaits: owner === undefined ? this.#awaitedByStream() : this.#awaitedBy(owner),
+      awaits: this.#answered.get(owner ?? 'streams') ?? [],
       since: owner === undefined ? Math.max(this.#streamed, cause?.at ?? 0) : sinceIn(owner, cause),
     });
     (owner?.steps ?? this.#stream).push(step);
@@ -296,11 +325,16 @@ class LaneBuilder {
 
   /** A request on a standing stream while exactly one request was in flight: most likely that one's doing. */
   #ask(step: Step, owner: Draft | undefined): void {
-    const open = this.#recordings.filter(
-      ({ answer, exit, method }) => answer === undefined && exit === undefined && method !== 'subscriptions/listen',
-    );
-    const during = owner ?? (open.length === 1 ? open[0] : undefined);
-    this.#asked.push({ step, stream: owner === undefined, during });
+    const [only] = this.#open.size === 1 ? this.#open : [];
+    const asked = { step, stream: owner === undefined, during: owner ?? only };
+    const same = this.#asked.get(step.idText);
+    if (same === undefined) this.#asked.set(step.idText, [asked]);
+    else same.push(asked);
+  }
+
+  #goesOn(what: Draft | 'streams', answered: Step): void {
+    const steps = this.#answered.get(what) ?? [];
+    this.#answered.set(what, [...steps.slice(1 - MAX_AWAITED), answered]);
   }
 
   #step(message: Message, place: Place, causes: After): Step {
@@ -315,6 +349,7 @@ class LaneBuilder {
   #respond(recording: Draft, step: Step): void {
     recording.steps.push(step);
     recording.answer = step;
+    this.#open.delete(recording);
     recording.at = this.#now;
     this.#legs.answered(recording);
   }
@@ -340,16 +375,6 @@ class LaneBuilder {
       if (token !== undefined && asked !== undefined) return asked;
     }
     return exchange.recordings.find(({ answer }) => answer === undefined) ?? exchange.recordings.at(-1);
-  }
-
-  #awaitedBy(recording: Draft): readonly Step[] {
-    return this.#asked
-      .filter(({ step, during }) => during === recording && step.answer !== undefined)
-      .map(({ step }) => step);
-  }
-
-  #awaitedByStream(): readonly Step[] {
-    return this.#asked.filter(({ step, stream }) => stream && step.answer !== undefined).map(({ step }) => step);
   }
 }
 

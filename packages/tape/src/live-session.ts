@@ -82,6 +82,8 @@ export class LiveSession {
   /** How many messages of the lane's standing streams were sent. */
   cursor = 0;
   closed = false;
+  /** Whether nothing comes from the client any more, although it may still read. */
+  #deaf = false;
 
   constructor(lane: RecordedLane) {
     this.lane = lane;
@@ -210,6 +212,21 @@ export class LiveSession {
   /** Server requests that have to be answered before `step`. */
   unanswered(step: Step): readonly Step[] {
     return step.awaits.filter((asked) => !this.#answered.has(asked));
+  }
+
+  /** Nothing comes from the client any more: what waits for its answers ends. */
+  hangUp(): void {
+    this.#deaf = true;
+    this.#wake();
+  }
+
+  /** Whether `step` will never be sent: the client has to answer something first, and cannot any more. */
+  hopeless(step: Step): boolean {
+    return this.#deaf && this.unanswered(step).length > 0;
+  }
+
+  get deaf(): boolean {
+    return this.#deaf;
   }
 
   ready(step: Step): boolean {

@@ -1,5 +1,5 @@
 import { ProxyError } from '@shadowcat/kernel';
-import { type Difference, differencesOf } from './differences.js';
+import { type Difference, differencesOf, type Located } from './differences.js';
 import type { Ladder } from './ladder.js';
 import type { LiveSession } from './live-session.js';
 import { type Library, type Place, placeText, type Recording } from './recording.js';
@@ -49,9 +49,9 @@ const ELSEWHERE: ReadonlySet<MissReason> = new Set(['wrong-session', 'era-mismat
 export function missOf(shape: RequestShape, context: MissContext): Miss {
   const { method, target } = shape;
   const near = nearest(shape, context);
-  const differences = near === undefined ? [] : differencesFrom(near, shape, context.ladder);
+  const differences = near === undefined ? [] : differencesFrom(near, shape, context);
   const reason = reasonOf(shape, context, { near, differences });
-  const overlay = reason === 'arguments-differ' && near !== undefined ? overlayLine(near, differences) : undefined;
+  const overlay = reason === 'arguments-differ' && near !== undefined ? overlayLine(near, shape, context) : undefined;
   const other = elsewhere(shape, context);
   const place = (ELSEWHERE.has(reason) ? (other ?? near) : (near ?? other))?.place;
   const message = messageOf({ reason, method, target, place, differences });
@@ -124,6 +124,9 @@ function missingKey(differences: readonly Difference[], { library, keyId }: Miss
   );
 }
 
+/** So many places are named in the line of an overlay. */
+const MAX_PLACES = 100;
+
 /** How many recordings of the same method and target are compared with a miss. */
 const MAX_COMPARED = 500;
 
@@ -138,7 +141,7 @@ function nearest(shape: RequestShape, { session, ladder }: MissContext): Recordi
     best ??= recording;
     if (recording.target !== shape.target || compared >= MAX_COMPARED) continue;
     compared += 1;
-    const count = recording.key === shape.key ? 0 : differencesFrom(recording, shape, ladder).length;
+    const count = recording.key === shape.key ? 0 : differencesFrom(recording, shape, { ladder }).length;
     if (count >= fewest) continue;
     best = recording;
     fewest = count;
@@ -162,17 +165,29 @@ function elsewhere(shape: RequestShape, { library, session }: MissContext): Reco
 }
 
 /** Where the two differ; what rules let differ anyway is left out. */
-function differencesFrom(recording: Recording, shape: RequestShape, ladder: Ladder): readonly Difference[] {
+function differencesFrom(
+  recording: Recording,
+  shape: RequestShape,
+  { ladder, limit }: { readonly ladder: Ladder; readonly limit?: number },
+): readonly Difference[] {
   const recorded = shapeOf(recording.method, recording.message.text);
-  const all = differencesOf({ text: recorded.text, node: recorded.params }, { text: shape.text, node: shape.params });
+  const [one, other] = [recorded, shape].map(({ text, params }) => ({ text, node: params })) as [Located, Located];
+  const all = differencesOf(one, other, limit);
   return all.filter(({ pointer }) => !ladder.excuses(shape, pointer));
 }
 
 /** One rule of an overlay file, in YAML's flow style: these places are not compared for this request. */
-function overlayLine(recording: Recording, differences: readonly Difference[]): string {
+function overlayLine(recording: Recording, shape: RequestShape, { ladder }: MissContext): string | undefined {
   const { method, target } = recording;
+  const differences = differencesFrom(recording, shape, { ladder, limit: MAX_PLACES });
+  const all = differences.map(({ pointer, list }) => list ?? pointer);
+  // Of so many places only the outermost are named.
+  const named = all.length < MAX_PLACES ? all : all.map((pointer) => pointer.split('/', 2).join('/'));
+  const pointers = new Set(named);
+  // The parameters as a whole are no place of an overlay.
+  if (pointers.has('')) return undefined;
   const name = target === undefined ? '' : `, target: ${JSON.stringify(target)}`;
-  const places = differences.map(({ pointer }) => JSON.stringify(pointer)).join(', ');
+  const places = [...pointers].map((pointer) => JSON.stringify(pointer)).join(', ');
   return `ignore: [{ method: ${JSON.stringify(method)}${name}, at: [${places}] }]`;
 }
 

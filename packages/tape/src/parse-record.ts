@@ -14,8 +14,8 @@ import {
 /** What a message on a tape may be; the recorder writes what is beyond as `raw`. */
 export const MESSAGE_LIMITS = { depth: 128, nodes: 1_000_000 } as const;
 const ENVELOPE_LIMITS = { depth: 16, nodes: 10_000 } as const;
-/** The longest line that is read, in bytes. */
-export const MAX_LINE = 33_554_432;
+/** The longest line that is read, in bytes. What passes the proxy is shorter, as long as its limits are not raised. */
+export const MAX_LINE = 67_108_864;
 
 /** One line of a tape. Throws `ProxyError('tape_invalid')` whose message says what is wrong, without the place. */
 export function parseRecord(text: string, line: number): TapeRecord {
@@ -27,7 +27,9 @@ export function parseRecord(text: string, line: number): TapeRecord {
   const place = t === undefined ? { line } : { line, t };
   const make = KINDS[kind];
   if (make === undefined || !Object.hasOwn(KINDS, kind)) return { k: 'other', ...place, kind, text };
-  return { ...make(reader, m), ...place } as TapeRecord;
+  const made = make(reader, m);
+  const extra = reader.others(made);
+  return { ...made, ...place, ...(extra === undefined ? {} : { extra }) } as TapeRecord;
 }
 
 /** The members of a record, with `m` apart as text. `m` is cut out, not parsed: it is the last member. */
@@ -83,6 +85,7 @@ function wrong(message: string): ProxyError {
 class Fields {
   readonly #fields: JsonObject;
   readonly #kind: string;
+  readonly #asked = new Set<string>(['k']);
 
   constructor(fields: JsonObject, kind: string) {
     this.#fields = fields;
@@ -99,7 +102,13 @@ class Fields {
     return this.optionalNumber(name) ?? this.#fail(name, 'a number');
   }
   optionalNumber(name: string): number | undefined {
-    return this.#typed(name, 'number') as number | undefined;
+    const value = this.#typed(name, 'number') as number | undefined;
+    return value === undefined || Number.isSafeInteger(value) ? value : this.#fail(name, 'a whole number');
+  }
+  /** A number of things. */
+  count(name: string): number | undefined {
+    const value = this.optionalNumber(name);
+    return value === undefined || value >= 0 ? value : this.#fail(name, '0 or more');
   }
   flag(name: string): boolean {
     return (this.#typed(name, 'boolean') as boolean | undefined) ?? false;
@@ -132,7 +141,16 @@ class Fields {
     return this.#fail(name, 'there');
   }
 
+  /** Members of a later version: what the reader did not ask for. */
+  others(made: Readonly<Record<string, unknown>>): JsonObject | undefined {
+    const others = Object.entries(this.#fields).filter(
+      ([name]) => name !== 'm' && !Object.hasOwn(made, name) && !this.#asked.has(name),
+    );
+    return others.length === 0 ? undefined : Object.fromEntries(others);
+  }
+
   #own(name: string): unknown {
+    this.#asked.add(name);
     return Object.hasOwn(this.#fields, name) ? this.#fields[name] : undefined;
   }
   #typed(name: string, type: 'string' | 'number' | 'boolean'): unknown {
@@ -216,12 +234,12 @@ const KINDS: Readonly<Record<string, Maker>> = {
   raw: (f) => textRecord('raw', f),
   err: (f) => textRecord('err', f),
   note: (f) => textRecord('note', f),
-  gap: (f) => ({ k: 'gap', lost: f.number('lost'), why: f.optionalText('why') ?? 'unknown' }),
+  gap: (f) => ({ k: 'gap', lost: f.count('lost') ?? f.missing('lost'), why: f.optionalText('why') ?? 'unknown' }),
   ckpt: (f) => ({ k: 'ckpt', lines: f.number('lines'), sha: f.text('sha') }),
   end: (f) => ({
     k: 'end',
     lines: f.number('lines'),
-    lost: f.optionalNumber('lost') ?? 0,
+    lost: f.count('lost') ?? 0,
     ...(f.flag('recovered') ? { recovered: true } : {}),
     sha: f.text('sha'),
   }),
@@ -270,7 +288,7 @@ function sseOf(value: JsonObject | undefined): { sse?: SseInfo } {
     sse: {
       ...(typeof id === 'string' ? { id } : {}),
       ...(typeof event === 'string' ? { event } : {}),
-      ...(typeof retry === 'number' ? { retry } : {}),
+      ...(typeof retry === 'number' && Number.isSafeInteger(retry) ? { retry } : {}),
     },
   };
 }

@@ -5,12 +5,19 @@ import { placeText, type Recording, type Step } from './recording.js';
 import { rewritten, unownedText } from './rewrite.js';
 
 /** After this long without anything to send, what the tape waits for is logged. */
-export const PATIENCE_MS = 5000;
+const PATIENCE_MS = 5000;
+
+/** When waiting for a client is not worth it any more, and who is told. */
+export interface GiveUp {
+  readonly afterMs: number;
+  readonly now: () => void;
+}
 
 export interface PlayParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly time: ReplayTime;
+  readonly giveUp?: GiveUp;
 }
 
 /** Somewhere that messages are sent to: whose session, and when it is over. */
@@ -33,12 +40,12 @@ export async function* playRequest(play: Play, parts: PlayParts): AsyncGenerator
       yield* askHere(outlet, step);
       await patiently(outlet, step);
       await pause(pauseBefore(step, parts.time), outlet);
-      if (outlet.over()) return;
+      if (outlet.over() || session.hopeless(step)) return;
       const text = rewritten(step, play);
       if (text !== undefined) yield new Frame({ text });
       session.done(step.order);
     }
-    if (play.hold) await session.until(outlet.over);
+    if (play.hold) await session.until(() => outlet.over() || session.deaf);
   } finally {
     session.release(play);
   }
@@ -124,13 +131,25 @@ export async function pause(
   }
 }
 
+/** Says after a while what is waited for, and gives up when that is wanted. */
+export function waiting({ clock, giveUp }: Pick<PlayParts, 'clock' | 'giveUp'>, say: () => void): Timer {
+  const timers = [clock.timer(PATIENCE_MS, say)];
+  if (giveUp !== undefined) timers.push(clock.timer(giveUp.afterMs, giveUp.now));
+  return {
+    cancel: () => {
+      for (const timer of timers) timer.cancel();
+    },
+  };
+}
+
 /** Waits until a step's causes have happened; says so when that takes long and it is an answer of the client's. */
-async function patiently({ session, over, clock, log }: Outlet, step: Step): Promise<void> {
-  const ready = (): boolean => over() || session.ready(step);
+async function patiently(outlet: Outlet, step: Step): Promise<void> {
+  const { session, over, log } = outlet;
+  const ready = (): boolean => over() || session.ready(step) || session.hopeless(step);
   if (ready()) return;
   let timer: Timer | undefined;
   if (session.unanswered(step).length > 0) {
-    timer = clock.timer(PATIENCE_MS, () => {
+    timer = waiting(outlet, () => {
       for (const asked of session.unanswered(step)) {
         const line = placeText(asked.place);
         log.warn({ line }, `replay waits for the client's answer to ${asked.method} (${line})`);

@@ -1,5 +1,6 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { BLOBS_FEATURE } from './blobs.js';
+import { LineTexts } from './line-texts.js';
 import { type Migration, migrationFrom } from './migrate.js';
 import { MAX_LINE } from './parse-record.js';
 import { RecordParser } from './record-parser.js';
@@ -9,7 +10,12 @@ import type { Digest, NewDigest } from './seal.js';
 
 const LF = 0x0a;
 const CR = 0x0d;
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** What some editors write in front. */
+const MARKS = [
+  { bytes: [0xef, 0xbb, 0xbf], what: 'the file begins with a byte order mark' },
+  { bytes: [0xff, 0xfe], what: 'the file is UTF-16' },
+  { bytes: [0xfe, 0xff], what: 'the file is UTF-16' },
+];
 
 /** Features of the format that this reader knows; a tape that requires another is refused. */
 const KNOWN_FEATURES: ReadonlySet<string> = new Set([BLOBS_FEATURE]);
@@ -55,8 +61,13 @@ function problemError(name: string, problem: TapeProblem): ProxyError {
   });
 }
 
+function nameOf(feature: string): string {
+  return /^[\w.-]{1,64}$/.test(feature) ? feature : JSON.stringify(feature.slice(0, 64));
+}
+
 class TapeReader {
   readonly #bytes: Uint8Array;
+  readonly #lines: LineTexts;
   readonly #name: string;
   readonly #newDigest: NewDigest;
   readonly #maxRecords: number;
@@ -74,6 +85,7 @@ class TapeReader {
 
   constructor(bytes: Uint8Array, options: ReadTapeOptions) {
     this.#bytes = bytes;
+    this.#lines = new LineTexts(bytes);
     this.#name = options.name;
     this.#newDigest = options.newDigest;
     this.#maxRecords = options.maxRecords ?? MAX_RECORDS;
@@ -104,6 +116,9 @@ class TapeReader {
     if (this.#end !== undefined) return this.#problem('corrupt', 'there are lines after the end record');
     if (this.#line > this.#maxRecords)
       return this.#problem('invalid', `there are more than ${this.#maxRecords} records`);
+    const mark =
+      this.#line === 1 ? MARKS.find(({ bytes }) => bytes.every((byte, at) => this.#bytes[at] === byte)) : undefined;
+    if (mark !== undefined) return this.#problem('invalid', `${mark.what}: save it as UTF-8 without a byte order mark`);
     if (end < 0) return this.#problem('truncated', 'the last line is cut off');
     if (end - this.#at > MAX_LINE) return this.#problem('invalid', `the line is longer than ${MAX_LINE} bytes`);
     let record: TapeRecord;
@@ -120,10 +135,12 @@ class TapeReader {
     return true;
   }
 
+  /** The line that ends at `end`. */
   #text(end: number): string {
-    const returned = this.#bytes[end - 1] === CR && end > this.#at;
-    if (returned) this.#returns = true;
-    return decoder.decode(this.#bytes.subarray(this.#at, returned ? end - 1 : end));
+    const text = this.#lines.line(this.#at, end);
+    if (text.charCodeAt(text.length - 1) !== CR) return text;
+    this.#returns = true;
+    return text.slice(0, -1);
   }
 
   #accept(record: TapeRecord, text: string): boolean {
@@ -146,7 +163,7 @@ class TapeReader {
     if (record.k !== 'head') return this.#problem('invalid', 'the first line is no head record: this is not a tape');
     const unknown = record.requires.filter((feature) => !KNOWN_FEATURES.has(feature));
     if (record.v > TAPE_VERSION || !Number.isInteger(record.v) || record.v < 1 || unknown.length > 0) {
-      const what = unknown.length > 0 ? `needs ${unknown.join(', ')}` : `has format version ${record.v}`;
+      const what = unknown.length > 0 ? `needs ${unknown.map(nameOf).join(', ')}` : `has format version ${record.v}`;
       return this.#problem('invalid', `the tape ${what}, which this version of Shadowcat cannot read`);
     }
     this.#head = record;

@@ -6,11 +6,11 @@ import type { TapeRecord } from './records.js';
  */
 export function recordLine(record: TapeRecord): string {
   if (record.k === 'other') return record.text;
-  const { k, line: _, t, ...rest } = record;
+  const { k, line: _, t, extra, ...rest } = record;
   const times = t === undefined ? {} : { t };
   if (record.k === 'msg') {
-    const { text, ...fields } = rest as Omit<typeof record, 'k' | 'line' | 't'>;
-    return `${JSON.stringify({ k, ...times, ...fields }).slice(0, -1)},"m":${text}}`;
+    const { text, ...fields } = rest as Omit<typeof record, 'k' | 'line' | 't' | 'extra'>;
+    return `${JSON.stringify({ k, ...times, ...fields, ...extra }).slice(0, -1)},"m":${text}}`;
   }
-  return JSON.stringify({ k, ...times, ...rest });
+  return JSON.stringify({ k, ...times, ...rest, ...extra });
 }

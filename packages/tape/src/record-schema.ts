@@ -8,7 +8,10 @@ interface Member {
 }
 
 type Kinds = Exclude<TapeRecord, { readonly k: 'other' }>['k'];
-type MembersOf<K extends Kinds> = Exclude<keyof Extract<TapeRecord, { readonly k: K }>, 'k' | 'line' | 't' | 'text'>;
+type MembersOf<K extends Kinds> = Exclude<
+  keyof Extract<TapeRecord, { readonly k: K }>,
+  'k' | 'line' | 't' | 'text' | 'extra'
+>;
 /** Every member of the types has to be here, and nothing else: the schema cannot say less or more than the reader. */
 type Shape<K extends Kinds> = { readonly [M in MembersOf<K>]: Member };
 interface Kind<K extends Kinds> {

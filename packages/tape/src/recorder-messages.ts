@@ -1,5 +1,6 @@
 import { type Frame, ProxyError } from '@shadowcat/kernel';
 import { messageFields, textFields } from './lines.js';
+import { MAX_LINE } from './parse-record.js';
 import type { LateRecord, RecordContent } from './recorder-lanes.js';
 import type { Sender } from './records.js';
 import type { Redactor } from './redact.js';
@@ -37,7 +38,19 @@ function contentOf(
   { about, redactor }: { readonly about: MessageAbout; readonly redactor: Redactor },
 ): RecordContent {
   if (redacted === undefined) return asText(redactor.text(text), 'too deep to redact', about);
+  if (isTooLong(redacted))
+    return asText('', `not recorded: its ${text.length} characters are too many for a line`, about);
   return { kind: 'msg', fields: messageFields(redacted, about, redactor) };
+}
+
+/** What a record has beside its message, and the other spelling of what a text record holds, at most. */
+const BESIDE = 1_048_576;
+const encoder = new TextEncoder();
+
+/** Whether a reader would refuse the line. */
+function isTooLong(text: string): boolean {
+  // A character has three bytes at most.
+  return text.length * 3 > MAX_LINE - BESIDE && encoder.encode(text).length > MAX_LINE - BESIDE;
 }
 
 /** `undefined`: nested too deep to be walked. */

@@ -29,6 +29,8 @@ interface Line {
   readonly line: number;
   /** Microseconds since the record before it that has a `t`; negative only in the golden form, where most have none. */
   readonly t?: number;
+  /** Members that this version does not know; a rewrite keeps them. */
+  readonly extra?: JsonObject;
 }
 /** Of an exchange: its lane `s`, and `x`, its name within the tape. */
 interface OfExchange extends Line {

@@ -134,7 +134,7 @@ export function suspicion(entries: readonly string[]): RegExp {
   const tokens = shortest.map((key) => (key === 'token' ? '(?<!progress)token' : key));
   const rest = [
     'pass',
-    '_pw',
+    'pw(?![a-z0-9])',
     'bearer\\s',
     'identified\\s',
     'securestring',
@@ -144,7 +144,7 @@ export function suspicion(entries: readonly string[]): RegExp {
     '\\bkty\\b',
     'basic\\s',
     ':\\\\*\\/\\\\*\\/[^\\s"\\/]*@',
-    '(?:[?&;]|%26|%3f)(?:sig|session_?id|auth|key|code)',
+    '(?:[?&;]|%26|%3f)[\\w.%[\\]-]{0,64}?(?:sig|session[^a-z0-9"]{0,3}id|auth|key|code)',
     '\\\\u00',
   ];
   return new RegExp([...tokens, ...rest].join('|'), 'i');

@@ -4,6 +4,7 @@ import {
   type Exchange,
   type Handler,
   type HeaderMap,
+  headerOf,
   type Log,
   ProxyError,
   type Reply,
@@ -21,7 +22,7 @@ import { LiveSessions } from './live-sessions.js';
 import { Matcher } from './matcher.js';
 import { NO_OVERLAY, type Overlay, type Rung } from './overlay.js';
 import type { ReplayTime } from './pace.js';
-import { type PlayParts, playStream } from './play.js';
+import { type GiveUp, type PlayParts, playStream } from './play.js';
 import type { Library } from './recording.js';
 import type { Tape } from './records.js';
 import type { Redactor } from './redact.js';
@@ -48,11 +49,15 @@ export interface ReplayComponents {
   readonly log: Log;
   /** Makes the ids by which the session layer finds sessions again. */
   readonly newId: () => string;
+  /** What to do when a client has left what the tape waits for undone for so long. Default: to wait on. */
+  readonly giveUp?: GiveUp;
 }
 
 /** The handler, and what its owner does with it. */
 export type Replay = Handler & {
   summary(): ReplaySummary;
+  /** Nothing comes from the client any more: ends what waits for it, and lets everything else be sent. */
+  hangUp(): void;
   /** Ends what is open. Idempotent. */
   close(): void;
 };
@@ -65,7 +70,8 @@ export type Replay = Handler & {
 export function replayHandler(tapes: readonly Tape[], options: ReplayOptions, components: ReplayComponents): Replay {
   const player = new Player(libraryOf(tapes), options, components);
   const handler: Handler = async (exchange) => player.answer(exchange);
-  return Object.assign(handler, { summary: () => player.summary(), close: () => player.close() });
+  const { summary, hangUp, close } = player;
+  return Object.assign(handler, { summary, hangUp, close });
 }
 
 class Player {
@@ -81,7 +87,7 @@ class Player {
 
   constructor(library: Library, options: ReplayOptions, components: ReplayComponents) {
     const { overlay = NO_OVERLAY, maxRung = 'rule', time = 'instant', resumable = false } = options;
-    const { clock, log, redactor, keyId } = components;
+    const { clock, log, redactor, keyId, giveUp } = components;
     this.#library = library;
     this.#options = options;
     this.#components = components;
@@ -91,7 +97,7 @@ class Player {
     const ladder = new Ladder(overlay, maxRung);
     for (const lane of [...library.sessions, library.sessionless]) ladder.prepare(lane);
     this.#matcher = new Matcher({ library, ladder, ledger: this.#ledger, redactor, keyId, log });
-    this.#parts = { clock, log, time };
+    this.#parts = { clock, log, time, ...(giveUp === undefined ? {} : { giveUp }) };
     this.#answering = new Answering({
       ...this.#parts,
       matcher: this.#matcher,
@@ -114,14 +120,14 @@ class Player {
     return this.#post(exchange, call);
   }
 
-  summary(): ReplaySummary {
+  readonly summary = (): ReplaySummary => {
     const { allUsed = false } = this.#options;
     return this.#ledger.summary(this.#library, this.#sessions.all, { allUsed, faults: this.#disruptions.dealt });
-  }
+  };
 
-  close(): void {
-    this.#sessions.close();
-  }
+  readonly hangUp = (): void => this.#sessions.hangUp();
+
+  readonly close = (): void => this.#sessions.close();
 
   #post(exchange: Exchange, call: Call): Reply | Promise<Reply> {
     const opening = call.method === 'initialize' ? call.message : undefined;
@@ -167,6 +173,13 @@ class Player {
     const session = this.#sessions.of(exchange, call);
     const status = session.lane.streamStatus ?? 200;
     if (status >= 400) throw new ProxyError('method_not_allowed', 'the recorded server offered no stream (GET)');
+    // What is kept is found further out: this id is of a stream that nobody knows, and a new stream would be a silent gap.
+    if (headerOf(exchange.head.headers, 'last-event-id') !== undefined) {
+      throw new ProxyError(
+        'events_expired',
+        'this replay does not know the Last-Event-ID: open a new stream without one',
+      );
+    }
     const number = session.openStream();
     let gone = false;
     const leave = (): void => {

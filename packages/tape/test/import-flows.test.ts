@@ -52,7 +52,7 @@ describe('flows of mitmproxy', () => {
     expect(endsOf(read)).toEqual(['1 answered', '2 closed-by-client', '3 reset', '4 reset', '5 reset', '6 reset']);
     expect(read.losses).toEqual([
       '4 answers are missing: what was asked ends as it broke off',
-      '1 answer has no body in the file (browsers leave out what was streamed)',
+      '1 answer has no body in the file (what was streamed is often not kept)',
     ]);
   });
 

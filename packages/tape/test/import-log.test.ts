@@ -48,14 +48,14 @@ const FORMS: readonly (readonly [string, string])[] = [
     ),
   ],
   [
-    'supergateway',
+    'a gateway',
     log(
       (from, message) =>
         `[supergateway] ${from === 'client' ? 'SSE → Child' : 'Child → SSE'} (session 6f1c): ${message}`,
     ),
   ],
   [
-    'supergateway before a remote server',
+    'a gateway before a remote server',
     log((from, message) => `[supergateway] ${from === 'client' ? 'Stdio → SSE' : 'SSE → Stdio'}: ${message}`),
   ],
   ['arrows', log((from, message) => `${arrow(from)} ${message}`)],
@@ -137,6 +137,24 @@ describe('a log of a stdio server', () => {
     );
   });
 
+  it('with messages on the line behind what announces them is told', async () => {
+    const file = log((from, message, at) => `${time(at)} [files] [info] Message from ${from}:\n${message}`);
+    const read = await imported(`Message from nobody:\n${file}`, 'stdio-log');
+    expect(read.golden).toEqual((await imported(bare, 'stdio-log')).golden);
+    expect(read.losses).toEqual(['1 line is no message: kept as text in the capture form, left out of the golden one']);
+  });
+
+  it('that abridges long messages lacks them, also where what is left would be a message', async () => {
+    const [open = '', opened = ''] = [text(initialize()), text(OPENED)];
+    const long = text(result(1, 'begin...[14696 chars truncated]...end'));
+    const file = [open, opened, text(call(1, 'a')), long].map(
+      (line, at) => `Message from ${at % 2 === 0 ? 'client' : 'server'}: ${line} { metadata: undefined }`,
+    );
+    const read = await imported(file.join('\n'), 'stdio-log');
+    expect(endsOf(read)).toEqual(['1 answered', '2 open-at-end']);
+    expect(read.losses[0]).toContain('1 message is abridged in the log');
+  });
+
   it('of two runs has two sessions', async () => {
     const read = await imported(`${bare}${bare}`, 'stdio-log');
     expect(read.golden.filter((line) => line.includes('"event":"opened"'))).toHaveLength(2);
@@ -156,6 +174,12 @@ describe('a log of a stdio server', () => {
       '1 answer belongs to no request in the file: left out',
     ]);
     expect(read.losses[2]).toContain('2 requests were not answered');
+  });
+
+  it('in which nothing is answered has the questions', async () => {
+    const read = await imported([initialize(), call(1, 'a')].map(text).join('\n'), 'stdio-log');
+    expect(messagesOf(read)).toHaveLength(2);
+    expect(endsOf(read).sort()).toEqual(['1 open-at-end', '2 open-at-end']);
   });
 
   it('of the newer revision has no session', async () => {

@@ -3,8 +3,10 @@ import { ProxyError, silentLog } from '@shadowcat/kernel';
 import { jsonReply, ManualClock } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
 import { type MemoryTape, memoryTape } from '../src/memory-writer.js';
+import { MAX_LINE } from '../src/parse-record.js';
 import { readTape } from '../src/read-tape.js';
 import { type Recorder, recorder } from '../src/recorder.js';
+import { messageRecord } from '../src/recorder-messages.js';
 import { createRedactor } from '../src/redact.js';
 import type { RedactionOptions } from '../src/redact-rules.js';
 import { bytesOf, call, linesOf, newDigest, result, TestClient } from './support/rig.js';
@@ -152,5 +154,16 @@ describe('a large message', () => {
     expect(text).toContain(`"why":"too deep to redact"`);
     expect(text).toContain(`token=${hidden('s2')}`);
     expect(text).not.toMatch(/token=s\d/);
+  });
+});
+
+describe('a message that no reader would take', () => {
+  it('is left out, and the tape says so', () => {
+    const text = `{"jsonrpc":"2.0","method":"${'x'.repeat(MAX_LINE)}"}`;
+    const made = messageRecord(text, { from: 'server' }, { redactor: createRedactor({}, hmac) });
+    expect(made).toEqual({
+      kind: 'raw',
+      fields: `"from":"server","why":"not recorded: its ${text.length} characters are too many for a line","text":""`,
+    });
   });
 });

@@ -15,18 +15,18 @@ const opening = (s: string, name: string): string[] => [
 ];
 
 describe('a hostile tape', () => {
-  it('of a hundred thousand sessions binds each client at once, to its own', async () => {
+  it('of twenty thousand sessions binds each client at once, to its own', async () => {
     const lines: string[] = [];
-    for (let n = 0; n < 100_000; n += 1) lines.push(...opening(`s${n + 1}`, `client ${n}`));
+    for (let n = 0; n < 20_000; n += 1) lines.push(...opening(`s${n + 1}`, `client ${n}`));
     const { replay } = replayRig([tapeOf(lines)]);
-    for (const name of ['client 99999', 'client 5', 'client 50000']) {
+    for (const name of ['client 19999', 'client 5', 'client 10000']) {
       const opened = await new TestClient(replay).open(name);
       expect(opened.text).toContain(`"serverInfo":{"name":"${name}"}`);
     }
     expect(replay.summary().waitingFor).toEqual([]);
   });
 
-  it('of a hundred thousand questions in one stream is read and replayed in a moment', async () => {
+  it('of fifty thousand questions on one stream is read and replayed in a moment', async () => {
     const lines = opening('s1', 'tester');
     lines.push('{"k":"http","s":"s1","x":"2","from":"client","method":"GET","target":"/mcp","headers":{}}');
     for (let id = 0; id < 50_000; id += 1) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readTape } from '../src/read-tape.js';
 import { createRedactor } from '../src/redact.js';
 import { recognising, secretValues, withRequestsRedacted } from '../src/redact-known.js';
-import { bytesOf, newDigest } from './support/rig.js';
+import { bytesOf, newDigest, replayRig, TestClient } from './support/rig.js';
 
 const hmac = (text: string): string => createHmac('sha256', 'k').update(text).digest('hex');
 const hidden = (secret: string): string => `~redacted.${hmac(secret).slice(0, 16)}~`;
@@ -54,5 +54,17 @@ describe('what the proxy was configured with', () => {
         DB_PASSWORD: undefined,
       }),
     ).toEqual(['abc', 'k', '']);
+  });
+});
+
+describe('a miss', () => {
+  it('does not show a secret that stands in the name of a method', async () => {
+    const { replay, warnings } = replayRig([tapeOf('{"jsonrpc":"2.0","id":1,"method":"tools/list"}')]);
+    const client = new TestClient(replay);
+    const secret = 'Zk8vQ2nPx7LmR4tW9bYc';
+    const answer = await client.post({ jsonrpc: '2.0', id: 1, method: `x?token=${secret}` }).catch(String);
+    const shown = JSON.stringify([warnings, answer, replay.summary()]);
+    expect(shown).toContain('not on the tape: x?token=~redacted.');
+    expect(shown).not.toContain(secret);
   });
 });

@@ -109,6 +109,18 @@ describe('a request of the server during a call', () => {
     expect(replay.summary()).toMatchObject({ warnings: [], waitingFor: [], exitCode: 0 });
   });
 
+  it('ends with the client that can answer nothing any more', async () => {
+    const { replay } = replayRig(await sampledTape());
+    const client = new TestClient(replay);
+    await client.open();
+    const stream = await reading(client.raw(call('live', 'sample')));
+    expect(await stream.next()).toEqual(notice('before'));
+    expect(await stream.next()).toEqual(sampling(0));
+    replay.hangUp();
+    expect(await stream.next()).toBe('end');
+    expect(replay.summary()).toMatchObject({ waitingFor: [{ method: 'sampling/createMessage' }], exitCode: 4 });
+  });
+
   it('may be answered otherwise: that is a warning that names the recorded answer', async () => {
     const { replay, warnings } = replayRig(await sampledTape());
     const client = new TestClient(replay);

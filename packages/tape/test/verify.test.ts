@@ -117,6 +117,24 @@ describe('values that flow from answers into requests', () => {
     expect(found).toEqual([['h1', 'result/structuredContent/handle', 1]]);
   });
 
+  it.each([
+    'us-east-1',
+    'gpt-4o-mini',
+    'v1.22.333',
+    '1.2.3-beta4',
+    '2026-01-05',
+    '2026-01-05T10:00:00Z',
+    'ada1815@example.org',
+    '123456',
+  ])('are not values that somebody chose: a change of %s is told', async (chosen) => {
+    const answers = (value: string): Record<string, Live> => ({
+      'tools/call:look': answering(tool({ found: value }, `there is ${value} here`)),
+    });
+    const tapes = await recorded(answers(chosen) as Answers, [call(1, 'look'), call(2, 'take', { what: chosen })]);
+    expect(flowsOfTapes(tapes)).toEqual([]);
+    expect(statuses(await verify(tapes, answers('something else')))).toEqual(['match', 'changed', 'match']);
+  });
+
   it('are found in the middle of sentences, and in URIs', async () => {
     const said = (id: string): Record<string, Live> => ({
       'tools/call:create': answering({ content: [{ type: 'text', text: `Created note://${id}.` }] }),
@@ -234,6 +252,15 @@ describe('comparing answers', () => {
     ]);
     const { results } = await verify(tapes, sum(1, '{"a":1,"b":[3]}'));
     expect(results[1]?.differences.map(({ pointer }) => pointer)).toEqual(['/result/content/0/text/b/0']);
+  });
+
+  it('does without an answer that is nested too deep, and goes on', async () => {
+    const tapes = await recorded(sum(1) as Answers, [call(1, 'sum'), call(2, 'echo')]);
+    const deep = JSON.parse(`${'['.repeat(500)}${']'.repeat(500)}`) as JsonObject[];
+    const answers = { 'tools/call:sum': answering({ deep }) };
+    const { results } = await verify(tapes, answers);
+    expect(results.map(({ status }) => status)).toEqual(['match', 'missing', 'match']);
+    expect(results[1]?.why).toContain('nested deeper');
   });
 
   it('tells an error from a result', async () => {
@@ -580,7 +607,7 @@ describe('notifications', () => {
   const against = async (
     tapes: readonly Tape[],
     said: readonly JsonObject[],
-    given: Partial<VerifyOptions> = {},
+    { after = [], ...given }: Partial<VerifyOptions> & { readonly after?: readonly JsonObject[] } = {},
   ): Promise<readonly ExchangeResult[]> => {
     const connect: Connect = async (ear) => ({
       secrets: [],
@@ -590,6 +617,7 @@ describe('notifications', () => {
         if (message.method === 'tools/call') {
           for (const one of said) ear.message(messageOf(one));
           ear.message(messageOf(result(message.id, 'done')));
+          for (const one of after) ear.message(messageOf(one));
         }
         return { over: true };
       },
@@ -625,6 +653,11 @@ describe('notifications', () => {
     ['a list that changes now', [], [say('tools/list_changed')], ['extra tools/list_changed /params']],
   ] as const)('%s', async (_, was, is, expected) => {
     expect(told(await against(await working(was), is))).toEqual(expected);
+  });
+
+  it('may come after the last answer: nobody knows whether the recorded client had stayed for them', async () => {
+    expect(told(await against(await working([]), [], { after: [log('a')] }))).toEqual([]);
+    expect(told(await against(await working([log('a')]), [], { after: [log('a')] }))).toEqual([]);
   });
 
   it('have the line where they were recorded, or that of the request that they came of', async () => {

@@ -38,6 +38,7 @@ export async function connectV1(target: Target, { roots, onMessage }: ConnectOpt
     era: 'legacy',
     requests: answers.requests,
     logs: answers.logs,
+    ping: async () => toJson(await client.ping(options)),
     listTools: async () => toJson(await client.listTools({}, options)),
     listResources: async () => toJson(await client.listResources({}, options)),
     listResourceTemplates: async () => toJson(await client.listResourceTemplates({}, options)),

@@ -50,6 +50,7 @@ export async function connectV2(target: Target, { mode, roots, onMessage }: Conn
     era,
     requests: answers.requests,
     logs: answers.logs,
+    ping: async () => toJson(await client.ping(options)),
     listTools: async () => toJson(await client.listTools({}, options)),
     listResources: () => list('resources/list'),
     listResourceTemplates: () => list('resources/templates/list'),

@@ -46,6 +46,8 @@ export interface TestClient extends AsyncDisposable {
   readonly requests: readonly ServerRequest[];
   /** `notifications/message` that arrived, oldest first. */
   readonly logs: readonly Json[];
+  /** Not in 2026-07-28, which has no `ping`. */
+  ping(): Promise<Json>;
   listTools(): Promise<Json>;
   listResources(): Promise<Json>;
   listResourceTemplates(): Promise<Json>;

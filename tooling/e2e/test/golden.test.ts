@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { type ClientKind, drive } from '../src/clients.js';
-import { fixtureServer, type ServerUnderTest } from '../src/servers.js';
+import { fixtureServer, type ServerUnderTest, startFixture } from '../src/servers.js';
 import { runShadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
 import type { Tour } from '../src/tours.js';
 
@@ -43,6 +43,17 @@ async function golden(kind: ClientKind, name: string, at: { folder: Folder; behi
 }
 
 const words = ({ target }: ServerUnderTest): string[] => ['--', target.command, ...target.args];
+
+describe.each<ClientKind>(['v1', 'v2-pinned'])('recordings of %s over HTTP', { timeout: 120_000 }, (kind) => {
+  it('have the golden form of those of their replay: streams are streams, and tell when to come back', async () => {
+    await using folder = await workFolder();
+    await using server = await startFixture();
+    const first = await golden(kind, 'first', { folder, behind: ['--upstream', server.url] });
+    await using replay = await startShadowcat(['replay', `${folder.path}/first.tape.jsonl`, '--all-used'], folder.path);
+    expect(await golden(kind, 'second', { folder, behind: ['--upstream', replay.url] })).toEqual(first);
+    expect((await replay.stop()).code).toBe(0);
+  });
+});
 
 describe.each<ClientKind>(['v1', 'v2-legacy', 'v2-pinned'])('recordings of %s', { timeout: 120_000 }, (kind) => {
   it('of the fixture have the same golden form, and so has one of its replay', async () => {

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectV1 } from '../src/client-v1.js';
 import { connectV2 } from '../src/client-v2.js';
 import { callThroughCuts, readSome } from '../src/cutting.js';
+import { LineClient } from '../src/line-client.js';
 import { mintingServer } from '../src/minting-server.js';
+import { OwnedProcess } from '../src/processes.js';
 import { answerText, openSession, postRaw } from '../src/raw-mcp.js';
 import { startFixture } from '../src/servers.js';
 import { runShadowcat, shadowcat, startShadowcat, tapesIn, workFolder } from '../src/shadowcat.js';
@@ -204,7 +206,7 @@ describe('a replay that ends while it waits', () => {
     });
     await using replay = await startShadowcat(['replay', tape, '--report', 'json=replay.json'], folder.path);
     const session = await openSession(replay.url, { capabilities: { roots: {} } });
-    const asked = await readSome(await session.post(call(1, 'list_roots')), 2);
+    const asked = await readSome(await session.post(call(1, 'list_roots')), 3);
     expect(JSON.parse(asked.at(-1)?.data ?? '')).toMatchObject({ method: 'roots/list' });
     const ended = await replay.stop();
     expect(ended.stderr).toMatch(/error: t\.tape\.jsonl:\d+: still waiting for the client: roots\/list/);
@@ -215,6 +217,27 @@ describe('a replay that ends while it waits', () => {
       waiting: 1,
       findings: [{ rule: 'waiting', site: { file: 't.tape.jsonl' } }],
     });
+  });
+
+  it('ends by itself where it is told not to wait for long, over HTTP and over stdio', async () => {
+    await using folder = await workFolder();
+    const tape = await taped(folder, async (url) => {
+      await using client = await connectV1({ url }, { roots: [] });
+      await client.callTool('list_roots', {});
+    });
+    const words = ['replay', tape, '--give-up-after', '50ms'];
+    await using replay = await startShadowcat(words, folder.path);
+    const session = await openSession(replay.url, { capabilities: { roots: {} } });
+    await readSome(await session.post(call(1, 'list_roots')), 3);
+    const stdio = await OwnedProcess.start({ ...shadowcat([...words, '--stdio'], folder.path), stdin: 'pipe' });
+    await using _ = stdio;
+    const line = new LineClient(stdio);
+    await line.initialize();
+    line.call(1, 'list_roots');
+    for (const ended of await Promise.all([replay.exited, stdio.exited])) {
+      expect(ended.stderr).toContain('still waiting for the client: roots/list');
+      expect(ended.code).toBe(4);
+    }
   });
 
   it('for input that a modern answer asked for names what for, and exits with 4', async () => {

@@ -2,7 +2,8 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Checked } from '../config/checks.js';
-import { CliError } from '../errors.js';
+import { CliError, EXIT } from '../errors.js';
+import { type ReportFile, reportTarget } from '../options/replay-types.js';
 import type { Report } from '../reports/report.js';
 import type { CommandContext } from './context.js';
 
@@ -34,14 +35,33 @@ export function writable(given: string, cwd: string): string {
   return path;
 }
 
-/** Shows findings where GitHub shows them; elsewhere the command's own output is all there is. */
-export async function tellGithub(
+/** `--report`, for commands that are no part of the configuration. */
+export function reportOption(): Option {
+  const option = new Option(
+    '--report <format=file>',
+    'also write junit=file, sarif=file, json=file, text=file; repeatable',
+  );
+  return option.argParser<readonly ReportFile[] | undefined>((value, all) => {
+    try {
+      return [...(all ?? []), reportTarget.parse(value)];
+    } catch (error) {
+      throw new CliError(`--report: ${(error as Error).message}`, { cause: error });
+    }
+  });
+}
+
+/** Writes findings to files, and shows them where GitHub shows them; elsewhere the command's own output is all there is. */
+export async function tellElsewhere(
   context: CommandContext,
-  about: Pick<Report, 'command' | 'headline' | 'findings'>,
+  about: Pick<Report, 'command' | 'headline' | 'findings'> & Partial<Pick<Report, 'cases'>>,
+  reports: readonly ReportFile[] = [],
 ): Promise<void> {
   const { host, exitCode } = context;
-  if (host.env['GITHUB_ACTIONS'] !== 'true') return;
-  const { publishOnGithub } = await import('../reports/publish.js');
+  if (reports.length === 0 && host.env['GITHUB_ACTIONS'] !== 'true') return;
+  const { publishElsewhere } = await import('../reports/publish.js');
+  const targets = reports.map(({ format, file }) => ({ format, path: resolve(host.cwd, file) }));
   const tell = (text: string): void => host.err(`${text}\n`);
-  await publishOnGithub({ ...about, exitCode, cases: [], figures: {} }, { env: host.env, tell });
+  const report = { cases: [], figures: {}, ...about, exitCode };
+  if (await publishElsewhere(report, { targets, env: host.env, tell })) return;
+  if (exitCode === EXIT.ok) context.exitCode = EXIT.failure;
 }

@@ -77,7 +77,9 @@ export function addImport(tape: Command, context: CommandContext): void {
     const { printable } = await import('../tapes/render.js');
     const beside = made.blobs === 0 ? '' : `, ${made.blobs} large values beside it in blobs/`;
     host.out(`${relative(host.cwd, out)}\n`);
-    host.err(`${made.messages} messages of a ${TITLES[made.format]}, ${made.lines} lines${beside}\n`);
+    host.err(
+      `${made.messages} ${made.messages === 1 ? 'message' : 'messages'} of a ${TITLES[made.format]}, ${made.lines} lines${beside}\n`,
+    );
     for (const loss of made.losses) host.err(`${printable(loss)}\n`);
   });
 }

@@ -13,7 +13,7 @@ import type { Finding } from '../reports/report.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags } from './flags.js';
-import { type Format, formatOption, json, tellGithub, usable } from './tape-common.js';
+import { type Format, formatOption, json, tellElsewhere, usable } from './tape-common.js';
 
 /** A secret, and the tape that it is on as the user called it. */
 export interface FileSecret extends TapeSecret {
@@ -46,7 +46,7 @@ export function addScan(tape: Command, context: CommandContext): void {
       } catch (error) {
         if (!(error instanceof ProxyError) || error.code !== 'tape_invalid') throw error;
         broken += 1;
-        host.err(`shadowcat: ${error.message}\n`);
+        host.err(`shadowcat: ${printable(error.message)}\n`);
       }
     }
     host.out(format === 'json' ? json(found) : found.map((secret) => `${printable(secretText(secret))}\n`).join(''));
@@ -54,7 +54,7 @@ export function addScan(tape: Command, context: CommandContext): void {
     host.err(`${headline}\n`);
     if (found.length > 0) host.err('hide them with: shadowcat tape redact <tape>\n');
     context.exitCode = found.length > 0 ? EXIT.secretFound : broken > 0 ? EXIT.tapeInvalid : EXIT.ok;
-    await tellGithub(context, { command: 'tape scan', headline, findings: found.map(findingOf) });
+    await tellElsewhere(context, { command: 'tape scan', headline, findings: found.map(findingOf) });
   });
 }
 

@@ -102,7 +102,7 @@ function addShow(tape: Command, context: CommandContext): void {
     const problem = summary.problems.find(({ kind }) => kind !== 'gap');
     if (problem === undefined) return;
     const advice = adviceFor(problem, name);
-    if (advice !== '') host.err(`${advice}\n`);
+    if (advice !== '') host.err(`${(await import('../printable.js')).printable(advice)}\n`);
     context.exitCode = problem.kind === 'edited' ? EXIT.failure : EXIT.tapeInvalid;
   });
 }

@@ -59,6 +59,7 @@ export function replayConfig(settings: Settings, place: Place): ReplayConfig {
       dryRun: settings.get('dry-run'),
       time: settings.get('time'),
       maxRung: settings.get('max-rung'),
+      ...(settings.get('give-up-after') === 0 ? {} : { giveUpMs: settings.get('give-up-after') }),
       reports: settings.get('report').map(({ format, file }) => ({ format, path: resolve(place.cwd, file) })),
       redaction: redactionOf(settings),
       limits: build.limits(),

@@ -124,7 +124,13 @@ export const BOUNDS: readonly Bound[] = [
     metrics: ['recorderUp', 'recorderDropped', 'errors'],
     code: 'recorder_failed',
     effect:
-      'the exchange waits; what cannot be written is left out, marked by a `gap`. The error only with `record-required`',
+      'the exchange waits, or records are left out with `record-overflow`; 16 MiB for all tapes while none can be written. What does not fit is marked by a `gap`. The error only with `record-required`',
+  },
+  {
+    what: 'Files of tapes that are open',
+    by: { fixed: '512' },
+    metrics: ['recorderUp'],
+    effect: 'others are opened again for what comes',
   },
   {
     what: 'Children, or lines to WebSocket and legacy SSE servers, of an upstream',

@@ -3,7 +3,7 @@ import { endpointUrl, hostName, listenAddress, upstreamUrl, urlPath, webOrigin }
 import { many, maybe, one } from './option.js';
 import { bearerToken, envPair } from './pair-types.js';
 import { replayTime, reportTarget } from './replay-types.js';
-import { flag, oneOf, text } from './scalar-types.js';
+import { duration, flag, oneOf, text } from './scalar-types.js';
 
 /* What is connected to what, and what is recorded or replayed. */
 
@@ -225,6 +225,14 @@ export const REPLAY_OPTIONS = [
     group: 'Replay',
     commands: ['replay'],
     help: 'the loosest way by which a request may match a recording',
+  }),
+  one({
+    name: 'give-up-after',
+    type: duration({ zero: true }),
+    fallback: '0',
+    group: 'Replay',
+    commands: ['replay'],
+    help: 'end, with 4, when a client has left a question of the tape unanswered for so long; 0: wait as long as it takes',
   }),
   many({
     name: 'report',

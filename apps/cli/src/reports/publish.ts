@@ -23,15 +23,15 @@ export interface Publishing {
  * page. Resolves to false when a file could not be written; that is told.
  */
 export async function publish(report: Report, publishing: Publishing): Promise<boolean> {
-  const { targets, tell } = publishing;
-  tell(textReport(report, LISTED));
-  const files = targets.map(({ format, path }) => ({ path, write: () => create(path, formatted(report, format)) }));
-  return writeAll([...files, ...onGithub(report, publishing)], tell);
+  publishing.tell(textReport(report, LISTED));
+  return publishElsewhere(report, publishing);
 }
 
-/** The part of {@link publish} that GitHub sees, for commands with a format of their own. Elsewhere nothing happens. */
-export async function publishOnGithub(report: Report, publishing: Omit<Publishing, 'targets'>): Promise<void> {
-  await writeAll(onGithub(report, publishing), publishing.tell);
+/** {@link publish} without what a person reads on stderr, for commands with a format of their own. */
+export async function publishElsewhere(report: Report, publishing: Publishing): Promise<boolean> {
+  const { targets, tell } = publishing;
+  const files = targets.map(({ format, path }) => ({ path, write: () => create(path, formatted(report, format)) }));
+  return writeAll([...files, ...onGithub(report, publishing)], tell);
 }
 
 interface Output {

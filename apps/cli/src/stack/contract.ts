@@ -293,6 +293,8 @@ export interface ReplayConfig {
   readonly time: ReplayTime;
   /** The loosest rung of matching that counts. */
   readonly maxRung: Rung;
+  /** How long a client may leave what the tape waits for undone; absent: for as long as it likes. */
+  readonly giveUpMs?: number;
   readonly reports: readonly ReportTarget[];
   /** The rules of the recording. */
   readonly redaction: RedactionOptions;

@@ -28,6 +28,8 @@ export interface ReplayComponents {
   readonly clock: Clock;
   /** Takes everything that is opened here; what is added later is closed earlier. */
   readonly owned: Owned;
+  /** Ends the replay: its client leaves undone what the tape waits for. */
+  readonly stuck?: () => void;
 }
 
 /** All parts of a replay except for what clients connect to. */
@@ -57,7 +59,7 @@ export async function openReplay(
   const replay = replayHandler(
     tapes.map((tape) => withRequestsRedacted(tape, redactor)),
     { allUsed, maxRung, overlay, time, resumable: config.listen !== undefined },
-    { redactor, keyId, clock, log, newId: unguessableId },
+    { redactor, keyId, clock, log, newId: unguessableId, ...giveUp(config, components) },
   );
   owned.add('the tapes', () => replay.close());
   const resumption = openResumption(KEPT, { clock, log, owned, store });
@@ -80,4 +82,11 @@ export async function openReplay(
   const health = async (): Promise<Record<string, PartHealth>> => ({ tapes: { ok: true, files: tapes.length } });
   const metrics = async () => ({ text: await meter.render(), contentType: meter.contentType });
   return { parts, replay, admin: { health, metrics } };
+}
+
+function giveUp(
+  { giveUpMs }: ReplayConfig,
+  { stuck }: ReplayComponents,
+): { giveUp?: { afterMs: number; now: () => void } } {
+  return giveUpMs === undefined || stuck === undefined ? {} : { giveUp: { afterMs: giveUpMs, now: stuck } };
 }

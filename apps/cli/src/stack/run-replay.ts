@@ -24,17 +24,22 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
   for (const line of unusedOverlays(config, io.cwd)) io.tell(line);
   const tapes = await Promise.all(config.tapes.map((path) => readTapeFile(path)));
   if (config.dryRun) return dryRun(overlayReach(overlay, tapes), config, io);
-  const { parts, replay, admin } = await openReplay(config, { tapes, overlay }, { io, clock, owned });
+  const stuck = new AbortController();
+  const stop = AbortSignal.any([io.stop, stuck.signal]);
+  const ending = { io, clock, owned, stuck: () => stuck.abort() };
+  const { parts, replay, admin } = await openReplay(config, { tapes, overlay }, ending);
   if (config.listen === undefined) {
     // What is in flight waits for the client, which has just asked for the end; after it closed stdin nothing comes from it.
-    await serveStdio(lineStack(parts)(replay), { io, clock, owned, drainMs: 0, lingerMs: config.drainMs });
+    const closed = (): void => replay.hangUp();
+    const serving = { io: { ...io, stop }, clock, owned, drainMs: 0, lingerMs: config.drainMs, closed };
+    await serveStdio(lineStack(parts)(replay), serving);
   } else if (!io.stop.aborted) {
     const { listen } = config;
     const listener = await serveHttp({ ...config, listen }, { parts, innermost: replay, admin, clock, log, owned });
     const url = `${listener.url}${config.path}`;
     log.info({ url, tapes: config.tapes }, `replaying on ${url}`);
     io.print(url);
-    await stopped(io.stop);
+    await stopped(stop);
     // What is left waits for its client, which has just asked for the end.
     replay.close();
   }

@@ -1,6 +1,9 @@
 import type { ExchangeSummary, TapeSummary } from '@shadowcat/tape';
 import type { ListedTape } from '@shadowcat/tape-file';
+import { printable } from '../printable.js';
 import { textTable } from '../text-table.js';
+
+export { printable } from '../printable.js';
 
 /** The tapes of a directory, one a line. */
 export function tapeList(tapes: readonly ListedTape[]): string {
@@ -65,11 +68,4 @@ export function stateOf({ whole, recovered, lost, problems }: TapeSummary): stri
 /** A duration for people. */
 export function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
-const STEERING = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu;
-
-/** Tapes come from anywhere: what would steer a terminal, or look like another line, is shown instead of sent. */
-export function printable(text: string): string {
-  return text.replaceAll(STEERING, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -44,7 +44,14 @@ export async function openEndpoint(config: ServingConfig, components: EndpointCo
   const handler = lineStack(parts)(innermost);
   const newId = counter('t');
   const lines = new Set<LineServer>();
+  let closed = false;
   const serve = (connection: Connection): void => {
+    if (closed) {
+      throw new Error(
+        'the tape is closed: it ends with the test, or the describe, that asked for it\n' +
+          '(a beforeEach of node:test ends before its test begins: call useTape in the test)',
+      );
+    }
     const options = { target: config.path, afterEnd: 'abandon' } as const;
     const line = serveLine(connection, handler, { clock, log, newId, options });
     lines.add(line);
@@ -52,6 +59,7 @@ export async function openEndpoint(config: ServingConfig, components: EndpointCo
   };
   const listener = await serveHttp(config, components);
   owned.add('the clients in this process', async () => {
+    closed = true;
     await drainLines(lines, config.drainMs, clock);
     await Promise.all([...lines].map((line) => line[Symbol.asyncDispose]()));
   });

@@ -5,6 +5,8 @@ import type { TapeUse } from './tape-use.js';
 export interface Call {
   /** The file that asks; `undefined` where the engine does not tell. */
   readonly file: string | undefined;
+  /** The line in it. */
+  readonly line: string | undefined;
   /** The test's own context, if it was given. */
   readonly test: ConcurrentTest | undefined;
 }
@@ -59,7 +61,7 @@ interface Vitest {
 
 export function vitestFramework(vitest: Vitest): Framework {
   return {
-    spot({ file, test }) {
+    spot({ file, line, test }) {
       const path = vitest.expect.getState().testPath ?? file;
       const context = test ?? vitest.TestRunner.getCurrentTest()?.context;
       if (context !== undefined && test === undefined && context.task.concurrent === true) {
@@ -70,7 +72,12 @@ export function vitestFramework(vitest: Vitest): Framework {
       }
       const directory = path === undefined ? process.cwd() : dirname(path);
       if (context === undefined) {
-        return { directory, owner: `tests in ${path}`, inTest: false, attach: (use) => attachScope(vitest, use) };
+        return {
+          directory,
+          owner: `the tests at ${path}:${line}`,
+          inTest: false,
+          attach: (use) => attachScope(vitest, use),
+        };
       }
       const owner = `the test "${context.task.name}" (${context.task.id})`;
       const attach = (use: TapeUse): void =>
@@ -106,6 +113,7 @@ interface NodeContext {
   readonly name?: string;
   readonly fullName?: string;
   readonly passed?: boolean;
+  readonly after?: unknown;
 }
 
 /** With these not all tests of a file run, and what they leave unused is nobody's fault. */
@@ -113,18 +121,25 @@ const SELECTING = /^--test-(name-pattern|skip-pattern|only)\b/;
 
 export function nodeFramework(node: NodeTest): Framework {
   return {
-    spot({ file }) {
+    spot({ file, line }) {
       const attach = (use: TapeUse): void => {
+        let failed = process.execArgv.some((word) => SELECTING.test(word));
         node.before(async () => {
           await use.open();
         });
         node.beforeEach(({ fullName, name }) => use.began(fullName ?? name ?? ''));
-        node.afterEach(({ fullName, name }) => use.ended(fullName ?? name ?? ''));
-        const selected = process.execArgv.some((word) => SELECTING.test(word));
-        node.after(({ passed }) => use.close({ complete: passed !== false && !selected }));
+        node.afterEach(({ fullName, name, passed }) => {
+          failed ||= passed === false;
+          use.ended(fullName ?? name ?? '');
+        });
+        node.after((context) => {
+          // A suite does not know yet; what is a test's own context has `after`.
+          failed ||= 'after' in context && context.passed === false;
+          return use.close({ complete: !failed });
+        });
       };
       const directory = file === undefined ? process.cwd() : dirname(file);
-      return { directory, owner: `tests in ${file}`, inTest: true, attach };
+      return { directory, owner: `the tests at ${file}:${line}`, inTest: true, attach };
     },
   };
 }

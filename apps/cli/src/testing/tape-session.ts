@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { type Log, silentLog } from '@shadowcat/kernel';
-import type { MissReport } from '@shadowcat/tape';
+import type { MissReport, ReplaySummary } from '@shadowcat/tape';
 import { formatTapeFile, makeDirectory, readTapeFile, TAPE_SUFFIX } from '@shadowcat/tape-file';
 import { MODE_VARIABLE } from '../config/environment.js';
 import { CliError } from '../errors.js';
@@ -100,14 +100,24 @@ async function openReplaying(source: TapeSource): Promise<TapeSession> {
         // What is left waits for a client that is gone.
         replay.close();
         await owned.close();
-        if (!complete) return [];
-        const { findings } = replayReport(replay.summary(), place.cwd);
-        const counts = ({ rule, level }: Finding): boolean => level === 'error' && !rule.startsWith('miss/');
-        const asked = ({ rule }: Finding): boolean => options.allUsed !== false || rule === 'expectation';
-        return findings.filter((finding) => counts(finding) && asked(finding));
+        return atTheEnd(replay.summary(), source, complete);
       }),
     };
   });
+}
+
+/**
+ * What is wrong with a replay that is over, misses apart. What it still waited for is also told of a test that failed: it may be
+ * why.
+ */
+function atTheEnd(summary: ReplaySummary, { options, place }: TapeSource, complete: boolean): readonly Finding[] {
+  const { served, misses, faults } = summary;
+  const nobodyCame = served === 0 && misses.length === 0 && faults === 0;
+  const counts = (rule: string): boolean => {
+    if (rule === 'waiting') return nobodyCame ? complete && options.allUsed !== false : true;
+    return complete && !rule.startsWith('miss/');
+  };
+  return replayReport(summary, place.cwd).findings.filter(({ rule, level }) => level === 'error' && counts(rule));
 }
 
 async function openLive(source: TapeSource, upstream: Upstream): Promise<TapeSession> {

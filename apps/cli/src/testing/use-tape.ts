@@ -46,7 +46,7 @@ export function usedTape(
 ): UsedTape {
   const { name, options, at } = asked;
   const { test, ...rest } = options;
-  const { directory, owner, inTest, attach } = framework.spot({ file: fileOf(at), test });
+  const { directory, owner, inTest, attach } = framework.spot({ ...callerOf(at), test });
   const use = new TapeUse({ source: sourceOf(name, rest, directory), at, owner });
   attach(use);
   return new Used(use, inTest);
@@ -140,9 +140,8 @@ function sourceOf(name: string | URL, options: TapeOptions, directory: string): 
   };
 }
 
-/** The file that the topmost frame of a stack is in. */
-function fileOf({ stack = '' }: Error): string | undefined {
-  const [, place] = /\n\s+at (?:.*\()?((?:file:\/\/)?\/?[^\n()]+?):\d+:\d+\)?(?:\n|$)/.exec(stack) ?? [];
-  if (place === undefined) return undefined;
-  return place.startsWith('file:') ? fileURLToPath(place) : place;
+/** The file and line that the topmost frame of a stack is in. */
+function callerOf({ stack = '' }: Error): { file: string | undefined; line: string | undefined } {
+  const [, place, line] = /\n\s+at (?:.*\()?((?:file:\/\/)?\/?[^\n()]+?):(\d+):\d+\)?(?:\n|$)/.exec(stack) ?? [];
+  return { file: place?.startsWith('file:') === true ? fileURLToPath(place) : place, line };
 }

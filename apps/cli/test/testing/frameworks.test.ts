@@ -49,7 +49,7 @@ function fakeVitest(current?: ConcurrentTest): {
     expect: { getState: () => ({ testPath: '/project/test/x.test.ts' }) },
     TestRunner: { getCurrentTest: () => current && { context: current } },
   });
-  return { spot: (test) => framework.spot({ file: '/elsewhere/helper.ts', test }), run };
+  return { spot: (test) => framework.spot({ file: '/elsewhere/helper.ts', line: '7', test }), run };
 }
 
 interface FakeTest {
@@ -98,7 +98,7 @@ describe('Vitest', () => {
     const vitest = fakeVitest();
     const { use, notes } = notingUse();
     const spot = vitest.spot();
-    expect(spot.inTest).toBe(false);
+    expect(spot).toMatchObject({ inTest: false, owner: 'the tests at /project/test/x.test.ts:7' });
     spot.attach(use);
     const task = { id: '1', name: 'adds' };
     await vitest.run('beforeAll');
@@ -125,7 +125,10 @@ describe('Vitest', () => {
 describe('node:test', () => {
   const fakeNode = () => {
     const { hooks, run } = keptHooks('before', 'beforeEach', 'afterEach', 'after');
-    return { spot: () => nodeFramework(hooks).spot({ file: '/project/test/x.test.ts', test: undefined }), run };
+    return {
+      spot: () => nodeFramework(hooks).spot({ file: '/project/test/x.test.ts', line: '7', test: undefined }),
+      run,
+    };
   };
 
   it('opens and closes a tape with the test or suite that asks for it', async () => {
@@ -137,23 +140,34 @@ describe('node:test', () => {
     await run('before');
     await run('beforeEach', { name: 'adds', fullName: 'suite > adds' });
     await run('afterEach', { name: 'adds', fullName: 'suite > adds' });
-    await run('after', { passed: true });
+    // Of a suite, which does not know yet.
+    await run('after', { passed: false });
     expect(notes).toEqual(['open', 'began suite > adds', 'ended suite > adds', 'close, complete']);
   });
 
-  it('knows that the test failed, and that only some tests run', async () => {
-    const failed = fakeNode();
+  it('knows that the test failed, or one of a suite', async () => {
     const { use, notes } = notingUse();
-    failed.spot().attach(use);
-    await failed.run('after', { passed: false });
+    const own = fakeNode();
+    own.spot().attach(use);
+    await own.run('after', { passed: false, after: () => {} });
+    const suite = fakeNode();
+    suite.spot().attach(use);
+    await suite.run('afterEach', { name: 'adds', passed: false });
+    await suite.run('afterEach', { name: 'subtracts', passed: true });
+    await suite.run('after', {});
+    expect(notes).toEqual(['close', 'ended adds', 'ended subtracts', 'close']);
+  });
+
+  it('knows that only some tests run', async () => {
+    const { use, notes } = notingUse();
     process.execArgv.push('--test-name-pattern=adds');
     try {
-      const selected = fakeNode();
-      selected.spot().attach(use);
-      await selected.run('after', { passed: true });
+      const { spot, run } = fakeNode();
+      spot().attach(use);
+      await run('after', { passed: true });
     } finally {
       process.execArgv.pop();
     }
-    expect(notes).toEqual(['close', 'close']);
+    expect(notes).toEqual(['close']);
   });
 });

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { misspeltVariables } from '../../src/config/environment.js';
+import { SPECS } from '../../src/options/table.js';
 import { tapeMode } from '../../src/testing/mode.js';
 
 describe('SHADOWCAT_MODE', () => {
@@ -21,6 +23,10 @@ describe('SHADOWCAT_MODE', () => {
       expect(() => tapeMode({ CI: ci, SHADOWCAT_MODE: 'record' })).toThrow('a run on CI never records a tape');
       expect(() => tapeMode({ CI: ci, SHADOWCAT_MODE: 'live' })).toThrow('a run on CI never calls a server');
     }
+  });
+
+  it('is no misspelt option of the command line', () => {
+    expect(misspeltVariables({ SHADOWCAT_MODE: 'record' }, SPECS)).toEqual([]);
   });
 
   it('is not on CI where CI is set to no', () => {

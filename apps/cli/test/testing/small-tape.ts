@@ -4,7 +4,10 @@ import { formatTapeFile } from '@shadowcat/tape-file';
 import type { TapeTransport } from '../../src/testing/client-transport.js';
 import { emptyDirectory } from '../support/fake-host.js';
 
-/** A sealed golden tape in a directory of its own: one session, in which `tools` are called, each once. */
+/**
+ * A sealed golden tape in a directory of its own: one session, in which `tools` are called, each once. A tool named `ask` asks
+ * for the roots before it answers.
+ */
 export async function smallTape(...tools: readonly string[]): Promise<{ path: string; cwd: string }> {
   const cwd = emptyDirectory();
   const path = join(cwd, 'small.tape.jsonl');
@@ -19,7 +22,11 @@ export async function smallTape(...tools: readonly string[]): Promise<{ path: st
       { ...hello, serverInfo: hello.clientInfo },
     ),
     ...tools.flatMap((name, at) =>
-      exchange(`tools/call:${name}#1`, { id: at + 2, method: 'tools/call', params: { name } }, { content: [] }),
+      (name === 'ask' ? asking : exchange)(
+        `tools/call:${name}#1`,
+        { id: at + 2, method: 'tools/call', params: { name } },
+        { content: [] },
+      ),
     ),
     { k: 'conn', s: 's1', event: 'closed', by: 'client' },
     { k: 'end', lines: 0, lost: 0, sha: '0'.repeat(64) },
@@ -27,6 +34,22 @@ export async function smallTape(...tools: readonly string[]): Promise<{ path: st
   writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   await formatTapeFile(path);
   return { path, cwd };
+}
+
+function asking(x: string, request: { id: number; method: string; params: object }, result: object): object[] {
+  const [head, asked, answerHead, ...rest] = exchange(x, request, result);
+  const stream = { ...answerHead, headers: { 'content-type': 'text/event-stream' } };
+  const question = { k: 'msg', s: 's1', x, from: 'server', m: { jsonrpc: '2.0', id: 1, method: 'roots/list' } };
+  const answer = {
+    k: 'msg',
+    s: 's1',
+    x: 'answer#1',
+    from: 'client',
+    m: { jsonrpc: '2.0', id: 1, result: { roots: [] } },
+  };
+  return [head, asked, stream, question, answer, { k: 'x-', s: 's1', x: 'answer#1', end: 'answered' }, ...rest].map(
+    (record) => record ?? {},
+  );
 }
 
 function exchange(x: string, request: { id: number; method: string; params: object }, result: object): object[] {
@@ -41,7 +64,7 @@ function exchange(x: string, request: { id: number; method: string; params: obje
   ];
 }
 
-/** A client that opens a session and calls these tools, one after the other, whatever it is answered; then it leaves. */
+/** A client that opens a session and calls these tools, one after the other, whatever it hears; then it leaves. */
 export async function callTools(transport: TapeTransport, ...tools: readonly string[]): Promise<void> {
   let answered = (): void => {};
   transport.onmessage = () => answered();

@@ -69,6 +69,14 @@ describe('one test with a tape of its own', () => {
     await expect(use.close({ complete: true })).rejects.toThrow('tools/call a was expected 2 times, and came 1 times');
   });
 
+  it('is told what the tape still waits for, also when it failed', async () => {
+    const use = useOf(await smallTape('ask'));
+    await callTools((await use.open()).transport(), 'ask');
+    await expect(use.close({ complete: false })).rejects.toThrow(
+      /^small\.tape\.jsonl was not played to its end\n {2}error: small\.tape\.jsonl:\d+: still waiting for the client: roots\/list/,
+    );
+  });
+
   it('is told where it asked for the tape', async () => {
     const use = useOf(await smallTape('a'));
     await use.open();
@@ -90,6 +98,7 @@ describe('one test with a tape of its own', () => {
     await Promise.all([use.close({ complete: false }), left]);
     await use.close({ complete: true });
     await expect(fetch(url)).rejects.toThrow();
+    await expect(transport().start()).rejects.toThrow('the tape is closed: it ends with the test');
     expect(use.session).toBeUndefined();
   });
 });

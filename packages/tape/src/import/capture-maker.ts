@@ -72,6 +72,8 @@ export class CaptureMaker {
   readonly #tape: ReturnType<typeof memoryTape>;
   readonly #lanes: Lanes;
   readonly #sessions = new Set<ImportSession>();
+  /** Those have no lane before they are answered. */
+  readonly #opening: RecorderEntry[] = [];
   #now = 0;
   #made = 0;
 
@@ -116,6 +118,7 @@ export class CaptureMaker {
     };
     const parts = { lanes: this.#lanes, redactor, allowedHeaders: ALLOWED, now: () => this.#now };
     const entry = new RecorderEntry(parts, call, { session, at: this.#now });
+    if (call.method === 'initialize') this.#opening.push(entry);
     entry.begin(exchange, true);
     return new ImportedFlight(entry, exchange, () => this.#now);
   }
@@ -129,6 +132,7 @@ export class CaptureMaker {
 
   /** The capture, as it would be in a file. Exchanges that have not ended are marked so. */
   async finish(): Promise<string> {
+    for (const entry of this.#opening) entry.leaveOpen();
     for (const lane of [...this.#lanes.all()]) for (const entry of [...lane.entries]) entry.leaveOpen();
     for (const session of this.#sessions) if (!session.ended) session.end();
     this.#lanes.closeAll();

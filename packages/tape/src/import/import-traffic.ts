@@ -4,6 +4,7 @@ import { MESSAGE_LIMITS } from '../parse-record.js';
 import { secretValues } from '../redact-known.js';
 import { CaptureMaker, type CaptureParts } from './capture-maker.js';
 import { readHar } from './har.js';
+import { pairedExchanges } from './http-sse-pairs.js';
 import type { Decode, ImportedExchange, ImportedLine, ImportFormat } from './imported.js';
 import { Losses } from './losses.js';
 import { mergeLines } from './merge-lines.js';
@@ -59,9 +60,11 @@ function importExchanges(
   exchanges: readonly ImportedExchange[],
   { url, losses }: { readonly url: string | undefined; readonly losses: Losses },
 ): ImportedTraffic {
-  const picked = pickExchanges(exchanges, { url, losses });
+  const picked = pickExchanges(pairedExchanges(exchanges, losses), { url, losses });
   const began = isTimeless(picked) ? undefined : picked[0]?.exchange.at;
-  const headers = picked.flatMap(({ exchange }) => [exchange.headers, exchange.response?.headers ?? {}]);
+  const origins = new Set(picked.map(({ exchange }) => originOf(exchange.url)));
+  const nearby = exchanges.filter((exchange) => origins.has(originOf(exchange.url)));
+  const headers = nearby.flatMap((exchange) => [exchange.headers, exchange.response?.headers ?? {}]);
   const secrets = new Set(headers.flatMap((fields) => secretValues(flat(fields))));
   return {
     began,
@@ -85,6 +88,10 @@ function parted(picked: readonly PickedExchange[]): {
     sockets: picked.flatMap(({ exchange }) => (exchange.frames === undefined ? [] : [exchange.frames])),
     posts: picked.filter(({ exchange }) => exchange.frames === undefined),
   };
+}
+
+function originOf(url: string): string {
+  return /^[a-z]+:\/\/[^/?#]*/i.exec(url)?.[0] ?? '';
 }
 
 function flat(headers: ImportedExchange['headers']): Record<string, string> {

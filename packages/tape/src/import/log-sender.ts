@@ -18,7 +18,7 @@ const STDERR = /\bstderr\s*[\])]?\s*:?\s*$/i;
 
 /**
  * Who sent the message behind these words of a log line, in the spellings of Claude Desktop (`Message from client:`), VS Code (`[editor -> server]`,
- * `[Client Says]`), supergateway (`SSE → Child (session 4f):`), and of people (`-->`, `<--`, `[client]`, `stdout:`). `undefined`: it does not say.
+ * `[Client Says]`), gateways (`SSE → Child (session 4f):`), and of people (`-->`, `<--`, `[client]`, `stdout:`). `undefined`: it does not say.
  */
 export function senderOf(words: string): Sender | 'stderr' | undefined {
   const last = words.slice(-120).trimEnd();

@@ -7,7 +7,7 @@ const SENTENCES = {
   cutOff: (n: number) =>
     `${n} ${n === 1 ? 'request was' : 'requests were'} not answered when the log or its session ended: open-at-end`,
   bodiless: (n: number) =>
-    `${n} ${n === 1 ? 'answer has' : 'answers have'} no body in the file (browsers leave out what was streamed)`,
+    `${n} ${n === 1 ? 'answer has' : 'answers have'} no body in the file (what was streamed is often not kept)`,
   opening: (n: number) =>
     `${n} ${n === 1 ? 'session' : 'sessions'} began before the file: ${n === 1 ? 'its' : 'their'} initialize is missing`,
   timeless: () => 'the file has no times: what was under way at once is in the order of the file',
@@ -19,6 +19,8 @@ const SENTENCES = {
   unknown: (n: number) =>
     `${n} ${n === 1 ? 'message' : 'messages'} could not be told to be of the client or of the server: left out`,
   stray: (n: number) => `${n} ${n === 1 ? 'answer belongs' : 'answers belong'} to no request in the file: left out`,
+  abridged: (n: number) =>
+    `${n} ${n === 1 ? 'message is' : 'messages are'} abridged in the log (as Claude Desktop does with long ones): left out`,
   latin: (n: number) =>
     `${n} ${n === 1 ? 'stream was' : 'streams were'} written as Latin-1 by mistake (as mitmproxy does): read as UTF-8`,
   text: (n: number) =>

@@ -5,17 +5,17 @@ import type { SpokenLine } from './play-lines.js';
  * One conversation out of what each side said, when nothing tells which came first: each side keeps its order, an answer comes behind its
  * request, and what the server says before an answer behind the request of that answer, because it most likely belongs to it.
  */
-export function mergeLines(client: readonly SpokenLine[], server: readonly SpokenLine[]): SpokenLine[] {
+export function mergeLines<T extends SpokenLine>(client: readonly T[], server: readonly T[]): T[] {
   const merger = new Merger(client, server);
   return merger.merge();
 }
 
-class Merger {
-  readonly #client: readonly SpokenLine[];
-  readonly #server: readonly SpokenLine[];
+class Merger<T extends SpokenLine> {
+  readonly #client: readonly T[];
+  readonly #server: readonly T[];
   /** Whose answer each line of the server's waits for: the ids of the next answer at or behind it. */
   readonly #needs: readonly (readonly string[])[];
-  readonly #merged: SpokenLine[] = [];
+  readonly #merged: T[] = [];
   readonly #askedByClient = new Set<string>();
   readonly #askedByServer = new Set<string>();
   /** What the server asked and the client has not answered yet, but will. */
@@ -25,7 +25,7 @@ class Merger {
   #nextClient = 0;
   #nextServer = 0;
 
-  constructor(client: readonly SpokenLine[], server: readonly SpokenLine[]) {
+  constructor(client: readonly T[], server: readonly T[]) {
     this.#client = client;
     this.#server = server;
     for (const id of client.flatMap(answersOf)) this.#toCome.set(id, (this.#toCome.get(id) ?? 0) + 1);
@@ -40,7 +40,7 @@ class Merger {
       .toReversed();
   }
 
-  merge(): SpokenLine[] {
+  merge(): T[] {
     for (;;) {
       const client = this.#client[this.#nextClient];
       const server = this.#server[this.#nextServer];
@@ -58,11 +58,11 @@ class Merger {
   }
 
   /** An answer needs its question; anything else may come at any time. */
-  #clientMay(line: SpokenLine): boolean {
+  #clientMay(line: T): boolean {
     return answersOf(line).every((id) => this.#askedByServer.has(id));
   }
 
-  #tellClient(line: SpokenLine): void {
+  #tellClient(line: T): void {
     this.#nextClient += 1;
     this.#merged.push(line);
     for (const id of requestsOf(line)) this.#askedByClient.add(id);
@@ -73,7 +73,7 @@ class Merger {
     }
   }
 
-  #tellServer(line: SpokenLine): void {
+  #tellServer(line: T): void {
     this.#nextServer += 1;
     this.#merged.push(line);
     for (const id of requestsOf(line)) {

@@ -4,6 +4,7 @@ import { type CaptureMaker, type ImportedFlight, ImportSession } from './capture
 import type { ImportedEvent, ImportedExchange, ImportedResponse } from './imported.js';
 import type { Losses } from './losses.js';
 import { isTimeless, type PickedExchange } from './pick-exchanges.js';
+import { type Step, StepQueue } from './step-queue.js';
 import { ClientSide, MOMENT, streamTimes } from './stream-times.js';
 
 /** An exchange on its way: when its parts are. */
@@ -19,30 +20,24 @@ interface Plan extends PickedExchange {
   readonly answersTo: number;
 }
 
-/** Something that came back. */
-interface Step {
-  readonly at: number;
-  run(): void;
-}
-
 /** Tells `maker` the exchanges of an endpoint, which are in the order in which they began. */
 export function playExchanges(picked: readonly PickedExchange[], maker: CaptureMaker, losses: Losses): void {
   const timeless = isTimeless(picked);
   if (timeless) losses.add('timeless');
   const plans = planned(picked, timeless, losses);
-  const queue = new Queue(maker, timeless);
+  const came = new Answers(maker, timeless);
   const firstUse = new Map<ImportSession, number>();
   for (const { opens, session, at } of plans.toReversed())
     if (!opens && session !== undefined) firstUse.set(session, at);
   for (const plan of plans) {
     const { at, opens, session } = plan;
-    queue.until(at);
-    queue.moveTo(at);
+    came.until(at);
+    came.moveTo(at);
     const flight = maker.begin(headOf(plan.exchange), plan.read, session);
     const before = opens && session !== undefined ? firstUse.get(session) : undefined;
-    queue.add(stepsOf(plan, flight, { losses, timeless, before }));
+    came.add(stepsOf(plan, flight, { losses, timeless, before }));
   }
-  queue.until(Number.POSITIVE_INFINITY);
+  came.until(Number.POSITIVE_INFINITY);
 }
 
 function headOf({ method, url, headers }: ImportedExchange): {
@@ -151,6 +146,7 @@ function wholeSteps({ exchange, asks }: Plan, flight: ImportedFlight, { response
   const { status, headers, body } = response;
   const lacking = body === undefined && asks;
   if (lacking) losses.add(exchange.broken === undefined ? 'bodiless' : 'unanswered');
+  else if (asks && status < 300 && body?.length === 0) losses.add('unanswered');
   const run = (): void => {
     if (lacking) {
       flight.stream(status, headers);
@@ -229,11 +225,11 @@ function ended(flight: ImportedFlight, { broken }: ImportedExchange, otherwise: 
   flight.end(broken === undefined ? otherwise : broken === 'client' ? ABANDONED : failed());
 }
 
-/** What came back, in the order of time; of one time, in the order in which it was added. The steps of one answer keep their order. */
-class Queue {
+/** What came back, told when it is time. */
+class Answers {
   readonly #maker: CaptureMaker;
   readonly #timeless: boolean;
-  readonly #answers = new Set<{ readonly steps: readonly Step[]; next: number }>();
+  readonly #queue = new StepQueue();
 
   constructor(maker: CaptureMaker, timeless: boolean) {
     this.#maker = maker;
@@ -241,7 +237,7 @@ class Queue {
   }
 
   add(steps: readonly Step[]): void {
-    this.#answers.add({ steps, next: 0 });
+    for (const step of steps) this.#queue.add(step);
   }
 
   moveTo(at: number): void {
@@ -249,25 +245,9 @@ class Queue {
   }
 
   until(time: number): void {
-    for (let step = this.#take(time); step !== undefined; step = this.#take(time)) {
+    for (let step = this.#queue.take(time); step !== undefined; step = this.#queue.take(time)) {
       this.moveTo(step.at);
       step.run();
     }
-  }
-
-  #take(time: number): Step | undefined {
-    let first: { readonly steps: readonly Step[]; next: number } | undefined;
-    let at = Number.POSITIVE_INFINITY;
-    for (const answer of this.#answers) {
-      const step = answer.steps[answer.next];
-      if (step === undefined) this.#answers.delete(answer);
-      else if (step.at <= time && (first === undefined || step.at < at)) {
-        first = answer;
-        at = step.at;
-      }
-    }
-    if (first === undefined) return undefined;
-    first.next += 1;
-    return first.steps[first.next - 1];
   }
 }

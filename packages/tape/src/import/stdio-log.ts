@@ -14,6 +14,8 @@ import { senderOf } from './log-sender.js';
 /** A line of a log: a message with who sent it, where it says so, or text. */
 export interface LogLine extends ImportedLine {
   readonly read: ReadMessages | undefined;
+  /** Whether it was a message, of which the log has the beginning and the end only. */
+  readonly abridged?: boolean;
 }
 
 const MAX_BATCH = 10_000;
@@ -32,18 +34,38 @@ const TIME = /^\W{0,2}(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?
 export function readStdioLog(text: string): LogLine[] {
   const lines: LogLine[] = [];
   let number = 0;
-  for (let at = 0; at < text.length; ) {
-    const end = text.indexOf('\n', at) < 0 ? text.length : text.indexOf('\n', at);
+  let announced: LogLine | undefined;
+  for (let at = 0, end = 0; at < text.length; at = end + 1) {
+    const next = text.indexOf('\n', at);
+    end = next < 0 ? text.length : next;
     number += 1;
-    const line = text.slice(at, end).replace(COLOURS, '').trim();
-    if (line !== '') lines.push(lineOf(number === 1 ? line.replace(/^\ufeff/, '') : line, `line ${number}`));
-    at = end + 1;
+    const shown = text.slice(at, end).replace(COLOURS, '').trim();
+    const line = number === 1 ? shown.replace(/^\ufeff/, '') : shown;
+    if (line === '') continue;
+    const found = lineOf(line, `line ${number}`);
+    if (announced !== undefined && found.read !== undefined && found.from === undefined) {
+      lines[lines.length - 1] = { ...found, from: announced.from, at: found.at ?? announced.at };
+      announced = undefined;
+      continue;
+    }
+    announced = announces(found) ? { ...found, from: senderOf(line) } : undefined;
+    lines.push(found);
   }
   return lines;
 }
 
+/** Whether the message that this line speaks of stands on the next one. */
+function announces({ read, text }: LogLine): boolean {
+  return read === undefined && text.endsWith(':') && ['client', 'server'].includes(senderOf(text) ?? '');
+}
+
+/** Claude Desktop leaves out the middle of long messages. */
+const ABRIDGED = /\.{3}\[\d+ chars truncated\]\.{3}/;
+
 function lineOf(line: string, where: string): LogLine {
   const at = timeOf(line);
+  if (/Message from (client|server):/.test(line) && ABRIDGED.test(line))
+    return { where, at, from: 'stderr', text: line, read: undefined, abridged: true };
   const found = messageIn(line);
   if (found === undefined) return { where, at, from: 'stderr', text: line, read: undefined };
   const { text, read, wrapper } = found;

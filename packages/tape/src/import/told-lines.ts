@@ -10,9 +10,9 @@ const OF_SERVER =
 /** Finds out who sent what does not say so: from its method, or by the request that it answers. */
 export function toldLines(lines: readonly LogLine[], losses: Losses): SpokenLine[] {
   const teller = new Teller();
-  return lines.flatMap(({ at, from, text, read }): SpokenLine[] => {
+  return lines.flatMap(({ at, from, text, read, abridged = false }): SpokenLine[] => {
     if (read === undefined || from === 'stderr') {
-      losses.add('text');
+      losses.add(abridged ? 'abridged' : 'text');
       return [{ from: 'text', at, text }];
     }
     const sender = from ?? teller.tell(read);

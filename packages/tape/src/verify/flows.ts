@@ -114,6 +114,8 @@ class FlowFinder {
       if (word === scalar.value || !looksMinted(word) || this.#own.has(keyOf('string', word))) continue;
       const before = scalar.value.slice(Math.max(0, index - CONTEXT), index);
       const after = scalar.value.slice(index + word.length, index + word.length + 1);
+      // A part of an address.
+      if (after === '@' || before.endsWith('@')) continue;
       this.#mint({ ...candidate, scalar: { ...scalar, value: word }, within: { before, after } });
     }
   }
@@ -203,10 +205,16 @@ function nameOf(path: Pointer): string {
 
 const plain = (key: string): string => key.replaceAll(/[^a-z0-9]/gi, '').toLowerCase();
 
+/** Dates and times, versions, addresses of people: with digits, and chosen all the same. */
+const CHOSEN = [/^\d{4}-\d{2}-\d{2}(?:[T ].*)?$/, /^v?\d+(?:\.\d+)+(?:[-+.]\w+)*$/, /^[^@\s]+@[\w.-]+$/];
+/** Fewer digits are those of names: `us-east-1`, `gpt-4o`, `base64`. */
+const MIN_DIGITS = 3;
+
 /** Whether nobody would have chosen such a word: a long one with digits that is no date, number or version. */
 function looksMinted(value: string): boolean {
-  if (value.length < MIN_MINTED || /\s/.test(value) || !/\d/.test(value)) return false;
-  return !/^[\d.,:+-]+$/.test(value);
+  if (value.length < MIN_MINTED || /\s/.test(value) || /^[\d.,:+-]+$/.test(value)) return false;
+  if ((value.match(/\d/g)?.length ?? 0) < MIN_DIGITS) return false;
+  return !CHOSEN.some((kind) => kind.test(value));
 }
 
 function wordAt(text: string, word: string): number {

@@ -13,11 +13,12 @@ import {
 import type { ClientNotice, Recording, Step } from '../recording.js';
 import { shapeOf } from '../request-key.js';
 import { type LiveTools, liveTools, recordedEffects } from './effects.js';
-import { causeOf, Heard, type HeardNotice, type SentRequest } from './heard.js';
+import { causeOf, Heard, type HeardNotice } from './heard.js';
 import type { LiveValues } from './live-values.js';
 import { openingText } from './opening.js';
 import { type ClientPlan, metaFor } from './plan.js';
 import type { Connect, ServerLine } from './server-line.js';
+import { unreadable } from './unreadable.js';
 import { Waiting } from './waiting.js';
 
 /** How a recorded request went. */
@@ -76,6 +77,9 @@ const UNREACHED: ReadonlySet<string> = new Set([
   'upstream_unreachable',
   'upstream_timeout',
 ]);
+/** Requests of the server's that are kept and answered in one session. */
+const MAX_ASKED = 10_000;
+const TOO_MANY = { code: -32000, message: 'too many requests of the server' } as const;
 const NOT_HERE = { code: -32601, message: 'the tape has no such request' } as const;
 
 /** A request under way. */
@@ -117,6 +121,7 @@ class ClientPlayer {
   #secrets: readonly string[] = [];
   #nextId = 1;
   #received = false;
+  #sentAll = false;
   #listening = Promise.resolve();
 
   constructor(plan: ClientPlan, parts: PlayClientParts) {
@@ -235,6 +240,7 @@ class ClientPlayer {
 
   async #request(server: ServerLine, recording: Recording): Promise<void> {
     const refused = this.#unable(recording) ?? (await this.#guarded(server, recording));
+    this.#sentAll = recording === this.#plan.recordings.at(-1);
     if (refused !== undefined) this.#outcomes.set(recording, refused);
     else {
       const opening = recording.method === 'initialize';
@@ -346,25 +352,35 @@ class ClientPlayer {
 
   #hear(message: Message): void {
     this.#received = true;
-    if (message.kind === 'response') this.#answered(message);
+    const problem = unreadable(message.text);
+    if (message.kind === 'response') this.#answered(message, problem);
+    else if (problem !== undefined) this.#drop(message);
     else if (message.kind === 'request') this.#answer(message);
-    else this.#heard.add(message, this.#sent());
+    else this.#heard.add(message, { sent: this.#flights.values(), late: this.#isOver() });
     this.#wake();
   }
 
-  #sent(): SentRequest[] {
-    return [...this.#flights.values()].flatMap(({ recording, outcome }) => {
-      return recording === undefined ? [] : [{ recording, answered: outcome !== undefined }];
-    });
+  /** Whether all that was recorded was sent and answered. */
+  #isOver(): boolean {
+    return this.#sentAll && [...this.#flights.values()].every(({ outcome }) => outcome !== undefined);
   }
 
-  #answered(message: Message): void {
+  /** What cannot be looked at: a question is not left without an answer. */
+  #drop({ kind, idText = 'null' }: Message): void {
+    if (kind === 'request') this.#reply(failureText(idText, NOT_HERE));
+  }
+
+  #answered(message: Message, problem: string | undefined): void {
     const { idText } = message;
     const flight =
       idText === undefined || idText === 'null'
         ? [...this.#flights.values()].findLast(({ outcome }) => outcome === undefined)
         : this.#flights.get(idText);
     if (flight === undefined || flight.outcome !== undefined) return;
+    if (problem !== undefined) {
+      flight.outcome = { kind: 'unanswered', why: `the answer cannot be compared: ${problem}` };
+      return;
+    }
     flight.outcome = { kind: 'answered', message };
     if (flight.recording !== undefined) this.#parts.values.learn(flight.recording, message.text);
   }
@@ -376,10 +392,14 @@ class ClientPlayer {
       this.#reply(responseText(idText, '{}'));
       return;
     }
+    if (this.#asked.length >= MAX_ASKED) {
+      this.#reply(failureText(idText, TOO_MANY));
+      return;
+    }
     const same = [...this.#unasked].filter(({ method }) => method === message.method);
     const { key } = shapeOf(message.method ?? '', message.text);
     const as = same.find(({ method = '', text }) => shapeOf(method, text).key === key) ?? same[0];
-    this.#asked.push({ message, as, during: causeOf(message, this.#sent()) });
+    this.#asked.push({ message, as, during: causeOf(message, this.#flights.values()) });
     if (as !== undefined) this.#unasked.delete(as);
     const repeated = as ?? this.#plan.asked.findLast(({ method }) => method === message.method);
     if (repeated === undefined) this.#reply(failureText(idText, NOT_HERE));

@@ -15,6 +15,7 @@ import {
   type MemoryTape,
   memoryTape,
   type Recorder,
+  type RecorderComponents,
   type RecorderOptions,
   type Redactor,
   type Replay,
@@ -170,7 +171,10 @@ export interface RecordingRig {
   read(): Tape[];
 }
 
-export function recordingRig(options: Partial<RecorderOptions> = {}): RecordingRig {
+export function recordingRig(
+  options: Partial<RecorderOptions> = {},
+  components: Pick<RecorderComponents, 'defer'> = {},
+): RecordingRig {
   const clock = new ManualClock();
   const tapes: (MemoryTape & { readonly scope: TapeScope })[] = [];
   const layer = recorder(
@@ -187,6 +191,7 @@ export function recordingRig(options: Partial<RecorderOptions> = {}): RecordingR
       keyId: 'key-1',
       clock,
       log: silentLog,
+      ...components,
     },
   );
   return {

@@ -52,3 +52,10 @@ describe('a shared tape', () => {
     });
   }
 });
+
+describe('a shared tape that is not used up', () => {
+  const tape = useTape(told('TAPE'));
+  it('is connected to', async () => {
+    await using _client = await adder(tape.transport());
+  });
+});

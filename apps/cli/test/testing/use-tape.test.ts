@@ -1,0 +1,89 @@
+import { dirname } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import type { Framework, Spot } from '../../src/testing/frameworks.js';
+import type { TapeUse } from '../../src/testing/tape-use.js';
+import { openedTape, type UsedTape, usedTape } from '../../src/testing/use-tape.js';
+import { callTools, smallTape } from './small-tape.js';
+
+const at = (): Error => new Error('asked for here');
+
+interface Asked {
+  readonly tape: UsedTape;
+  readonly use: TapeUse | undefined;
+  /** What the framework was told about the call. */
+  readonly file: string | undefined;
+}
+
+/** Asks for a tape where a framework says that the test file is in `directory`. */
+function ask(name: string | URL, place: Pick<Spot, 'directory' | 'inTest'>): Asked {
+  let use: TapeUse | undefined;
+  let file: string | undefined;
+  const framework: Framework = {
+    spot: (call) => {
+      file = call.file;
+      const attach = (attached: TapeUse): void => {
+        use = attached;
+      };
+      return { ...place, owner: 'a test', attach };
+    },
+  };
+  const tape = usedTape(framework, { name, options: {}, at: at() });
+  return { tape, use, file };
+}
+
+describe('useTape', () => {
+  it('begins relative paths at the test file, and takes absolute ones and URLs', async () => {
+    const { path, cwd } = await smallTape('a');
+    for (const name of ['small.tape.jsonl', path, pathToFileURL(path), pathToFileURL(path).href]) {
+      const { tape, use } = ask(name, { directory: cwd, inTest: true });
+      const opened = await tape;
+      await callTools(opened.transport(), 'a');
+      expect(opened.path).toBe(path);
+      await use?.close({ complete: true });
+    }
+  });
+
+  it('tells the framework which file calls', () => {
+    expect(ask('small.tape.jsonl', { directory: '', inTest: true }).file).toMatch(/use-tape\.test\.ts$/);
+  });
+
+  it('is awaited in tests only, and says so', async () => {
+    const { path } = await smallTape('a');
+    const { tape, use } = ask(path, { directory: dirname(path), inTest: false });
+    await expect(tape).rejects.toThrow('useTape is awaited inside of a test only');
+    for (const read of [() => tape.url, () => tape.command, () => tape.mode, () => tape.path, () => tape.transport()]) {
+      expect(read).toThrow('the tape is not open');
+    }
+    await use?.open();
+    expect(tape).toMatchObject({
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/mcp$/),
+      mode: 'replay',
+      path,
+    });
+    expect(tape.command.args.at(-1)).toBe(tape.url.replace('http', 'ws'));
+    await callTools(tape.transport(), 'a');
+    await use?.close({ complete: true });
+  });
+});
+
+describe('openTape', () => {
+  it('closes with what it has against whoever used it, once', async () => {
+    const { path } = await smallTape('a');
+    const good = await openedTape(path, {}, at());
+    await callTools(good.transport(), 'a');
+    await Promise.all([good.close(), good.close()]);
+
+    const missed = await openedTape(path, {}, at());
+    await callTools(missed.transport(), 'a', 'b');
+    await expect(missed.close()).rejects.toThrow('not on the tape: tools/call b');
+    await expect(missed[Symbol.asyncDispose]()).rejects.toThrow('not on the tape: tools/call b');
+
+    const unused = await openedTape(path, {}, at());
+    await expect(unused.close()).rejects.toThrow('was not played to its end');
+  });
+
+  it('rejects where there is no tape', async () => {
+    await expect(openedTape('nowhere.tape.jsonl', {}, at())).rejects.toThrow('there is no tape nowhere.tape.jsonl');
+  });
+});
