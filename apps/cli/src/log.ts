@@ -1,6 +1,7 @@
+import { createRequire } from 'node:module';
 import type { Log } from '@shadowcat/kernel';
 import { pino, stdSerializers } from 'pino';
-import pretty from 'pino-pretty';
+import type pinoPretty from 'pino-pretty';
 import { CONCEALED } from './options/option-type.js';
 import type { Values } from './options/table.js';
 import { printableJson } from './printable.js';
@@ -36,7 +37,7 @@ export function createLog(options: LogOptions): Log {
   const wantsPretty = options.format === 'pretty' || (options.format === 'auto' && options.terminal);
   const error = level === 'debug' ? stdSerializers.err : plainError;
   const prettify = wantsPretty
-    ? pretty.prettyFactory({
+    ? loadPretty().prettyFactory({
         colorize: options.colour,
         ignore: 'pid,hostname',
         translateTime: 'SYS:HH:MM:ss.l',
@@ -54,6 +55,11 @@ export function createLog(options: LogOptions): Log {
     },
     { write: (line) => write(prettify === undefined ? line : prettify(printableJson(line))) },
   );
+}
+
+/** Loaded when somebody is to read it: it is a sixth of what each command loads before it knows what to do. */
+function loadPretty(): typeof pinoPretty {
+  return createRequire(import.meta.url)('pino-pretty') as typeof pinoPretty;
 }
 
 function plainError(error: unknown): unknown {

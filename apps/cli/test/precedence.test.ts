@@ -14,6 +14,7 @@ const SAMPLES: Readonly<Record<string, readonly [string, string, string]>> = {
   'round-robin|weighted|least-connections|power-of-two|random|hash': ['weighted', 'random', 'hash'],
   'credential|session|header:NAME': ['session', 'header:x-a', 'header:x-b'],
   'auto|off': ['off', 'auto', 'off'],
+  'wait|drop': ['drop', 'wait', 'drop'],
   'debug|info|warn|error|silent': ['warn', 'error', 'silent'],
   'auto|pretty|json': ['pretty', 'json', 'auto'],
   'name=value': ['x-a=1', 'x-b=1', 'x-c=1'],

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ProxyError } from '@shadowcat/kernel';
-import { goldenOf, soundTape } from '@shadowcat/tape';
+import { goldenOf, soundTape, type Tape } from '@shadowcat/tape';
 import { loadBlobs, saveBlobs, writeWhole } from './blob-files.js';
 import { newDigest } from './digest.js';
 import { inspectTapeFile } from './read-file.js';
@@ -20,6 +20,8 @@ export interface Formatted {
   readonly sha: string;
   readonly lines: number;
   readonly blobs: number;
+  /** The tape that was formatted. */
+  readonly from: Tape;
 }
 
 /**
@@ -38,5 +40,5 @@ export async function formatTapeFile(path: string, options: FormatOptions = {}):
   } catch (error) {
     throw new ProxyError('tape_invalid', `${out}: cannot be written: ${(error as Error).message}`, { cause: error });
   }
-  return { out, sha: golden.sha, lines: golden.lines.length, blobs: golden.blobs.length };
+  return { out, sha: golden.sha, lines: golden.lines.length, blobs: golden.blobs.length, from: read };
 }

@@ -30,6 +30,8 @@ export class RecordParser {
       if (alike.size < MAX_KNOWN && isModel(learned, rest, m)) alike.set(rest, withoutTime(learned));
       return learned;
     }
+    // Behind the end of a record is nothing.
+    if (m !== undefined && model.k !== 'msg') return parseRecord(text, line);
     const record = { ...model, line, s } as { -readonly [K in keyof MsgRecord]: MsgRecord[K] };
     if (x !== undefined) record.x = x;
     if (t !== undefined) record.t = Number(t);

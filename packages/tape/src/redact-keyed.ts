@@ -265,7 +265,7 @@ export function hideQuoted(value: string, why: SecretReason, rules: Pick<Rules, 
   return inner === '' ? value : `${start}${hideValue(inner, why, rules)}${end}`;
 }
 
-export function unquoted(value: string): string {
+function unquoted(value: string): string {
   const long = /^(?:"""|''')/.exec(value)?.[0];
   if (long !== undefined) return value.length > 5 && value.endsWith(long) ? value.slice(3, -3) : value.slice(3);
   const quote = value[0];

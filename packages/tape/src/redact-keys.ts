@@ -39,7 +39,7 @@ export const SECRET_KEYS: readonly string[] = [
   'cvv',
   'mnemonic',
   'seed phrase',
-  // Of a Secret of Kubernetes.
+  // Of a Secret of Kubernetes, which says that it is one.
   'string data',
   ...'db database pg postgres mysql redis mongo mail smtp imap email ftp ssh ldap user admin root login become sudo'
     .split(' ')
@@ -128,24 +128,24 @@ function wordsOf(key: string): string[] {
  * beginning that no other word has makes every test slower, so the list of keys is short.
  */
 export function suspicion(entries: readonly string[]): RegExp {
-  const words = entries.map(wordsOf).filter((entry) => !entry.some((word) => word.startsWith('pass') || word === 'pw'));
+  const words = entries
+    .map(wordsOf)
+    .filter((entry) => !entry.some((word) => word.startsWith('pass') || word === 'pw' || word === 'string'));
   const keys = words.map((entry) => entry.join('[^a-z0-9"]{0,2}'));
   const shortest = keys.filter((key) => !keys.some((other) => other !== key && key.includes(other)));
   const tokens = shortest.map((key) => (key === 'token' ? '(?<!progress)token' : key));
-  const rest = [
-    'pass',
-    'pw(?![a-z0-9])',
-    'bearer\\s',
-    'identified\\s',
-    'securestring',
-    'private-(?:lines|mac)',
-    'jdbc:oracle',
-    '%3a%2f%2f',
-    '\\bkty\\b',
-    'basic\\s',
-    ':\\\\*\\/\\\\*\\/[^\\s"\\/]*@',
-    '(?:[?&;]|%26|%3f)[\\w.%[\\]-]{0,64}?(?:sig|session[^a-z0-9"]{0,3}id|auth|key|code)',
-    '\\\\u00',
-  ];
+  const rest = ['pass', 'pw(?![a-z0-9])', 'bearer\\s', 'basic\\s', '\\\\u00'];
   return new RegExp([...tokens, ...rest].join('|'), 'i');
+}
+
+const USER_INFO = /:\\*\/\\*\/[^\s"/]*@|%3a%2f%2f/i;
+const QUERY = /(?:[?&;]|%26|%3f)[\w.%[\]-]{0,64}?(?:sig|session[^a-z0-9"]{0,3}id|auth|key|code)/i;
+const MARKS = ['kty', 'Private-', 'jdbc:', 'IDENTIFIED', 'identified', 'SecureString', 'securestring', '\\/'];
+
+/** The same for what free text is searched for that is no key. */
+export function hasMark(text: string): boolean {
+  const encoded = text.includes('%');
+  if ((encoded || text.includes('@')) && USER_INFO.test(text)) return true;
+  if ((encoded || text.includes('?') || text.includes('&') || text.includes(';')) && QUERY.test(text)) return true;
+  return MARKS.some((mark) => text.includes(mark));
 }

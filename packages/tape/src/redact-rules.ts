@@ -1,6 +1,6 @@
 import { isBasic } from './redact-base64.js';
 import { mayBeCommand } from './redact-commands.js';
-import { SECRET_KEYS, SECRET_QUERY_KEYS, secretKeys, suspicion, WEAK_KEYS } from './redact-keys.js';
+import { hasMark, SECRET_KEYS, SECRET_QUERY_KEYS, secretKeys, suspicion, WEAK_KEYS } from './redact-keys.js';
 import { holdsToken, looksRandom, standsForSecret } from './redact-patterns.js';
 
 /** What a project says about its secrets, over the built-in lists. */
@@ -100,7 +100,7 @@ function suspicionOf(
   const words = suspicion(keys);
   const builtIn = (text: string): boolean =>
     words.test(text) ||
-    text.includes('\\/') ||
+    hasMark(text) ||
     text.includes('"blob"') ||
     text.includes(';base64,') ||
     mayBeCommand(text) ||

@@ -51,6 +51,28 @@ describe('a parser that remembers how records looked', () => {
         msg(',"from":"server","sse":{"id":"1","m":{"a":2}}'),
       ],
     ],
+    [
+      'a message behind the end of a record',
+      ['{"k":"x-","s":"a","x":"1","end":"reset"}', '{"k":"x-","s":"a","x":"1","end":"reset"},"m":{}}'],
+    ],
+    [
+      'names and times that are spelled otherwise',
+      [
+        '{"k":"x-","t":5,"s":"a","x":"1","end":"reset"}',
+        '{"k":"x-","t":05,"s":"a","x":"1","end":"reset"}',
+        '{"k":"x-","t":-5,"s":"a","x":"1","end":"reset"}',
+        '{"k":"x-","t":1.5,"s":"a","x":"1","end":"reset"}',
+        '{"k":"x-","t":1e3,"s":"a","x":"1","end":"reset"}',
+        '{"k":"x-","t":,"s":"a","x":"1","end":"reset"}',
+        '{"k":"x-","t":5,"s":"ab","x":"1","end":"reset"}',
+        '{"k":"x-","t":5,"s":"a","x":"1\\u0031","end":"reset"}',
+        '{"k":"x-","t":5,"s":"a","x":"1\t","end":"reset"}',
+        '{"k":"x-","t":5,"s":"a","x":"',
+        '{"k":"x-","t":5,"s":"a","end":"reset"}',
+        '{"k":"x-","t":5,"s":"a","x":"1","end":"reset"} ',
+        '{"k":"x-","t":1234567890123456,"s":"a","x":"1","end":"reset"}',
+      ],
+    ],
     ['members behind the message', [msg(',"from":"client","m":{}'), msg(',"from":"client","m":{},"s":"s2"')]],
     [
       'messages that are broken',

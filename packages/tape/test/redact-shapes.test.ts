@@ -160,6 +160,7 @@ describe('formats of tokens', () => {
 describe('what stands beside a value says that it is a secret', () => {
   it.each([
     { user: 'a', pass: TYPED },
+    { text: JSON.stringify({ kty: 'oct', k: TYPED }) },
     { kty: 'RSA', n: 'public', d: TYPED, p: TYPED },
     { kind: 'Secret', data: { config: TYPED }, stringData: { any: TYPED } },
     { command: 'curl', args: ['-u', `alice:${TYPED}`, 'https://h'] },

@@ -1,6 +1,7 @@
 import { headerOf } from '@shadowcat/kernel';
 import { streamReply } from '@shadowcat/testkit';
 import { describe, expect, it } from 'vitest';
+import { NO_OVERLAY } from '../src/index.js';
 import { call, linesOf, record, recordingRig, replayRig, result, TestClient } from './support/rig.js';
 import { type Answers, legacyServer } from './support/servers.js';
 
@@ -57,6 +58,22 @@ describe('how an answer is framed', () => {
     expect(headerOf(mixed.headers, 'content-type')).toBe('text/event-stream');
     expect(mixed.text).toContain('"id":1');
     expect(mixed.text).toContain('"id":2');
+  });
+});
+
+describe('a stream that is cut before its first message', () => {
+  it.each([
+    [1, 'a client that was not primed, and has no id to come back with, may ask again'],
+    [2, 'a client that has seen a message comes back for the rest, and the recording is used'],
+  ])('at event %i: %s', async (event) => {
+    const tapes = await record(legacyServer(answers), async (client) => void (await tour(client)));
+    const fault = { where: 'o.yaml:1:1', method: 'tools/call', fault: 'disconnect', event, nth: [1] } as const;
+    const { replay } = replayRig(tapes, { resumable: true, overlay: { ...NO_OVERLAY, faults: [fault] } });
+    const client = new TestClient(replay);
+    await client.open();
+    await client.post(call(1, 'stream'));
+    const again = client.post(call(2, 'stream')).then(({ text }) => text, String);
+    expect(await again).toContain(event === 1 ? '"id":2' : 'exhausted');
   });
 });
 

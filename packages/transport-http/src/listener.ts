@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { type Clock, type Handler, InFlight, type Log, ProxyError, type Reply, withReply } from '@shadowcat/kernel';
 import { type KeepAlive, keepAlive } from '@shadowcat/transport-sse';
 import { errorReply } from '@shadowcat/wire';
@@ -171,12 +172,12 @@ class HttpListener implements Listener, ServingHost {
     const error = new ProxyError('draining', 'the proxy is shutting down; try again shortly', { retryAfter: 1 });
     for (const serving of this.#servings()) serving.fail(error);
     // What was just written as a last word gets one turn to leave before the sockets are gone.
-    await new Promise((resolve) => setImmediate(resolve));
+    await setImmediate();
     for (const socket of this.#connections.keys()) socket.destroy();
     this.keepAlive.close();
     await closed;
     // The sockets report their end a moment after the server does.
-    await new Promise((resolve) => setImmediate(resolve));
+    await setImmediate();
   }
 
   #closeIdle(): void {

@@ -168,8 +168,8 @@ class Scanner {
     const start = this.#at;
     if (this.#text.charCodeAt(start) !== QUOTE) throw this.#broken();
     this.#string();
-    const raw = this.#text.slice(start, this.#at);
-    return this.#escaped ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+    if (this.#escaped) return JSON.parse(this.#text.slice(start, this.#at)) as string;
+    return this.#text.slice(start + 1, this.#at - 1);
   }
 
   #string(): void {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { scanJson } from '../src/scan-json.js';
+import { outlineJson, scanJson } from '../src/scan-json.js';
 
 /** What `scanJson` says: nothing, or the code of its error. */
 function verdict(text: string, limits = {}): string | undefined {
@@ -205,5 +205,16 @@ describe('scanJson and JSON.parse agree', () => {
         },
       ),
     );
+  });
+});
+
+describe('outlineJson', () => {
+  it.each<[string, string[]]>([
+    [' {"jsonrpc":"2.0","result":{"method":1},"i\\u0064":[{"a":1}]} ', ['jsonrpc', 'result', 'id']],
+    ['[{"method":"x"}]', []],
+    ['"method"', []],
+    ['{}', []],
+  ])('tells the keys of the value itself: %s', (text, keys) => {
+    expect(outlineJson(text, {}).keys).toEqual(keys);
   });
 });

@@ -1,6 +1,6 @@
 // What recording adds: to the latency of calls at a steady rate, appends a second, and memory as a tape grows. (Its share of a
 // request's CPU time is measured by main.mjs, reading by tape-reading.mjs.)
-//   node tooling/bench/src/recording.mjs [--seconds 4] [--rounds 5] [--calls 1000000] [--write]
+//   node tooling/bench/src/recording.mjs [--seconds 4] [--rounds 5] [--calls 3000000] [--write]
 import { setInterval } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -18,6 +18,8 @@ const SELF = fileURLToPath(import.meta.url);
 const MESSAGES_A_SECOND = 1000;
 const APPENDS = 500_000;
 const WARM_UP = 3000;
+/** Calls after which memory is looked at, beside the last one. */
+const MARKS = [10_000, 100_000, 1_000_000, 2_000_000];
 
 /** Calls at a steady rate, whether earlier ones are answered or not; milliseconds each took, sorted. */
 async function paced(target, seconds) {
@@ -104,14 +106,14 @@ async function appends({ rounds }) {
   ];
 }
 
-/** In a process of its own: records so many calls and tells what it holds at a tenth, and at the end. */
+/** In a process of its own: records so many calls and tells what it holds on the way, after a collection each. */
 async function hold(calls) {
   const rig = await recordingRig();
   const held = [];
   for (let n = 1; n <= calls; n += 1) {
     await rig.call(n);
     if (n % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
-    if (n === 10_000 || n === 100_000 || n === calls) {
+    if (MARKS.includes(n) || n === calls) {
       globalThis.gc();
       const { heapUsed, external, rss } = process.memoryUsage();
       held.push([n, ...[heapUsed, external, rss].map((bytes) => (bytes / 1_048_576).toFixed(1))]);
@@ -141,7 +143,7 @@ function readOptions() {
     options: {
       seconds: text('4'),
       rounds: text('5'),
-      calls: text('1000000'),
+      calls: text('3000000'),
       hold: { type: 'string' },
       write: { type: 'boolean', default: false },
     },

@@ -12,7 +12,7 @@ type Answer = (request: { readonly id: number | string; readonly text: string },
 
 /**
  * An HTTP server of MCP by hand that counts what it is sent and answers with bytes that no serializer would write. Its tools:
- * `odd` answers with JSON, `events` with three events, `hold` with one event and nothing more until something is cancelled, `reset` breaks after one event, `short` ends the
+ * `odd` answers with JSON, `events` with three events, `hold` with one event and nothing more, `reset` breaks after one event, `short` ends the
  * stream after one event, `refuse` is an HTTP error, and `wait` never answers.
  */
 export class CountingServer implements AsyncDisposable {
@@ -57,9 +57,6 @@ export class CountingServer implements AsyncDisposable {
 const ODD = '"result": { "z":1.0 ,"a":9007199254740993,"content":[ {"type":"text","text":"\\u00e9 \\/ é"} ] }';
 const PROGRESS = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1.0}}';
 
-/** Streams that are held; a cancellation ends all of them. */
-const held = new Set<ServerResponse>();
-
 const TOOLS: Readonly<Record<string, Answer>> = {
   odd: ({ id }, response) => json(response, `{"jsonrpc" : "2.0", "id":${JSON.stringify(id)}, ${ODD}}`),
   events: ({ id }, response) => {
@@ -69,11 +66,7 @@ const TOOLS: Readonly<Record<string, Answer>> = {
     );
     response.end(`id: last\ndata: {"jsonrpc":"2.0","id":${JSON.stringify(id)},${ODD}}\n\n`);
   },
-  hold: (_, response) => {
-    stream(response, `data: ${PROGRESS}\n\n`);
-    held.add(response);
-    response.once('close', () => held.delete(response));
-  },
+  hold: (_, response) => stream(response, `data: ${PROGRESS}\n\n`),
   reset: (_, response) => {
     stream(response, `data: ${PROGRESS}\n\n`);
     setImmediate(() => response.destroy());
@@ -89,7 +82,6 @@ const TOOLS: Readonly<Record<string, Answer>> = {
 function answer(body: string, response: ServerResponse): void {
   const message = JSON.parse(body) as { id?: number | string; method?: string; params?: { name?: string } } | unknown[];
   if (Array.isArray(message) || message.id === undefined) {
-    if (body.includes('notifications/cancelled')) for (const other of held) other.end();
     response.writeHead(202).end();
     return;
   }

@@ -175,6 +175,8 @@ describe('a client that is cut', () => {
     const session = await openSession(replay.url);
     const messages = await callThroughCuts(session, slowly, { cuts: [1, 2, 2] });
     expect(messages).toHaveLength(6);
+    const unknown = await session.get({ lastEventId: 'of-another-server' });
+    expect([unknown.status, await unknown.text()]).toEqual([400, expect.stringContaining('Last-Event-ID')]);
   });
 
   it.each(['disconnect', 'close'])('by an overlay (%s), comes back by itself and misses nothing', async (fault) => {

@@ -23,12 +23,15 @@ export function addBind(tape: Command, context: CommandContext): void {
       if (suggest !== true) throw new CliError('say what to do: shadowcat tape bind --suggest <tape>');
       const { host } = context;
       const path = usable(checkTape(name, host.cwd));
-      const [{ readTapeFile }, { flowsOfTapes }, { bindText, boundOf }] = await Promise.all([
+      const [{ readTapeFile }, { flowsOfTapes }, { bindText, boundOf }, { gapLines }] = await Promise.all([
         import('@shadowcat/tape-file'),
         import('@shadowcat/tape'),
         import('../tapes/bindings.js'),
+        import('../tapes/gaps.js'),
       ]);
-      const bound = boundOf(flowsOfTapes([await readTapeFile(path)]));
+      const tapes = [await readTapeFile(path)];
+      for (const line of gapLines(tapes, host.cwd)) host.err(`${line}\n`);
+      const bound = boundOf(flowsOfTapes(tapes));
       host.out(format === 'json' ? json(bound) : bindText(bound));
       if (bound.length === 0) host.err(`no value of an answer is used in a later request of ${name}\n`);
     },

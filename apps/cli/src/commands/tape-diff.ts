@@ -23,12 +23,15 @@ export function addDiff(tape: Command, context: CommandContext): void {
       beginTape(context, command);
       const { host } = context;
       const [a, b] = [usable(checkTape(before, host.cwd)), usable(checkTape(after, host.cwd))];
-      const [{ readTapeFile }, { diffTapes }, { diffText }] = await Promise.all([
+      const [{ readTapeFile }, { diffTapes }, { diffText }, { gapLines }] = await Promise.all([
         import('@shadowcat/tape-file'),
         import('@shadowcat/tape'),
         import('../tapes/render-diff.js'),
+        import('../tapes/gaps.js'),
       ]);
-      const diff = diffTapes(await readTapeFile(a), await readTapeFile(b));
+      const [left, right] = [await readTapeFile(a), await readTapeFile(b)];
+      for (const line of gapLines([left, right], host.cwd)) host.err(`${line}\n`);
+      const diff = diffTapes(left, right);
       host.out(format === 'json' ? json(diff) : diffText(diff, { before, after }));
       context.exitCode = diff.equal ? EXIT.ok : EXIT.failure;
     },

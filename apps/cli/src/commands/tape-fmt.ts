@@ -31,5 +31,7 @@ export function addFmt(tape: Command, context: CommandContext): void {
     const beside = made.blobs === 0 ? '' : `, ${made.blobs} large values beside it in blobs/`;
     host.out(`${made.sha}  ${relative(host.cwd, made.out)}\n`);
     host.err(`${made.lines} lines${beside}\n`);
+    const { gapLines } = await import('../tapes/gaps.js');
+    for (const line of gapLines([made.from], host.cwd)) host.err(`${line}\n`);
   });
 }

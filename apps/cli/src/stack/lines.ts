@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { type Clock, type Connection, type Handler, type Log, ProxyError } from '@shadowcat/kernel';
 import { type CrashLoop, createPool, type Pool, type PoolStats, type WaitOutcome } from '@shadowcat/pool';
 import { isSharedKey, lineUpstream, type OpeningGate, sessionOfKey } from '@shadowcat/upstream';

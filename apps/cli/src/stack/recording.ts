@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { setImmediate } from 'node:timers';
 import type { Clock } from '@shadowcat/kernel';
 import { type Recorder, type RedactionOptions, recognising, recorder, secretValues, type Tape } from '@shadowcat/tape';
 import {

@@ -5,6 +5,7 @@ import { unusedOverlays } from '../overlay/overlay-paths.js';
 import { readOverlays } from '../overlay/read-overlay.js';
 import { publish } from '../reports/publish.js';
 import type { Report } from '../reports/report.js';
+import { gapLines } from '../tapes/gaps.js';
 import type { Io, ReplayConfig } from './contract.js';
 import { lineStack } from './layers.js';
 import { openReplay } from './open-replay.js';
@@ -23,6 +24,7 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
   const overlay = await readOverlays(config.overlays, io.cwd);
   for (const line of unusedOverlays(config, io.cwd)) io.tell(line);
   const tapes = await Promise.all(config.tapes.map((path) => readTapeFile(path)));
+  for (const line of gapLines(tapes, io.cwd)) io.tell(line);
   if (config.dryRun) return dryRun(overlayReach(overlay, tapes), config, io);
   const stuck = new AbortController();
   const stop = AbortSignal.any([io.stop, stuck.signal]);

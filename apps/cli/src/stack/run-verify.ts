@@ -12,6 +12,7 @@ import { CliError, EXIT } from '../errors.js';
 import { unusedOverlays } from '../overlay/overlay-paths.js';
 import { readOverlays } from '../overlay/read-overlay.js';
 import { publish } from '../reports/publish.js';
+import { gapLines } from '../tapes/gaps.js';
 import type { Io, VerifyConfig } from './contract.js';
 import { Owned } from './owned.js';
 import { configuredSecrets, redactionOf } from './recording.js';
@@ -28,6 +29,7 @@ export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
   const overlay = await readOverlays(config.overlays, io.cwd);
   if (config.learn === undefined) for (const line of unusedOverlays(config, io.cwd)) io.tell(line);
   const tapes = await Promise.all(config.tapes.map((path) => readTapeFile(path)));
+  for (const line of gapLines(tapes, io.cwd)) io.tell(line);
   const values = configuredSecrets({ upstream: config.upstream, targets: [config.target] });
   const redaction = { ...config.redaction, values };
   const { redactor, keyId } = await redactionOf(tapes, { tapes: config.tapes, redaction }, io);

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Framework, Spot } from '../../src/testing/frameworks.js';
 import type { TapeUse } from '../../src/testing/tape-use.js';
 import { openedTape, type UsedTape, usedTape } from '../../src/testing/use-tape.js';
@@ -83,7 +83,37 @@ describe('openTape', () => {
     await expect(unused.close()).rejects.toThrow('was not played to its end');
   });
 
+  it.for(['transport', 'url'] as const)(
+    'keeps real time while the test has a fake one, with a client at its %s',
+    async (way) => {
+      const { path } = await smallTape('a');
+      vi.useFakeTimers();
+      try {
+        const tape = await openedTape(path, { time: 'recorded' }, at());
+        const open = way === 'url' ? await openSession(tape.url) : callTools(tape.transport(), 'a');
+        await open;
+        vi.advanceTimersByTime(24 * 60 * 60 * 1000);
+        await tape.close().catch(() => {});
+      } finally {
+        vi.useRealTimers();
+      }
+    },
+  );
+
   it('rejects where there is no tape', async () => {
     await expect(openedTape('nowhere.tape.jsonl', {}, at())).rejects.toThrow('there is no tape nowhere.tape.jsonl');
   });
 });
+
+/** A client over HTTP that opens a session and leaves it open. */
+async function openSession(url: string): Promise<void> {
+  const clientInfo = { name: 'c', version: '1' };
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params }),
+  });
+  expect(answer.status).toBe(200);
+  await answer.text();
+}

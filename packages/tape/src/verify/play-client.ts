@@ -121,6 +121,7 @@ class ClientPlayer {
   #secrets: readonly string[] = [];
   #nextId = 1;
   #received = false;
+  /** Whether it was the last recorded request's turn. */
   #sentAll = false;
   #listening = Promise.resolve();
 
