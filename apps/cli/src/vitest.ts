@@ -1,18 +1,11 @@
 import { runningFramework } from './testing/frameworks.js';
-import type { TapeOptions } from './testing/options.js';
-import { type OpenTape, openedTape, type UsedTape, type UseTapeOptions, usedTape } from './testing/use-tape.js';
+import { placeOf, type UsedTape, type UseTapeOptions, usedTape } from './testing/use-tape.js';
 
 /**
- * Tapes in tests: `shadowcat/vitest` for Vitest and, under the same roof, `node:test` (`shadowcat/node-test` is the same module).
- * docs/testing.md shows how.
+ * Tapes in tests: `shadowcat/vitest` for Vitest and, under the same roof, `node:test` (`shadowcat/node-test` is for the latter
+ * alone, and can be required). docs/testing.md shows how.
  */
-export type { TapeTransport } from './testing/client-transport.js';
-export type { StdioCommand } from './testing/endpoint.js';
-export type { ConcurrentTest } from './testing/frameworks.js';
-export type { TapeMode } from './testing/mode.js';
-export type { CommandUpstream, TapeOptions, Upstream, UrlUpstream } from './testing/options.js';
-export { TapeError } from './testing/tape-error.js';
-export type { OpenTape, Tape, UsedTape, UseTapeOptions } from './testing/use-tape.js';
+export * from './testing/public.js';
 
 const framework = await runningFramework();
 
@@ -38,20 +31,4 @@ const framework = await runningFramework();
  */
 export function useTape(name: string | URL, options: UseTapeOptions = {}): UsedTape {
   return usedTape(framework, { name, options, at: placeOf(useTape) });
-}
-
-/**
- * The same for other test frameworks and for scripts: whoever opens the tape closes it, best with
- * `await using tape = await openTape('test/notes.tape.jsonl')`. Relative paths begin at the working directory. Rejects when the
- * tape cannot be opened.
- */
-export function openTape(name: string | URL, options: TapeOptions = {}): Promise<OpenTape> {
-  return openedTape(name, options, placeOf(openTape));
-}
-
-/** Where somebody calls `callee`. */
-function placeOf(callee: (...parts: never[]) => unknown): Error {
-  const at = new Error('a tape is asked for here');
-  Error.captureStackTrace(at, callee);
-  return at;
 }

@@ -1,4 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -98,5 +100,64 @@ describe('importing a file', () => {
     await expect(importFile([file], options)).rejects.toThrow('large.har: it is larger than 268435456 bytes');
     writeFileSync(file, gzipSync(Buffer.alloc(268_435_457)));
     await expect(importFile([file], options)).rejects.toThrow('large.har: it is compressed and cannot be unpacked');
+  });
+
+  it('refuses flows whose bodies are more, once decoded, than it reads', async () => {
+    const bomb = flow('gzip', gzipSync(Buffer.concat([Buffer.from(ANSWER), Buffer.alloc(33_000_000, ' ')])));
+    await expect(imported(Buffer.concat(Array(9).fill(bomb)))).rejects.toThrow(
+      'flows: its bodies are more than 268435456 bytes when they are decoded',
+    );
+  });
+
+  it('decodes no bodies of other traffic', async () => {
+    const unread = flow('gzip', Buffer.from('this is no gzip')).toString('latin1');
+    const other = Buffer.from(unread.replace(ASK, 'x'.repeat(ASK.length)), 'latin1');
+    const { losses } = await imported(Buffer.concat([flow('identity', Buffer.from(ANSWER)), other]));
+    expect(losses).toEqual(['1 flow was no MCP and left out']);
+  });
+
+  it('refuses a body with more codings than anything sends', async () => {
+    const { losses } = await imported(flow(Array(100).fill('identity').join(','), Buffer.from(ANSWER)));
+    expect(losses).toContain('1 body could not be decoded: left out');
+  });
+
+  it('reads pipes, and not without end', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shadowcat-import-'));
+    folders.push(folder);
+    const [pipe, out] = [join(folder, 'pipe'), join(folder, 'x.tape.jsonl')];
+    execFileSync('mkfifo', [pipe]);
+    const key = await loadTapeKey({ directory: folder, value: '0'.repeat(64) });
+    const written = writeFile(pipe, `${ASK}\n${ANSWER}\n`);
+    await expect(importFile([pipe], { out, rules: {}, key, by: 'test' })).resolves.toMatchObject({ messages: 2 });
+    await written;
+    await expect(importFile(['/dev/zero'], { out, rules: {}, key, by: 'test' })).rejects.toThrow(
+      '/dev/zero: it is larger than 268435456 bytes',
+    );
+    await expect(importFile([folder], { out, rules: {}, key, by: 'test' })).rejects.toThrow('this is a directory');
+  });
+
+  it('says that a tape is one already, and that two files are of one stdio server', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shadowcat-import-'));
+    folders.push(folder);
+    const [tape, har] = [join(folder, 'a.jsonl'), join(folder, 'a.har')];
+    writeFileSync(tape, '{"k":"head","v":1,"form":"golden","requires":[],"scope":"all"}\n');
+    writeFileSync(har, '{"log":{"entries":[]}}');
+    const key = await loadTapeKey({ directory: folder, value: '0'.repeat(64) });
+    const options = { out: join(folder, 'x.tape.jsonl'), rules: {}, key, by: 'test' };
+    await expect(importFile([tape], options)).rejects.toThrow('a.jsonl: this is a tape already');
+    await expect(importFile([har, har], options)).rejects.toThrow('only a stdio log can be in two files');
+  });
+
+  it('writes to a device without taking its place', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shadowcat-import-'));
+    folders.push(folder);
+    const [log, pipe] = [join(folder, 'log'), join(folder, 'pipe')];
+    writeFileSync(log, `${ASK}\n${ANSWER}\n`);
+    execFileSync('mkfifo', [pipe]);
+    const key = await loadTapeKey({ directory: folder, value: '0'.repeat(64) });
+    const read = readFile(pipe, 'utf8');
+    await importFile([log], { out: pipe, rules: {}, key, by: 'test', form: 'capture' });
+    expect(statSync(pipe).isFIFO()).toBe(true);
+    expect(await read).toContain('"k":"end"');
   });
 });

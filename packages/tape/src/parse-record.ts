@@ -103,12 +103,15 @@ class Fields {
   }
   optionalNumber(name: string): number | undefined {
     const value = this.#typed(name, 'number') as number | undefined;
-    return value === undefined || Number.isSafeInteger(value) ? value : this.#fail(name, 'a whole number');
+    return value === undefined || Number.isFinite(value)
+      ? value
+      : this.#fail(name, 'a number that can be counted with');
   }
   /** A number of things. */
   count(name: string): number | undefined {
     const value = this.optionalNumber(name);
-    return value === undefined || value >= 0 ? value : this.#fail(name, '0 or more');
+    if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return value;
+    return this.#fail(name, 'a whole number, 0 or more');
   }
   flag(name: string): boolean {
     return (this.#typed(name, 'boolean') as boolean | undefined) ?? false;

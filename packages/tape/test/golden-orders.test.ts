@@ -163,9 +163,13 @@ describe('the golden form', () => {
   });
 
   it.each([
-    ['{"k":"gap","lost":1e999,"why":"x"}', '"lost" of a gap record has to be a whole number'],
-    ['{"k":"gap","lost":-1,"why":"x"}', '"lost" of a gap record has to be 0 or more'],
-    ['{"k":"conn","t":0.5,"s":"s1","event":"opened","by":"client"}', '"t" of a conn record has to be a whole number'],
+    ['{"k":"gap","lost":1e999,"why":"x"}', '"lost" of a gap record has to be a number that can be counted with'],
+    ['{"k":"gap","lost":-1,"why":"x"}', '"lost" of a gap record has to be a whole number, 0 or more'],
+    ['{"k":"gap","lost":0.5,"why":"x"}', '"lost" of a gap record has to be a whole number, 0 or more'],
+    [
+      '{"k":"conn","t":1e999,"s":"s1","event":"opened","by":"client"}',
+      '"t" of a conn record has to be a number that can be counted with',
+    ],
   ])('is not made of numbers that mean nothing: %s', (line, message) => {
     const tape = readTape(bytesOf(`{"k":"head","v":1,"form":"capture","requires":[]}\n${line}\n`), {
       name: 't',

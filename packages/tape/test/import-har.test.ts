@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { detectFormat, goldenOf, harOf, readTape } from '../src/index.js';
-import { endsOf, entry, events, har, imported, messagesOf } from './support/import.js';
+import { endsOf, entry, events, har, harBy, imported, messagesOf } from './support/import.js';
 import { bytesOf, call, initialize, newDigest, record, replayRig, result, TestClient } from './support/rig.js';
 import { legacyServer } from './support/servers.js';
 
@@ -108,6 +108,58 @@ describe('an HTTP archive', () => {
     const file = bytesOf(har(opening, entry({ ...ask(1, 'ä', 5), text: text(result(1, 'ö')) })));
     for (let at = 0; at < file.length; at += 1)
       await expect(imported(file.slice(0, at), 'har'), `cut at ${at}`).rejects.toMatchObject({ code: 'tape_invalid' });
+  });
+
+  it('without the bodies of requests is refused, saying so', async () => {
+    const bare = { headers: [{ name: 'mcp-protocol-version', value: '2025-11-25' }] };
+    const file = har(
+      entry({ method: 'GET', url: 'http://a.example/' }),
+      entry({ request: bare, text: text(result(1, 'x')) }),
+    );
+    await expect(imported(file, 'har')).rejects.toThrow(
+      'the file has no bodies of requests (entry 2 is a POST of MCP): save it again with them',
+    );
+  });
+
+  it('with redirections has what they led to', async () => {
+    const moved = { headers: [{ name: 'Location', value: 'https://a.example/mcp/' }] };
+    const to = (path: string) => ({ url: `https://a.example${path}` });
+    const read = await imported(
+      har(
+        entry({ at: 0, body: initialize(), status: 307, response: moved }),
+        entry({ at: 1, ...to('/mcp/'), body: initialize(), text: opened, response: SESSION_HEADER }),
+        entry({ at: 2, ...to('/mcp'), body: call(1, 'a'), session: SESSION, status: 308, response: moved }),
+        entry({ at: 3, ...to('/mcp/'), body: call(1, 'a'), session: SESSION, text: text(result(1, 'x')) }),
+      ),
+      'har',
+    );
+    expect(messagesOf(read).map((line) => line.slice(0, 11))).toEqual([
+      'client s1 1',
+      'server s1 1',
+      'client s1 2',
+      'server s1 2',
+    ]);
+    expect(read.losses).toEqual(['2 redirections were left out: what they led to is there']);
+  });
+
+  it('with entries of which one has no time is taken in its own order', async () => {
+    const timeless = { ...entry({ body: call(2, 'b'), session: SESSION, text: text(result(2, 'y')) }) };
+    const { startedDateTime: _, ...second } = timeless;
+    const first = entry({ ...ask(1, 'a', 900), text: text(result(1, 'x')) });
+    const third = entry({ ...ask(3, 'c', 800), text: text(result(3, 'z')) });
+    const read = await imported(har(opening, first, second, third), 'har');
+    expect(messagesOf(read).flatMap((line) => /"name":"([abc])"/.exec(line)?.[1] ?? [])).toEqual(['a', 'b', 'c']);
+  });
+
+  it('keeps the events before one that is too large', async () => {
+    const huge = `data: ${'x'.repeat(34_000_000)}\n\n`;
+    const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'before' } };
+    const read = await imported(
+      har(entry({ body: call(1, 'a'), type: 'text/event-stream', text: `${events(note)}${huge}` })),
+      'har',
+    );
+    expect(messagesOf(read).join('')).toContain('before');
+    expect(read.losses).toContain('1 answer is missing: what was asked ends as it broke off');
   });
 
   it('of a session that began before it says so', async () => {
@@ -255,9 +307,14 @@ describe('an HTTP archive', () => {
 
   it('by mitmproxy has streams in Latin-1, which are UTF-8', async () => {
     const wrong = Buffer.from(events(result(1, 'Grüße ☃'))).toString('latin1');
-    const read = await imported(har(entry({ body: call(1, 'a'), type: 'text/event-stream', text: wrong })), 'har');
+    const stream = entry({ body: call(1, 'a'), type: 'text/event-stream', text: wrong });
+    const read = await imported(harBy('mitmproxy', stream), 'har');
     expect(messagesOf(read)[1]).toContain('Grüße ☃');
     expect(read.losses[0]).toContain('Latin-1');
+    // Somebody else means what is there, strange as it looks.
+    const meant = await imported(harBy('WebInspector', stream), 'har');
+    expect(messagesOf(meant)[1]).toContain('GrÃ¼Ã\u009fe');
+    expect(meant.losses).toEqual([]);
     const right = await imported(
       har(entry({ body: call(1, 'a'), type: 'text/event-stream', text: events(result(1, 'Grüße')) })),
       'har',

@@ -1,7 +1,7 @@
 // What recording adds: to the latency of calls at a steady rate, appends a second, and memory as a tape grows. (Its share of a
 // request's CPU time is measured by main.mjs, reading by tape-reading.mjs.)
 //   node tooling/bench/src/recording.mjs [--seconds 4] [--rounds 5] [--calls 3000000] [--write]
-import { setInterval } from 'node:timers/promises';
+import { setInterval, setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
@@ -36,6 +36,28 @@ async function paced(target, seconds) {
 
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 
+/** What a call and its records take of the event loop, in CPU time, which does not depend on what else the machine does. */
+async function ownTime(seconds) {
+  const rig = await recordingRig();
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  for (let n = 0; n < WARM_UP; n += 1) {
+    await rig.call(n);
+    await turn();
+  }
+  const taken = [];
+  for (let n = 0; n < (seconds * MESSAGES_A_SECOND) / 2; n += 1) {
+    await sleep(2000 / MESSAGES_A_SECOND);
+    const before = process.threadCpuUsage();
+    await rig.call(n);
+    await turn();
+    const { user, system } = process.threadCpuUsage(before);
+    taken.push((user + system) / 1000);
+  }
+  await rig.close();
+  taken.sort((a, b) => a - b);
+  return [quantile(taken, 0.5), quantile(taken, 0.99)];
+}
+
 async function latency({ seconds, rounds }) {
   const upstream = await startUpstream();
   const running = [];
@@ -63,6 +85,7 @@ async function latency({ seconds, rounds }) {
   }
   // The best of the rounds: what else the machine does only adds.
   const [plain, recorded] = running.map(({ p50, p99 }) => [Math.min(...p50), Math.min(...p99)]);
+  const alone = await ownTime(seconds);
   const row = (name, values) => `| ${name} | ${values.map((ms) => ms.toFixed(2)).join(' | ')} |`;
   return [
     `| HTTP, ${MESSAGES_A_SECOND} messages a second | p50, ms | p99, ms |`,
@@ -73,6 +96,7 @@ async function latency({ seconds, rounds }) {
       'added',
       recorded.map((ms, at) => ms - plain[at]),
     ),
+    row('the recorder alone, CPU time of the event loop', alone),
   ];
 }
 

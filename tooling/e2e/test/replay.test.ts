@@ -68,25 +68,6 @@ describe('a client that behaves a little otherwise than the recorded one', () =>
     }
   });
 
-  it('in two sessions with equal ids, gets the answers of its own session', async () => {
-    await using folder = await workFolder();
-    const ask = async (url: string): Promise<[string, string]> => {
-      await using one = await connectV1({ url });
-      await using two = await connectV1({ url });
-      const answers = await Promise.all([one.callTool('whoami', {}), two.callTool('whoami', {})]);
-      return [textOf(answers[0]), textOf(answers[1])];
-    };
-    let recorded: [string, string] = ['', ''];
-    const tape = await taped(folder, async (url) => {
-      recorded = await ask(url);
-    });
-    expect(recorded[0]).not.toBe(recorded[1]);
-    await using replay = await startShadowcat(['replay', tape], folder.path);
-    const replayed = await ask(replay.url);
-    expect(new Set(replayed).size).toBe(2);
-    expect((await replay.stop()).code).toBe(0);
-  });
-
   it('uses the handles that it is given, whatever they are: recorded over stdio, replayed over HTTP and over stdio', async () => {
     await using folder = await workFolder();
     const command = await mintingServer(folder.path);

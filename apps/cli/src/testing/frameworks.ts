@@ -45,8 +45,13 @@ export interface Framework {
 
 /** The framework that runs this file: Vitest in one of its workers, else Node's own. */
 export async function runningFramework(): Promise<Framework> {
-  if ('__vitest_worker__' in globalThis) return vitestFramework(await import('vitest'));
+  if (inVitest()) return vitestFramework(await import('vitest'));
   return nodeFramework(await import('node:test'));
+}
+
+/** Whether Vitest runs this file. */
+export function inVitest(): boolean {
+  return '__vitest_worker__' in globalThis;
 }
 
 /** What is used of Vitest. */

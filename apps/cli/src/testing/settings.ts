@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { recordConfig, replayConfig, reverseConfig } from '../config/effective.js';
 import { loadConfig } from '../config/load.js';
 import { resolveSettings, type Settings } from '../config/settings.js';
@@ -95,9 +94,4 @@ const WORDS: Readonly<Record<string, string>> = {
 
 function only(entries: RawEntries, names: readonly string[]): RawEntries {
   return new Map([...entries].filter(([name]) => names.includes(name)));
-}
-
-/** A file as a path: `URL`s, as `new URL('x', import.meta.url)` makes them, too. */
-export function pathOf(file: string | URL): string {
-  return file instanceof URL ? fileURLToPath(file) : file.startsWith('file:') ? fileURLToPath(file) : file;
 }

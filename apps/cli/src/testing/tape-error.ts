@@ -15,6 +15,12 @@ export class TapeError extends Error {
   }
 }
 
+/** Any failure, with the place in the test instead of one in here. */
+export function tapeErrorOf(error: unknown, at: Error): TapeError {
+  if (error instanceof TapeError) return error;
+  return new TapeError(error instanceof Error ? error.message : String(error), at);
+}
+
 /** What is known about a failure, and who should know. */
 export interface FailureParts {
   /** One line, such as `2 requests were not on the tape`. */

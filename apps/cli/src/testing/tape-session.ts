@@ -18,7 +18,7 @@ import { systemClock } from '../stack/system.js';
 import { type Endpoint, openEndpoint } from './endpoint.js';
 import { type TapeMode, tapeMode } from './mode.js';
 import type { TapeOptions, Upstream } from './options.js';
-import { pathOf, proxySettings, replaySettings, type TestPlace } from './settings.js';
+import { proxySettings, replaySettings, type TestPlace } from './settings.js';
 
 /** How the tests went that shared a tape. */
 export interface Verdict {
@@ -80,7 +80,7 @@ function missingTape(source: TapeSource): string {
 
 async function openReplaying(source: TapeSource): Promise<TapeSession> {
   const { path, place, options } = source;
-  const config = replaySettings(path, withPaths(options), place);
+  const config = replaySettings(path, options, place);
   const { listen } = config;
   if (listen === undefined) throw new TypeError('a test listens');
   const overlay = await readOverlays(config.overlays, place.cwd);
@@ -196,11 +196,6 @@ function once<A, R>(run: (argument: A) => Promise<R>): (argument: A) => Promise<
     running ??= run(argument);
     return running;
   };
-}
-
-function withPaths(options: TapeOptions): TapeOptions {
-  const { overlay = [] } = options;
-  return { ...options, overlay: [overlay].flat().map(pathOf) };
 }
 
 function nameOf({ path, place }: TapeSource): string {

@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import type { MissReport } from '@shadowcat/tape';
 import { MODE_VARIABLE } from '../config/environment.js';
 import { CliError } from '../errors.js';
-import { failureMessage, findingLines, missLines, TapeError } from './tape-error.js';
+import { failureMessage, findingLines, missLines, TapeError, tapeErrorOf } from './tape-error.js';
 import type { TapeSession, TapeSource, Verdict } from './tape-session.js';
 
 /** Who is recording which tape in this process: a second one would replace what the first has recorded. */
@@ -81,7 +81,7 @@ export class TapeUse {
     if (RECORDING.get(session.path) === this.#options.owner && !verdict.complete) RECORDING.delete(session.path);
     const ending = session.end({ complete: verdict.complete && !this.#missed && session.misses().length === 0 });
     const found = await ending.catch((error: unknown) => {
-      throw this.#failure(error);
+      throw tapeErrorOf(error, this.#options.at);
     });
     const rest = session.misses().slice(this.#seen);
     const whole: Unclear[] = rest.length === 0 ? [] : [{ misses: rest, tests: [] }];
@@ -105,7 +105,7 @@ export class TapeUse {
       this.#session = session;
       return session;
     } catch (error) {
-      throw this.#failure(error);
+      throw tapeErrorOf(error, this.#options.at);
     }
   }
 
@@ -154,12 +154,6 @@ export class TapeUse {
   #advice(): string[] {
     const { upstream } = this.#options.source.options;
     return upstream === undefined ? [] : [`to record the tape again: ${MODE_VARIABLE}=record`];
-  }
-
-  /** Any failure, with the place in the test instead of one in here. */
-  #failure(error: unknown): Error {
-    if (error instanceof TapeError) return error;
-    return new TapeError(error instanceof Error ? error.message : String(error), this.#options.at);
   }
 
   get #name(): string {

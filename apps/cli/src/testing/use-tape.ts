@@ -4,7 +4,8 @@ import type { TapeTransport } from './client-transport.js';
 import type { StdioCommand } from './endpoint.js';
 import type { ConcurrentTest, Framework } from './frameworks.js';
 import type { TapeOptions } from './options.js';
-import { pathOf } from './settings.js';
+import { TapeError, tapeErrorOf } from './tape-error.js';
+import { pathOf } from './tape-path.js';
 import type { TapeSession, TapeSource } from './tape-session.js';
 import { TapeUse } from './tape-use.js';
 
@@ -47,14 +48,19 @@ export function usedTape(
   const { name, options, at } = asked;
   const { test, ...rest } = options;
   const { directory, owner, inTest, attach } = framework.spot({ ...callerOf(at), test });
-  const use = new TapeUse({ source: sourceOf(name, rest, directory), at, owner });
+  const use = new TapeUse({ source: sourceOf(name, rest, { directory, at }), at, owner });
   attach(use);
-  return new Used(use, inTest);
+  return new Used(use, inTest ? undefined : at);
 }
 
-/** Opens a tape without a framework; whoever opens it closes it. Paths are relative to the working directory. */
-export async function openedTape(name: string | URL, options: TapeOptions, at: Error): Promise<OpenTape> {
-  const use = new TapeUse({ source: sourceOf(name, options, process.cwd()), at, owner: undefined });
+/**
+ * The same for other test frameworks and for scripts: whoever opens the tape closes it, best with
+ * `await using tape = await openTape('test/notes.tape.jsonl')`. Relative paths begin at the working directory. Rejects when the
+ * tape cannot be opened.
+ */
+export async function openTape(name: string | URL, options: TapeOptions = {}): Promise<OpenTape> {
+  const at = placeOf(openTape);
+  const use = new TapeUse({ source: sourceOf(name, options, { directory: process.cwd(), at }), at, owner: undefined });
   const tape = viewOf(await use.open());
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -64,13 +70,21 @@ export async function openedTape(name: string | URL, options: TapeOptions, at: E
   return { ...tape, close, [Symbol.asyncDispose]: close };
 }
 
+/** Where somebody calls `callee`. */
+export function placeOf(callee: (...parts: never[]) => unknown): Error {
+  const at = new Error('a tape is asked for here');
+  Error.captureStackTrace(at, callee);
+  return at;
+}
+
 class Used implements UsedTape {
   readonly #use: TapeUse;
-  readonly #inTest: boolean;
+  readonly #outside: Error | undefined;
 
-  constructor(use: TapeUse, inTest: boolean) {
+  /** `outside`: where it was asked for, if that is no test. */
+  constructor(use: TapeUse, outside: Error | undefined) {
     this.#use = use;
-    this.#inTest = inTest;
+    this.#outside = outside;
   }
 
   get url(): string {
@@ -102,10 +116,11 @@ class Used implements UsedTape {
   }
 
   async #open(): Promise<Tape> {
-    if (!this.#inTest) {
-      throw new Error(
+    if (this.#outside !== undefined) {
+      throw new TapeError(
         'useTape is awaited inside of a test only: in a file, a describe or a hook of theirs, call it in the file or the describe,\n' +
           'without await; it is open when their tests begin',
+        this.#outside,
       );
     }
     return viewOf(await this.#use.open());
@@ -126,18 +141,29 @@ function viewOf({ url, command, transport, mode, path }: TapeSession): Tape {
   return { url, command, transport, mode, path };
 }
 
-function sourceOf(name: string | URL, options: TapeOptions, directory: string): TapeSource {
-  const at = (file: string | URL): string => {
+interface Caller {
+  /** Where relative paths begin. */
+  readonly directory: string;
+  /** Made where the test calls. */
+  readonly at: Error;
+}
+
+function sourceOf(name: string | URL, options: TapeOptions, { directory, at }: Caller): TapeSource {
+  const fullPath = (file: string | URL): string => {
     const path = pathOf(file);
     return isAbsolute(path) ? path : resolve(directory, path);
   };
   const { overlay } = options;
-  return {
-    path: at(name),
-    name: String(name),
-    options: overlay === undefined ? options : { ...options, overlay: [overlay].flat().map(at) },
-    place: { cwd: process.cwd(), env: process.env },
-  };
+  try {
+    return {
+      path: fullPath(name),
+      name: String(name),
+      options: overlay === undefined ? options : { ...options, overlay: [overlay].flat().map(fullPath) },
+      place: { cwd: process.cwd(), env: process.env },
+    };
+  } catch (error) {
+    throw tapeErrorOf(error, at);
+  }
 }
 
 /** The file and line that the topmost frame of a stack is in. */

@@ -2,11 +2,10 @@ import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
 import type { Framework, Spot } from '../../src/testing/frameworks.js';
+import { TapeError } from '../../src/testing/tape-error.js';
 import type { TapeUse } from '../../src/testing/tape-use.js';
-import { openedTape, type UsedTape, usedTape } from '../../src/testing/use-tape.js';
+import { openTape, type UsedTape, usedTape } from '../../src/testing/use-tape.js';
 import { callTools, smallTape } from './small-tape.js';
-
-const at = (): Error => new Error('asked for here');
 
 interface Asked {
   readonly tape: UsedTape;
@@ -28,7 +27,7 @@ function ask(name: string | URL, place: Pick<Spot, 'directory' | 'inTest'>): Ask
       return { ...place, owner: 'a test', attach };
     },
   };
-  const tape = usedTape(framework, { name, options: {}, at: at() });
+  const tape = usedTape(framework, { name, options: {}, at: new Error('asked for here') });
   return { tape, use, file };
 }
 
@@ -44,6 +43,18 @@ describe('useTape', () => {
     }
   });
 
+  it('refuses what is no file, and says what to write', () => {
+    const place = { directory: '/', inTest: true };
+    const jsdom = new URL('http://localhost:3000/x.tape.jsonl');
+    expect(() => ask(jsdom, place)).toThrow(
+      /^useTape: http:\/\/localhost:3000\/x\.tape\.jsonl is no file, so write the path instead/,
+    );
+    expect(() => ask(undefined as unknown as string, place)).toThrow('useTape: undefined is no name of a file');
+    const thrown = thrownBy(() => ask(jsdom, place));
+    expect(thrown).toBeInstanceOf(TapeError);
+    expect((thrown as TapeError).stack).toMatch(/\n {4}at ask .*use-tape\.test/);
+  });
+
   it('tells the framework which file calls', () => {
     expect(ask('small.tape.jsonl', { directory: '', inTest: true }).file).toMatch(/use-tape\.test\.ts$/);
   });
@@ -51,7 +62,10 @@ describe('useTape', () => {
   it('is awaited in tests only, and says so', async () => {
     const { path } = await smallTape('a');
     const { tape, use } = ask(path, { directory: dirname(path), inTest: false });
-    await expect(tape).rejects.toThrow('useTape is awaited inside of a test only');
+    const early = await Promise.resolve(tape).catch((thrown: unknown) => thrown);
+    expect((early as Error).stack).toMatch(
+      /useTape is awaited inside of a test only[\s\S]*\n {4}at ask .*use-tape\.test/,
+    );
     for (const read of [() => tape.url, () => tape.command, () => tape.mode, () => tape.path, () => tape.transport()]) {
       expect(read).toThrow('the tape is not open');
     }
@@ -70,16 +84,16 @@ describe('useTape', () => {
 describe('openTape', () => {
   it('closes with what it has against whoever used it, once', async () => {
     const { path } = await smallTape('a');
-    const good = await openedTape(path, {}, at());
+    const good = await openTape(path);
     await callTools(good.transport(), 'a');
     await Promise.all([good.close(), good.close()]);
 
-    const missed = await openedTape(path, {}, at());
+    const missed = await openTape(path);
     await callTools(missed.transport(), 'a', 'b');
     await expect(missed.close()).rejects.toThrow('not on the tape: tools/call b');
     await expect(missed[Symbol.asyncDispose]()).rejects.toThrow('not on the tape: tools/call b');
 
-    const unused = await openedTape(path, {}, at());
+    const unused = await openTape(path);
     await expect(unused.close()).rejects.toThrow('was not played to its end');
   });
 
@@ -89,7 +103,7 @@ describe('openTape', () => {
       const { path } = await smallTape('a');
       vi.useFakeTimers();
       try {
-        const tape = await openedTape(path, { time: 'recorded' }, at());
+        const tape = await openTape(path, { time: 'recorded' });
         const open = way === 'url' ? await openSession(tape.url) : callTools(tape.transport(), 'a');
         await open;
         vi.advanceTimersByTime(24 * 60 * 60 * 1000);
@@ -101,9 +115,18 @@ describe('openTape', () => {
   );
 
   it('rejects where there is no tape', async () => {
-    await expect(openedTape('nowhere.tape.jsonl', {}, at())).rejects.toThrow('there is no tape nowhere.tape.jsonl');
+    await expect(openTape('nowhere.tape.jsonl')).rejects.toThrow('there is no tape nowhere.tape.jsonl');
   });
 });
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
 
 /** A client over HTTP that opens a session and leaves it open. */
 async function openSession(url: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { type HeaderMap, ProxyError } from '@shadowcat/kernel';
 import { asObject, type Json, type JsonObject, mediaType } from '@shadowcat/wire';
 import { fromBase64 } from '../base64.js';
+import { headerMapOf } from './header-fields.js';
 import type { ImportedEvent, ImportedExchange, ImportedLine, ImportedResponse } from './imported.js';
 import type { Losses } from './losses.js';
 
@@ -8,15 +9,16 @@ const encoder = new TextEncoder();
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * The exchanges of an HTTP archive (HAR 1.2), by the time they began; besides the standard it reads what browsers keep of WebSockets and event streams
+ * The exchanges of an HTTP archive (HAR 1.2), in the order of the file; besides the standard it reads what browsers keep of WebSockets and event streams
  * (`_webSocketMessages`, `_eventSourceMessages`). Throws `tape_invalid` for what is none, and for an entry that is none, naming it.
  */
 export function readHar(text: string, losses: Losses): ImportedExchange[] {
   const log = asObject(asObject(parsed(text))?.['log']);
   const entries = log?.['entries'];
   if (!Array.isArray(entries)) throw new ProxyError('tape_invalid', 'this is no HTTP archive: it has no log.entries');
-  const exchanges = entries.map((entry, index) => exchangeOf(entry, `entry ${index + 1}`, losses));
-  return exchanges.sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
+  const creator = asObject(log?.['creator'])?.['name'];
+  const latin = typeof creator === 'string' && /mitmproxy/i.test(creator);
+  return entries.map((entry, index) => exchangeOf(entry, { where: `entry ${index + 1}`, latin, losses }));
 }
 
 function parsed(text: string): Json {
@@ -27,7 +29,15 @@ function parsed(text: string): Json {
   }
 }
 
-function exchangeOf(value: Json, where: string, losses: Losses): ImportedExchange {
+interface About {
+  readonly where: string;
+  /** Whether what made the file takes event streams for Latin-1. */
+  readonly latin: boolean;
+  readonly losses: Losses;
+}
+
+function exchangeOf(value: Json, about: About): ImportedExchange {
+  const { where } = about;
   const entry = asObject(value);
   const request = asObject(entry?.['request']);
   const method = request?.['method'];
@@ -35,14 +45,14 @@ function exchangeOf(value: Json, where: string, losses: Losses): ImportedExchang
   if (entry === undefined || request === undefined || typeof method !== 'string' || typeof url !== 'string')
     throw new ProxyError('tape_invalid', `${where}: it has no request with method and url`);
   const at = instant(entry['startedDateTime']);
-  const response = responseOf(entry, at, losses);
+  const response = responseOf(entry, at, about);
   const frames = framesOf(entry['_webSocketMessages'], where);
   return {
     where,
     method: method.toUpperCase(),
     url,
     headers: headersOf(request['headers']),
-    body: contentOf(asObject(request['postData']), losses),
+    body: contentOf(asObject(request['postData']), about),
     at,
     response,
     broken: brokenBy(entry),
@@ -68,7 +78,7 @@ function brokenBy(entry: JsonObject): ImportedExchange['broken'] {
   return /abort|cancel/i.test(why) ? 'client' : 'server';
 }
 
-function responseOf(entry: JsonObject, at: number | undefined, losses: Losses): ImportedResponse | undefined {
+function responseOf(entry: JsonObject, at: number | undefined, about: About): ImportedResponse | undefined {
   const response = asObject(entry['response']);
   const status = response?.['status'];
   if (response === undefined || typeof status !== 'number' || status < 100 || status > 599) return undefined;
@@ -84,7 +94,7 @@ function responseOf(entry: JsonObject, at: number | undefined, losses: Losses): 
       headers['content-type'] === undefined && typeof type === 'string' && type.includes('/')
         ? { ...headers, 'content-type': type }
         : headers,
-    body: contentOf(content, losses),
+    body: contentOf(content, about),
     at: at === undefined ? undefined : at + head,
     endAt: at === undefined ? undefined : at + end,
     ...(events === undefined ? {} : { events }),
@@ -107,10 +117,11 @@ function positive(value: Json | undefined): number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0;
 }
 
-function contentOf(content: JsonObject | undefined, losses: Losses): Uint8Array | undefined {
+function contentOf(content: JsonObject | undefined, { latin, losses }: About): Uint8Array | undefined {
   const text = content?.['text'];
   if (content === undefined || typeof text !== 'string') return undefined;
-  if (content['encoding'] !== 'base64') return mistaken(content, text, losses) ?? encoder.encode(text);
+  if (content['encoding'] !== 'base64')
+    return (latin ? mistaken(content, text, losses) : undefined) ?? encoder.encode(text);
   const bytes = fromBase64(text);
   if (bytes === undefined) losses.add('unread');
   return bytes;
@@ -139,15 +150,12 @@ function isBytes(text: string): boolean {
 }
 
 function headersOf(value: Json | undefined): HeaderMap {
-  const headers = new Map<string, string[]>();
-  for (const field of Array.isArray(value) ? value : []) {
-    const { name, value: content } = asObject(field) ?? {};
-    if (typeof name !== 'string' || typeof content !== 'string' || name === '' || name.startsWith(':')) continue;
-    const key = name.toLowerCase();
-    headers.set(key, [...(headers.get(key) ?? []), content]);
-  }
-  return Object.fromEntries(
-    [...headers].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : values]),
+  const fields = Array.isArray(value) ? value : [];
+  return headerMapOf(
+    fields.flatMap((field) => {
+      const { name, value: content } = asObject(field) ?? {};
+      return typeof name === 'string' && typeof content === 'string' ? [[name, content] as const] : [];
+    }),
   );
 }
 

@@ -1,9 +1,11 @@
-import { type Frame, headerOf } from '@shadowcat/kernel';
-import { mediaType, parseMessages, type ReadMessages, readMessages, sseFraming } from '@shadowcat/wire';
+import { headerOf } from '@shadowcat/kernel';
+import { mediaType, parseMessages, type ReadMessages, readMessages } from '@shadowcat/wire';
 import { MESSAGE_LIMITS } from '../parse-record.js';
+import { byTime } from './by-time.js';
 import type { ImportedExchange, ImportedLine } from './imported.js';
 import type { Losses } from './losses.js';
 import { mergeLines } from './merge-lines.js';
+import { streamFrames } from './stream-events.js';
 
 /** A message of either side, with the line that it becomes. */
 interface Told {
@@ -46,7 +48,8 @@ export function pairedExchanges(exchanges: readonly ImportedExchange[], losses: 
 function inOrder(said: readonly Told[], heard: readonly Told[], losses: Losses): ImportedLine[] {
   const timed = [...said, ...heard].every(({ at }) => at !== undefined);
   if (!timed) losses.add('eventTimes', heard.length);
-  const told = timed ? [...said, ...heard].sort((a, b) => (a.at ?? 0) - (b.at ?? 0)) : mergeLines(said, heard);
+  const inTurn = byTime(said, ({ at }) => at);
+  const told = timed ? byTime([...inTurn, ...heard], ({ at }) => at) : mergeLines(inTurn, heard);
   return told.map(({ line }) => line);
 }
 
@@ -59,7 +62,7 @@ function openedBy({
 }: ImportedExchange): { readonly url: string; readonly heard: Told[] } | undefined {
   const type = mediaType(headerOf(response?.headers ?? {}, 'content-type') ?? headerOf(headers, 'accept'));
   if (method !== 'GET' || type !== 'text/event-stream' || response?.body === undefined) return undefined;
-  const [first, ...events] = framesOf(response.body).filter(({ text }) => text !== undefined && text !== '');
+  const [first, ...events] = streamFrames(response.body).filter(({ text }) => text !== undefined && text !== '');
   if (first?.sse?.event !== 'endpoint' || first.text === undefined) return undefined;
   const target = targetOf(first.text, url);
   const times = response.eventTimes?.length === events.length + 1 ? response.eventTimes.slice(1) : [];
@@ -67,15 +70,6 @@ function openedBy({
     told({ where: `${where}, event ${index + 2}`, at: times[index], from: 'server', text }),
   );
   return target === undefined ? undefined : { url: target, heard };
-}
-
-function framesOf(body: Uint8Array): readonly Frame[] {
-  const decoder = sseFraming.decoder();
-  try {
-    return [...decoder.push(body), ...decoder.end()];
-  } catch {
-    return [];
-  }
 }
 
 function targetOf(path: string, base: string): string | undefined {

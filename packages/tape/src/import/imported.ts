@@ -52,5 +52,5 @@ export interface ImportedLine {
   readonly text: string;
 }
 
-/** Undoes `content-encoding`. Throws when it cannot, or when more comes out than a message may have. */
+/** Undoes `content-encoding`. Throws when it cannot, or when more comes out than a message may have; `tape_invalid` when all bodies together are too much. */
 export type Decode = (bytes: Uint8Array, encoding: string) => Uint8Array;

@@ -1,6 +1,8 @@
 /** What a tape does not have of the file that it was made of: one sentence each, with the number of cases. */
 const SENTENCES = {
   foreign: (n: number, what: string) => `${n} ${plural(n, what)} no MCP and left out`,
+  redirected: (n: number) =>
+    `${n} ${n === 1 ? 'redirection was' : 'redirections were'} left out: what they led to is there`,
   unread: (n: number) => `${n} ${n === 1 ? 'body' : 'bodies'} could not be decoded: left out`,
   unanswered: (n: number) =>
     `${n} ${n === 1 ? 'answer is' : 'answers are'} missing: what was asked ends as it broke off`,

@@ -1,4 +1,5 @@
 import { type HeaderMap, headerOf, ProxyError } from '@shadowcat/kernel';
+import { headerMapOf } from './header-fields.js';
 import type { Decode, ImportedExchange, ImportedLine, ImportedResponse } from './imported.js';
 import type { Losses } from './losses.js';
 import { readTnetstring, type TDict, type TValue } from './tnetstring.js';
@@ -11,8 +12,9 @@ const latin1 = new TextDecoder('latin1');
 const utf8 = new TextDecoder('utf-8');
 
 /**
- * The HTTP exchanges of flows as `mitmdump -w` writes them, in their order. A file that ends in the middle of a flow gives those before it; `losses`
- * is told. Throws `tape_invalid`, naming the flow and the byte, for what is no flow.
+ * The HTTP exchanges of flows as `mitmdump -w` writes them, in the order of the file. A file that ends in the middle of a flow gives those before it; `losses`
+ * is told. Bodies are decoded when they are asked for: most of a file may be other traffic. Throws `tape_invalid`, naming the flow and the byte, for
+ * what is no flow.
  */
 export function readFlows(bytes: Uint8Array, losses: Losses, decode: Decode): ImportedExchange[] {
   const exchanges: ImportedExchange[] = [];
@@ -33,7 +35,7 @@ export function readFlows(bytes: Uint8Array, losses: Losses, decode: Decode): Im
     else exchanges.push(exchange);
   }
   if (newest > NEWEST) losses.remark(`the flows have format ${newest}; ${NEWEST} is the newest that is known`);
-  return exchanges.sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
+  return exchanges;
 }
 
 function flowAt(bytes: Uint8Array, at: number, number: number): ReturnType<typeof readTnetstring> {
@@ -68,12 +70,15 @@ function exchangeOf(flow: TDict, where: string, parts: Parts): ImportedExchange 
   const response = dict(flow.get('response'));
   const error = dict(flow.get('error'));
   const frames = framesOf(dict(flow.get('websocket')), where);
+  const body = once(() => bodyOf(request, headers, parts));
   return {
     where,
     method: text(request.get('method')).toUpperCase(),
     url: urlOf(request, headers),
     headers,
-    body: bodyOf(request, headers, parts),
+    get body() {
+      return body();
+    },
     at: millis(request.get('timestamp_start')),
     response: response === undefined ? undefined : responseOf(response, parts),
     broken: error === undefined ? undefined : /client/i.test(text(error.get('msg'))) ? 'client' : 'server',
@@ -84,10 +89,13 @@ function exchangeOf(flow: TDict, where: string, parts: Parts): ImportedExchange 
 function responseOf(response: TDict, parts: Parts): ImportedResponse {
   const headers = headersOf(response.get('headers'));
   const status = response.get('status_code');
+  const body = once(() => bodyOf(response, headers, parts));
   return {
     status: typeof status === 'number' && Number.isInteger(status) ? status : 0,
     headers,
-    body: bodyOf(response, headers, parts),
+    get body() {
+      return body();
+    },
     at: millis(response.get('timestamp_start')),
     endAt: millis(response.get('timestamp_end')),
   };
@@ -101,10 +109,19 @@ function bodyOf(message: TDict, headers: HeaderMap, { losses, decode }: Parts): 
   if (encoding === undefined || content.length === 0) return content;
   try {
     return decode(content, encoding);
-  } catch {
+  } catch (error) {
+    if (error instanceof ProxyError) throw error;
     losses.add('unread');
     return undefined;
   }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 function urlOf(request: TDict, headers: HeaderMap): string {
@@ -118,15 +135,11 @@ function urlOf(request: TDict, headers: HeaderMap): string {
 }
 
 function headersOf(value: TValue | undefined): HeaderMap {
-  const headers = new Map<string, string[]>();
-  for (const field of list(value)) {
-    const [name, content] = list(field);
-    const key = text(name).toLowerCase();
-    if (key === '' || key.startsWith(':')) continue;
-    headers.set(key, [...(headers.get(key) ?? []), text(content)]);
-  }
-  return Object.fromEntries(
-    [...headers].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : values]),
+  return headerMapOf(
+    list(value).map((field) => {
+      const [name, content] = list(field);
+      return [text(name), text(content)] as const;
+    }),
   );
 }
 

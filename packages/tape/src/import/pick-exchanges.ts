@@ -1,6 +1,7 @@
 import { headerOf, ProxyError } from '@shadowcat/kernel';
 import { claimedVersion, type Message, mediaType, type ReadMessages, readMessages } from '@shadowcat/wire';
 import { MESSAGE_LIMITS } from '../parse-record.js';
+import { byTime } from './by-time.js';
 import type { ImportedExchange } from './imported.js';
 import type { Losses } from './losses.js';
 
@@ -25,32 +26,36 @@ const METHOD =
 
 /**
  * The exchanges of one MCP endpoint among others: POSTs of JSON-RPC messages to a URL where some exchange shows that MCP is spoken, its event
- * streams and DELETEs, and what became a WebSocket with such messages. `url` chooses an endpoint, or those that begin with it. Throws
- * `tape_invalid` when there is none, or more than one.
+ * streams and DELETEs, and what became a WebSocket with such messages; by time, where all have one. What was redirected is where it led to.
+ * `url` chooses an endpoint, or those that begin with it. Throws `tape_invalid` when there is none, or more than one.
  */
 export function pickExchanges(
   exchanges: readonly ImportedExchange[],
   { url, losses }: { readonly url: string | undefined; readonly losses: Losses },
 ): PickedExchange[] {
-  const read = exchanges.map((exchange) => ({ exchange, read: messagesOf(exchange) }));
+  const urls = new Set(exchanges.map(({ url: own }) => own));
+  const final = exchanges.filter((exchange) => !isRedirected(exchange, urls));
+  const read = final.map((exchange) => ({ exchange, read: messagesOf(exchange) }));
   const endpoints = new Map<string, number>();
   for (const { exchange, read: found } of read) {
     if (!showsMcp(exchange, found)) continue;
     const endpoint = endpointOf(exchange.url);
     endpoints.set(endpoint, (endpoints.get(endpoint) ?? 0) + 1);
   }
-  const chosen = choose(endpoints, url, exchanges.length);
+  if (endpoints.size === 0) refuse(exchanges);
+  const chosen = choose(endpoints, url);
   const picked = read.flatMap(({ exchange, read: found }): PickedExchange[] => {
     const belongs =
       chosen.has(endpointOf(exchange.url)) &&
       (found !== undefined || isStream(exchange) || exchange.method === 'DELETE');
     return belongs ? [{ exchange, read: found ?? NOTHING }] : [];
   });
-  losses.add('foreign', exchanges.length - picked.length);
-  return picked;
+  losses.add('foreign', final.length - picked.length);
+  losses.add('redirected', exchanges.length - final.length);
+  return byTime(picked, ({ exchange }) => exchange.at);
 }
 
-function choose(endpoints: ReadonlyMap<string, number>, url: string | undefined, all: number): ReadonlySet<string> {
+function choose(endpoints: ReadonlyMap<string, number>, url: string | undefined): ReadonlySet<string> {
   const wanted = url === undefined ? undefined : endpointOf(url);
   const names = [...endpoints.keys()].filter(
     (name) => wanted === undefined || name === wanted || name.startsWith(`${wanted}/`),
@@ -61,12 +66,28 @@ function choose(endpoints: ReadonlyMap<string, number>, url: string | undefined,
   const list = [...endpoints].map(([name, count]) => `\n  ${name} (${count})`).join('');
   if (chosen.length > 1)
     throw new ProxyError('tape_invalid', `there are several MCP endpoints; choose one with --url:${list}`);
-  if (wanted !== undefined && endpoints.size > 0)
-    throw new ProxyError('tape_invalid', `no MCP endpoint is at ${wanted}; there are:${list}`);
+  throw new ProxyError('tape_invalid', `no MCP endpoint is at ${wanted}; there are:${list}`);
+}
+
+/** Says why there is no MCP in these. */
+function refuse(exchanges: readonly ImportedExchange[]): never {
+  const bare = exchanges.find((it) => it.method === 'POST' && it.body === undefined && hasField(it));
   throw new ProxyError(
     'tape_invalid',
-    `there is no MCP in it: none of its ${all} exchanges is a POST of a JSON-RPC message of MCP`,
+    bare === undefined
+      ? `there is no MCP in it: none of its ${exchanges.length} exchanges is a POST of a JSON-RPC message of MCP`
+      : `the file has no bodies of requests (${bare.where} is a POST of MCP): save it again with them`,
   );
+}
+
+/** Statuses that send a request elsewhere (RFC 9110, 15.4). */
+const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/** Whether it was only told to ask elsewhere, and did: of the same exchange there is another entry. */
+function isRedirected({ url, response }: ImportedExchange, urls: ReadonlySet<string>): boolean {
+  if (response === undefined || !REDIRECTIONS.has(response.status)) return false;
+  const location = headerOf(response.headers, 'location');
+  return location !== undefined && URL.canParse(location, url) && urls.has(new URL(location, url).href);
 }
 
 /** Without query and fragment. */

@@ -1,10 +1,11 @@
 import { type BodyEnd, Frame, headerOf, ProxyError } from '@shadowcat/kernel';
-import { classify, mediaType, SESSION_HEADER, sseFraming, VERSION_HEADER } from '@shadowcat/wire';
+import { classify, mediaType, SESSION_HEADER, VERSION_HEADER } from '@shadowcat/wire';
 import { type CaptureMaker, type ImportedFlight, ImportSession } from './capture-maker.js';
 import type { ImportedEvent, ImportedExchange, ImportedResponse } from './imported.js';
 import type { Losses } from './losses.js';
 import { isTimeless, type PickedExchange } from './pick-exchanges.js';
 import { type Step, StepQueue } from './step-queue.js';
+import { streamFrames } from './stream-events.js';
 import { ClientSide, MOMENT, streamTimes } from './stream-times.js';
 
 /** An exchange on its way: when its parts are. */
@@ -189,16 +190,11 @@ function isAnswer(frame: Frame): boolean {
   return typeof message === 'object' && message !== null && ('result' in message || 'error' in message);
 }
 
-/** The events: those of the body, or where browsers keep them apart those. An event over the limit ends the stream there. */
+/** The events: those of the body, or where browsers keep them apart those. */
 function framesOf(response: ImportedResponse | undefined): Frame[] {
   const { body, events = [] } = response ?? {};
   if (body === undefined || body.length === 0) return events.map(frameOf);
-  const decoder = sseFraming.decoder();
-  try {
-    return [...decoder.push(body), ...decoder.end()].filter(isEvent);
-  } catch {
-    return [];
-  }
+  return streamFrames(body).filter(isEvent);
 }
 
 /** Keep-alives are no events; what a cut leaves behind has no message. */

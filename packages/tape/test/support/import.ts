@@ -97,7 +97,12 @@ export function entry(parts: EntryParts): JsonObject {
 }
 
 export function har(...entries: readonly JsonObject[]): string {
-  return JSON.stringify({ log: { version: '1.2', creator: { name: 'test', version: '1' }, entries } });
+  return harBy('test', ...entries);
+}
+
+/** A HAR of a tool that is known. */
+export function harBy(name: string, ...entries: readonly JsonObject[]): string {
+  return JSON.stringify({ log: { version: '1.2', creator: { name, version: '1' }, entries } });
 }
 
 export const events = (...messages: readonly (JsonObject | string)[]): string =>
