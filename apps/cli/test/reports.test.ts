@@ -108,6 +108,20 @@ describe('a report', () => {
     );
   });
 
+  it('on GitHub names files as the repository does, wherever in it the command runs', () => {
+    const { findings } = REPORT;
+    const files = (root: string | undefined, cwd: string): (string | undefined)[] =>
+      annotations({ ...REPORT, findings: findings.slice(0, 1) }, { root, cwd }).map(
+        (line) => /file=([^,]*)/.exec(line)?.[1],
+      );
+    expect(files('/home/runner/work/x', '/home/runner/work/x/packages/notes')).toEqual([
+      'packages/notes/tapes/a b.tape.jsonl',
+    ]);
+    expect(files('/home/runner/work/x', '/home/runner/work/x')).toEqual(['tapes/a b.tape.jsonl']);
+    for (const elsewhere of [undefined, '', '/home/runner/other'])
+      expect(files(elsewhere, '/home/runner/work/x')).toEqual(['tapes/a b.tape.jsonl']);
+  });
+
   it('of a hostile tape steers no terminal, and is only text on a page', () => {
     const message = 'got "\u001b]0;x\u0007\u009b2J\u202e" ![i](http://e/i.png) [l](http://e) <img src=x>';
     const finding: Finding = { rule: 'changed', level: 'error', message, site, remedy: 'overlay: `|`` \u001b[2J' };
@@ -126,6 +140,7 @@ describe('a report', () => {
     const page = join(folder, 'page.md');
     const publishing = {
       env: { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: page },
+      cwd: folder,
       tell: (text: string) => void told.push(text),
     };
     const target = { format: 'sarif', path: join(folder, 'deep', 'r.sarif') } as const;

@@ -369,6 +369,35 @@ describe('tape export --format mermaid', () => {
     expect((db as unknown as { getMessages(): unknown[] }).getMessages()).toHaveLength(1 + 9);
   });
 
+  it('takes the words of its own language for texts', async () => {
+    const words = [
+      'end',
+      'END',
+      'loop x',
+      '',
+      ' ',
+      'title a',
+      'note',
+      'as',
+      'else',
+      '-',
+      '+',
+      '()',
+      '@',
+      '~~~',
+      '=',
+      'wrap',
+      ',',
+      '.',
+    ];
+    const asked = words.map((method, x) => message(String(x), 'client', { id: x, method }));
+    const texts = words.map((text) => ({ k: 'err', t: 1, s: 's1', text }));
+    const { out } = await exported('mermaid', ['a.tape.jsonl'], await capture([...asked, ...texts]));
+    expect(await mermaid.parse(out)).toMatchObject({ diagramType: 'sequence' });
+    const { db } = await mermaid.mermaidAPI.getDiagramFromText(out);
+    expect((db as unknown as { getMessages(): unknown[] }).getMessages()).toHaveLength(1 + 2 * words.length);
+  });
+
   it('says when Mermaid would refuse it for its size', async () => {
     const many = Array.from({ length: 1500 }, (_, x) =>
       message(String(x), 'client', { id: x, method: 'tools/call', params: { name: 'a-tool-with-a-name' } }),
@@ -393,6 +422,37 @@ describe('tape export --format html', () => {
 });
 
 describe('tape export', () => {
+  it('never writes over a tape that it reads, and what it replaces becomes the owner\u2019s alone', async () => {
+    const cwd = withTapes();
+    const before = readFileSync(join(cwd, 'golden.tape.jsonl'));
+    const to = async (out: string) =>
+      shadowcat(['tape', 'export', 'golden.tape.jsonl', '--format', 'har', '-o', out], { cwd });
+    expect(await to('golden.tape.jsonl')).toMatchObject({
+      code: 2,
+      err: 'shadowcat: -o: golden.tape.jsonl is what is read: name another file\n',
+    });
+    expect(readFileSync(join(cwd, 'golden.tape.jsonl'))).toEqual(before);
+    writeFileSync(join(cwd, 'old.har'), 'old', { mode: 0o644 });
+    expect(await to('old.har')).toMatchObject({ code: 0 });
+    expect(statSync(join(cwd, 'old.har')).mode & 0o777).toBe(0o600);
+  });
+
+  it('says of a tape without redaction that its secrets are in the export', async () => {
+    const cwd = emptyDirectory({});
+    const head = { ...JSON.parse(HEAD), redaction: { policy: 'none', key: '' } };
+    const writer = openTapeFile(
+      join(cwd, 'a.tape.jsonl'),
+      { head: JSON.stringify(head) },
+      { clock: systemClock, log: silentLog },
+    );
+    writer.append(JSON.stringify(message('1', 'client', { id: 1, method: 'ping' })));
+    await writer.finish();
+    for (const format of ['har', 'otlp', 'html', 'mermaid'])
+      expect((await exported(format, ['a.tape.jsonl'], cwd)).err).toContain(
+        'a.tape.jsonl was recorded without redaction: secrets that are on it are in this file too\n',
+      );
+  });
+
   it('refuses a tape that is cut off, lacks a blob or is none, and writes nothing', async () => {
     const cwd = withTapes();
     const text = readFileSync(join(cwd, 'capture.tape.jsonl'), 'utf8');

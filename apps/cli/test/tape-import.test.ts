@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -86,6 +86,26 @@ describe('tape import', () => {
     expect(linesOf(cwd, 'c.tape.jsonl')).toEqual(linesOf(cwd, 'x.tape.jsonl'));
   });
 
+  it('never writes over what it reads, by whatever name', async () => {
+    const cwd = emptyDirectory({ 'session.har': SESSION });
+    linkSync(join(cwd, 'session.har'), join(cwd, 'other.har'));
+    symlinkSync('session.har', join(cwd, 'link.har'));
+    for (const name of ['session.har', './session.har', 'other.har', 'link.har'])
+      expect(await shadowcat(['tape', 'import', 'session.har', '-o', name], { cwd })).toMatchObject({
+        code: 2,
+        out: '',
+        err: `shadowcat: -o: ${name} is what is read: name another file\n`,
+      });
+    expect(readFileSync(join(cwd, 'session.har'), 'utf8')).toBe(SESSION);
+  });
+
+  it('needs a name for what comes on stdin', async () => {
+    expect(await shadowcat(['tape', 'import', '-'])).toMatchObject({
+      code: 2,
+      err: 'shadowcat: say with -o what the tape of stdin is called\n',
+    });
+  });
+
   it('takes the endpoint that is named', async () => {
     const cwd = emptyDirectory({
       'two.har': archive(har('http://a.example/mcp', 'of a'), har('http://b.example/mcp', 'of b')),
@@ -105,7 +125,7 @@ describe('tape import', () => {
   it.each([
     [['nothing.har'], 2, 'there is no file nothing.har'],
     [['session.har', 'a', 'b'], 2, '3 files are too many'],
-    [['session.har', 'session.har'], 0, ''],
+    [['session.har', 'session.har'], 3, 'only a stdio log can be in two files'],
     [['there.har'], 2, 'there.tape.jsonl is there already: name another file with -o'],
     [['session.har', '-o', 'no/x.tape.jsonl'], 2, '-o: there is no directory no'],
     [['session.har', '--from', 'pcap'], 2, 'har, mitmproxy, stdio-log'],
@@ -113,7 +133,7 @@ describe('tape import', () => {
     [['empty.har'], 3, 'empty.har: there is no MCP in it'],
     [['session.har', 'session.har', '--from', 'har'], 3, 'only a stdio log can be in two files'],
     [['broken.gz'], 3, 'broken.gz: it is compressed and cannot be unpacked'],
-    [['.'], 3, 'this is no file'],
+    [['.'], 3, 'this is a directory'],
   ])('of %j ends with exit code %i', async (words, code, message) => {
     const cwd = emptyDirectory({
       'session.har': SESSION,

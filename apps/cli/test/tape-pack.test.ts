@@ -2,6 +2,7 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -80,6 +81,21 @@ describe('tape pack', () => {
     ]);
   });
 
+  it('never writes over a tape, or over another pack unless it is named', async () => {
+    const cwd = withTapes();
+    linkSync(join(cwd, 'golden.tape.jsonl'), join(cwd, 'other.tar.gz'));
+    expect(await packed(cwd, '-o', 'other.tar.gz')).toMatchObject({
+      code: 2,
+      err: 'shadowcat: -o: other.tar.gz is what is read: name another file\n',
+    });
+    expect(await packed(cwd)).toMatchObject({ code: 0 });
+    expect(await packed(cwd)).toMatchObject({
+      code: 2,
+      err: 'shadowcat: golden.tape.tar.gz is there already: name another file with -o\n',
+    });
+    expect(await packed(cwd, '-o', 'golden.tape.tar.gz')).toMatchObject({ code: 0 });
+  });
+
   it('packs no secrets unless it is told not to look', async () => {
     const cwd = withTapes();
     writeFileSync(join(cwd, 'golden.overlay.yaml'), `replace:\n  - password: hunter2-hunter2\n`);
@@ -113,7 +129,7 @@ describe('tape pack', () => {
     [['golden.tape.jsonl', 'sub/Golden.tape.jsonl', '-o', 'x.gz'], /two tapes called Golden/],
     [['golden.overlay.yaml'], /has to end in \.tape\.jsonl/],
     [[LONG], /and have 87 bytes at most/],
-    [['golden.tape.jsonl', '-o', 'golden.tape.jsonl'], /-o: golden\.tape\.jsonl is one of the tapes/],
+    [['golden.tape.jsonl', '-o', 'golden.tape.jsonl'], /-o: golden\.tape\.jsonl is what is read/],
   ])('is told what is wrong with %j', async (argv, message) => {
     const cwd = withTapes();
     copyFileSync(join(cwd, 'capture.tape.jsonl'), join(cwd, LONG));
@@ -197,6 +213,11 @@ describe('tape unpack', () => {
       'a hard link',
       gzipSync(archiveOf([{ name: 'b.tape.jsonl', type: '1', link: '/etc/passwd' }])),
       /is no plain file/,
+    ],
+    [
+      'directories without end',
+      gzipSync(archiveOf(Array.from({ length: 10_001 }, () => ({ name: 'd/', type: '5' })))),
+      /more than 10000 directories/,
     ],
     ['a pipe', gzipSync(archiveOf([{ name: 'b.tape.jsonl', type: '6' }])), /is no plain file/],
     ['a name that is continued', gzipSync(archiveOf([{ name: 'PaxHeader', type: 'x' }])), /is no plain file/],

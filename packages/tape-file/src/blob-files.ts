@@ -38,13 +38,18 @@ export async function saveBlobs(directory: string, blobs: readonly TapeBlob[]): 
   }
 }
 
-/** Writes a file that is there whole or not at all, also when something goes wrong on the way. */
-export async function writeWhole(path: string, content: Uint8Array | readonly string[], mode: number): Promise<void> {
+/** Writes a file that is there whole or not at all, also when something goes wrong on the way. Devices and pipes are written to. */
+export async function writeWhole(path: string, content: Uint8Array | Iterable<string>, mode: number): Promise<void> {
   // A link stays a link.
   const target = await realpath(path).catch(() => path);
+  const there = await stat(target).catch(() => undefined);
+  if (there !== undefined && !there.isFile()) {
+    await writeFile(target, content);
+    return;
+  }
   const draft = `${target}.${process.pid}.new`;
   try {
-    await writeFile(draft, content as Uint8Array | Iterable<string>, { mode });
+    await writeFile(draft, content, { mode });
     await rename(draft, target);
   } catch (error) {
     await rm(draft, { force: true });

@@ -1,9 +1,11 @@
-import { readFile, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as zlib from 'node:zlib';
 import { ProxyError } from '@shadowcat/kernel';
 import {
   createRedactor,
+  type Decode,
   detectFormat,
   goldenOf,
   type ImportFormat,
@@ -16,9 +18,13 @@ import { saveBlobs, writeWhole } from './blob-files.js';
 import { newDigest } from './digest.js';
 import type { TapeKey } from './tape-key.js';
 
-/** What is read of a file, also when it is compressed, and the longest body in it, in bytes. */
+/** What is read of a file, also when it is compressed, and of all bodies in it when they are decoded; and the longest body, in bytes. */
 const MAX_FILE = 268_435_456;
 const MAX_BODY = 33_554_432;
+/** How many codings one body may have. */
+const MAX_CODINGS = 4;
+/** Names what comes on stdin. */
+export const STDIN_NAME = '-';
 
 export interface ImportFileOptions {
   /** Default: told from how the file begins. */
@@ -49,20 +55,22 @@ export interface ImportedFile {
 
 /**
  * Makes a tape of another tool's file: a HAR, flows of mitmproxy, or the log of a stdio server; of a stdio server also of two files, what the
- * client wrote and what the server wrote. It is redacted as a recording is, and besides, values of secret header fields are hidden wherever they
+ * client wrote and what the server wrote. Pipes, and `-` for stdin, are read to their end. It is redacted as a recording is, and besides, values of secret header fields are hidden wherever they
  * come again. Throws `tape_invalid`, saying where, for what cannot be read, has no MCP in it, or is beyond the limits.
  */
 export async function importFile(paths: readonly string[], options: ImportFileOptions): Promise<ImportedFile> {
   const { out, rules, key, by, form = 'golden', times = false } = options;
   const [name = ''] = paths;
   const files = await Promise.all(paths.map(readWhole));
-  const format = options.from ?? (files.length > 1 ? 'stdio-log' : detectFormat(files[0] ?? new Uint8Array(0)));
-  if (files.length > 1 && format !== 'stdio-log')
+  const format =
+    options.from ?? files.map((bytes, index) => formatOf(bytes, paths[index] ?? '')).find(isNoLog) ?? 'stdio-log';
+  if (files.length > 1 && isNoLog(format))
     throw new ProxyError('tape_invalid', `${paths.join(', ')}: only a stdio log can be in two files`);
-  const traffic = named(name, () => importTraffic(files, { format, url: options.url, decode }));
+  const decode = bodyDecoder();
+  const traffic = await named(name, () => importTraffic(files, { format, url: options.url, decode }));
   const values = [...(rules.values ?? []), ...traffic.secrets];
   const redactor = createRedactor({ ...rules, values }, key.hmac);
-  const { text, losses } = await traffic.capture({ redactor, keyId: key.id, newDigest, by });
+  const { text, losses } = await named(name, () => traffic.capture({ redactor, keyId: key.id, newDigest, by }));
   const bytes = new TextEncoder().encode(text);
   const tape = readTape(bytes, { name: out, newDigest });
   const messages = tape.records.filter(({ k }) => k === 'msg').length;
@@ -76,23 +84,27 @@ export async function importFile(paths: readonly string[], options: ImportFileOp
 }
 
 /** Errors begin with the file. */
-function named<T>(name: string, read: () => T): T {
+async function named<T>(name: string, read: () => T | Promise<T>): Promise<T> {
   try {
-    return read();
+    return await read();
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error;
     throw new ProxyError('tape_invalid', `${name}: ${error.message}`, { cause: error });
   }
 }
 
+const isNoLog = (format: ImportFormat): boolean => format !== 'stdio-log';
+
+function formatOf(bytes: Uint8Array, path: string): ImportFormat {
+  if (/^\s*\{\s*"k"\s*:\s*"head"/.test(Buffer.from(bytes.subarray(0, 256)).toString('latin1')))
+    throw new ProxyError('tape_invalid', `${path}: this is a tape already`);
+  return detectFormat(bytes);
+}
+
 async function readWhole(path: string): Promise<Uint8Array> {
   const fail = (why: string): ProxyError => new ProxyError('tape_invalid', `${path}: ${why}`);
-  const file = await stat(path).catch(() => undefined);
-  if (file === undefined) throw fail('there is no such file');
-  if (!file.isFile()) throw fail('this is no file');
-  if (file.size > MAX_FILE) throw fail(`it is larger than ${MAX_FILE} bytes, which is what is imported at once`);
-  const bytes = await readFile(path).catch((error: Error) => {
-    throw fail(`cannot be read: ${error.message}`);
+  const bytes = await readAtMost(path).catch((error: Error) => {
+    throw error instanceof ProxyError ? fail(error.message) : fail(`cannot be read: ${error.message}`);
   });
   if (!isCompressed(bytes)) return bytes;
   try {
@@ -102,17 +114,57 @@ async function readWhole(path: string): Promise<Uint8Array> {
   }
 }
 
+async function readAtMost(path: string): Promise<Uint8Array> {
+  const file = path === STDIN_NAME ? undefined : await stat(path);
+  if (file?.isDirectory() === true) throw new ProxyError('tape_invalid', 'this is a directory');
+  const large = new ProxyError(
+    'tape_invalid',
+    `it is larger than ${MAX_FILE} bytes, which is what is imported at once`,
+  );
+  if (file?.isFile() === true) {
+    if (file.size > MAX_FILE) throw large;
+    return readFile(path);
+  }
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of createReadStream(path, file === undefined ? { fd: 0 } : {}) as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > MAX_FILE) throw large;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
 /** gzip (RFC 1952), or zlib (RFC 1950) as in mitmproxy's `.zhar`. */
 function isCompressed([first, second = 0]: Uint8Array): boolean {
   return (first === 0x1f && second === 0x8b) || (first === 0x78 && [0x01, 0x5e, 0x9c, 0xda].includes(second));
 }
 
-/** Undoes codings in the order in which they were put on, last first (RFC 9110, 8.4). What a cut leaves of a body is kept. */
-function decode(bytes: Uint8Array, encoding: string): Uint8Array {
-  return encoding
-    .split(',')
-    .reverse()
-    .reduce((body, coding) => decodeOne(body, coding.trim().toLowerCase()), bytes);
+/**
+ * What undoes the codings of one file's bodies, last first (RFC 9110, 8.4). What a cut leaves of a body is kept. A few bytes can be a great
+ * many once decoded, so all of them together are counted, those that are too large for a body too.
+ */
+function bodyDecoder(): Decode {
+  let left = MAX_FILE;
+  const spend = (bytes: number): void => {
+    left -= bytes;
+    if (left < 0)
+      throw new ProxyError('tape_invalid', `its bodies are more than ${MAX_FILE} bytes when they are decoded`);
+  };
+  return (bytes, encoding) => {
+    const codings = encoding.split(',').reverse();
+    if (codings.length > MAX_CODINGS) throw new RangeError(`${codings.length} codings`);
+    return codings.reduce((body, coding) => {
+      try {
+        const decoded = decodeOne(body, coding.trim().toLowerCase());
+        spend(decoded.length);
+        return decoded;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') spend(MAX_BODY);
+        throw error;
+      }
+    }, bytes);
+  };
 }
 
 const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
@@ -131,7 +183,7 @@ function decodeOne(bytes: Uint8Array, coding: string): Uint8Array {
     case 'zstd':
       return zlib.zstdDecompressSync(bytes, { maxOutputLength: MAX_BODY, finishFlush: ZSTD_e_flush });
     default:
-      throw new ProxyError('tape_invalid', `the coding ${coding} is not known`);
+      throw new RangeError(`the coding ${coding} is not known`);
   }
 }
 
@@ -143,7 +195,6 @@ async function write(
     await saveBlobs(dirname(out), blobs);
     await writeWhole(out, content, 0o600);
   } catch (error) {
-    await rm(`${out}.${process.pid}.new`, { force: true });
     throw new ProxyError('tape_invalid', `${out}: cannot be written: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -1,10 +1,10 @@
-export { loadBlobs } from './blob-files.js';
+export { loadBlobs, writeWhole } from './blob-files.js';
 export { newDigest } from './digest.js';
 export { makeDirectory } from './directories.js';
 export { type FileIdentity, type FileOps, nodeFiles } from './file-ops.js';
 export { openTapeFile, type TapeFileComponents, type TapeFileOptions } from './file-writer.js';
 export { type FormatOptions, type Formatted, formatTapeFile } from './format-file.js';
-export { type ImportedFile, type ImportFileOptions, importFile } from './import-file.js';
+export { type ImportedFile, type ImportFileOptions, importFile, STDIN_NAME } from './import-file.js';
 export { lintTapeFile } from './lint-file.js';
 export { type ListedTape, listTapes, tapesIn } from './list.js';
 export { type Packed, packTapeFiles, scanOverlays } from './pack-file.js';

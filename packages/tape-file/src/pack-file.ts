@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -35,8 +35,9 @@ export interface PackOptions {
 }
 
 /**
- * Writes tapes, what lies beside them in blobs, and their overlays as one file, a tar archive in gzip, mode 0600. The names have to be without a `packProblem`. Throws `tape_invalid` for tapes that are not sound, lack a blob, or
- * are too large together; nothing is written then.
+ * Writes tapes, what lies beside them in blobs, and their overlays as one file, a tar archive in gzip, mode 0600. The names have to be
+ * without a `packProblem`. Throws `tape_invalid` for tapes that are not sound, lack a blob, or are too large together; nothing is
+ * written then.
  */
 export async function packTapeFiles(paths: readonly string[], options: PackOptions): Promise<Packed> {
   const { out, overlaysOf } = options;
@@ -101,13 +102,17 @@ async function write(out: string, files: readonly { readonly name: string; reado
   async function* read(): AsyncGenerator<TarFile> {
     for (const { name, path } of files) yield { name, bytes: await readFile(path) };
   }
-  const draft = `${out}.${process.pid}.new`;
+  // A link stays a link, a device a device.
+  const target = await realpath(out).catch(() => out);
+  const there = await stat(target).catch(() => undefined);
+  const isNew = there === undefined || there.isFile();
+  const draft = isNew ? `${target}.${process.pid}.new` : target;
   try {
     const archive = Readable.from(tarOf(read()), { objectMode: false });
     await pipeline(archive, createGzip({ level: 9 }), anywhere, createWriteStream(draft, { mode: 0o600 }));
-    await rename(draft, out);
+    if (isNew) await rename(draft, target);
   } catch (error) {
-    await rm(draft, { force: true });
+    if (isNew) await rm(draft, { force: true });
     throw new ProxyError('tape_invalid', `${out}: cannot be written: ${(error as Error).message}`, { cause: error });
   }
 }

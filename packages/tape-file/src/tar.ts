@@ -20,6 +20,9 @@ const DIRECTORY = '5';
 /** How many bytes of zeros may follow the last file: GNU's tar fills up to 20 blocks. */
 const MAX_FILLING = 1_048_576;
 
+/** How many directories are passed over: a few bytes of gzip can be any number of them. */
+const MAX_DIRECTORIES = 10_000;
+
 /** The longest name of a file, in bytes of UTF-8. */
 export const MAX_TAR_NAME = FIELDS.name[1];
 
@@ -79,11 +82,16 @@ export interface TarEntry {
  */
 export async function* tarEntries(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(source);
+  let directories = 0;
   for (;;) {
     const header = await reader.exactly(BLOCK);
     if (header.every((byte) => byte === 0)) break;
     const { name, size, type } = readHeader(header);
-    if (type === DIRECTORY && size === 0) continue;
+    if (type === DIRECTORY && size === 0) {
+      directories += 1;
+      if (directories > MAX_DIRECTORIES) throw invalid(`it has more than ${MAX_DIRECTORIES} directories`);
+      continue;
+    }
     if (type !== PLAIN_FILE) throw invalid(`"${name}" in it is no plain file`);
     yield { name, size, content: reader.upTo(size) };
     await reader.exactly(fillingOf(size));

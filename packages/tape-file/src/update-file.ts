@@ -7,12 +7,16 @@ import { newDigest } from './digest.js';
 
 /**
  * Writes the live answers that a verification found into the tape, whole or not at all; a golden tape stays golden. Resolves
- * with the numbers of the lines that changed. Throws `tape_invalid` when the file cannot be written.
+ * with the numbers of the lines that changed. `keyId`: of the key that hid what is hidden in the answers. Throws `tape_invalid` when the file cannot be written.
  */
-export async function updateTapeFile(tape: Tape, results: readonly ExchangeResult[]): Promise<readonly number[]> {
+export async function updateTapeFile(
+  tape: Tape,
+  results: readonly ExchangeResult[],
+  { keyId }: { readonly keyId: string },
+): Promise<readonly number[]> {
   const path = tape.name;
   const source = (await readFile(path, 'utf8')).split('\n');
-  const updated = updatedTape(tape, results, { source, newDigest });
+  const updated = updatedTape(tape, results, { source, newDigest, keyId });
   if (updated === undefined) return [];
   try {
     const { mode } = await stat(path);

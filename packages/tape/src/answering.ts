@@ -38,6 +38,8 @@ export interface AnsweringParts extends PlayParts {
   readonly resumable: boolean;
   /** Forgets a session, so that the client has to open another. */
   readonly lose: (session: LiveSession) => void;
+  /** A client did not get the session that it opened: the recorded one is there for the next client. */
+  readonly unopened: (session: LiveSession) => void;
 }
 
 /** One request, or a batch, and whom it is from. */
@@ -72,8 +74,13 @@ export class Answering {
     const { fault, delayMs } = found.disruption;
     if (fault !== undefined && isInstead(fault)) {
       await this.#wait(delayMs, session, exchange.signal);
+      const opening = message.method === 'initialize';
+      if (opening) {
+        this.#parts.unopened(session);
+        this.#parts.lose(session);
+      }
       const { text, broken } = this.#refuse(fault, session, message);
-      return broken ? textReply(text, 'application/json') : jsonReply(text, { headers });
+      return broken ? textReply(text, 'application/json') : jsonReply(text, { headers: opening ? {} : headers });
     }
     const play = this.#serve(found, session, message);
     const whole = play.recording.streamed ? undefined : wholeOf(play);
@@ -139,19 +146,14 @@ export class Answering {
     const { fault, delayMs } = disruption;
     const hangs = fault?.fault === 'hang';
     // Of what hangs the client has had nothing: when it asks again, the recording is still there.
-    if (!hangs) {
+    if (hangs) {
+      if (shape.method === 'initialize') this.#parts.unopened(session);
+    } else {
       matcher.serve(session, shape, match);
       this.#remind(session, recording);
     }
-    const { exit } = recording;
-    if (
-      recording.answer === undefined &&
-      recording.raw === undefined &&
-      exit?.end === 'error' &&
-      exit.code !== undefined
-    ) {
-      throw new ProxyError(codeOf(exit.code), exit.message ?? 'the recorded exchange ended with an error');
-    }
+    const error = errorOf(recording);
+    if (error !== undefined && recording.steps.length === 0) throw error;
     const steps = hangs ? [] : disrupted(recording.steps, fault);
     const answerDropped = recording.answer !== undefined && !steps.includes(recording.answer);
     return {
@@ -161,6 +163,7 @@ export class Answering {
       steps,
       delayMs,
       hold: hangs || answerDropped || staysOpen(recording),
+      error: hangs ? undefined : error,
       replace: overlay.replace.filter((rule) => isFor(rule, shape)),
       stopped: false,
     };
@@ -198,7 +201,9 @@ export class Answering {
     // Older clients are not primed: cut before the first message, they have no id to come back with.
     const since = asked.exchange.context.get(sessionSlot)?.protocolVersion ?? '';
     const primed = since >= POLLING_SINCE || fault.event > 1;
-    if (!streamed || !primed || !this.#comesBack(asked.exchange)) asked.session.giveBack(found.match.recording);
+    if (streamed && primed && this.#comesBack(asked.exchange)) return;
+    asked.session.giveBack(found.match);
+    if (found.shape.method === 'initialize') this.#parts.unopened(asked.session);
   }
 
   /** The recorded server closed the stream and had its client come back for the answer. */
@@ -299,6 +304,12 @@ function isLeftOut(step: Step, recording: Recording, progressToken: string | und
 function textReply(text: string, contentType: string, status = 200): Reply {
   const headers: HeaderMap = contentType === '' ? {} : { 'content-type': contentType };
   return reply({ status, headers }, Body.whole(encoder.encode(text), opaqueFraming));
+}
+
+/** The proxy's own error that the recorded client got. */
+function errorOf({ answer, raw, exit }: Recording): ProxyError | undefined {
+  if (answer !== undefined || raw !== undefined || exit?.end !== 'error' || exit.code === undefined) return undefined;
+  return new ProxyError(codeOf(exit.code), exit.message ?? 'the recorded exchange ended with an error');
 }
 
 function codeOf(code: string): ErrorCode {

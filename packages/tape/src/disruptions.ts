@@ -53,7 +53,7 @@ export class Disruptions {
 
   /** From 0 to below 1. Another for each rule and count. */
   #chance(rule: FaultRule | LatencyRule, count: number): number {
-    const { seed, faults, latency } = this.#overlay;
+    const { seed = 1, faults, latency } = this.#overlay;
     const index = [...faults, ...latency].indexOf(rule);
     return scrambled(Math.imul(seed | 0, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b) ^ Math.imul(count, 0xc2b2ae35));
   }

@@ -4,13 +4,16 @@ import { type ExchangeRecord, type GoldenLane, type Item, isKept, lanesOf, type 
 import { ExchangeNames } from './golden-names.js';
 import { orderedItems } from './golden-order.js';
 import { recordLine } from './record-line.js';
-import { type HttpRecord, NO_SESSION, TAPE_VERSION, type Tape, type TapeRecord } from './records.js';
+import { type HeadRecord, type HttpRecord, NO_SESSION, TAPE_VERSION, type Tape, type TapeRecord } from './records.js';
+import { hasPlaceholder } from './redact.js';
 import { type NewDigest, Seal } from './seal.js';
 
 export interface GoldenOptions {
   readonly newDigest: NewDigest;
   /** Keep when each record happened. Default: a golden tape has no clock. */
   readonly times?: boolean;
+  /** The fingerprint of the key that makes placeholders, for a tape that had none of them until now. */
+  readonly keyId?: string;
 }
 
 /** A golden tape to be written. */
@@ -72,7 +75,7 @@ class GoldenMaker {
       form: 'golden',
       requires: [...features],
       ...(scope === undefined ? {} : { scope }),
-      ...(redaction === undefined ? {} : { redaction }),
+      ...(redaction === undefined ? {} : { redaction: this.#redaction(redaction) }),
       ...(head.form === 'golden' ? head.extra : {}),
     };
     const seal = new Seal(this.#options.newDigest);
@@ -83,6 +86,21 @@ class GoldenMaker {
     const sha = last.slice(-66, -2);
     return { lines: [...lines, `${last}\n`], blobs: [...this.#blobs.values()], sha };
   }
+
+  /** Where nothing is hidden, the key would only tell one machine's recording from another's. */
+  #redaction({ policy, key = this.#options.keyId }: Redaction): Redaction {
+    const hides = this.#lines.some(hasPlaceholder) || [...this.#blobs.values()].some(({ bytes }) => hidesIn(bytes));
+    return hides && key !== undefined ? { policy, key } : { policy };
+  }
+}
+
+type Redaction = NonNullable<HeadRecord['redaction']>;
+
+const decoder = new TextDecoder();
+
+/** Of bytes that are no text, nothing is hidden. */
+function hidesIn(bytes: Uint8Array): boolean {
+  return hasPlaceholder(decoder.decode(bytes));
 }
 
 const encoder = new TextEncoder();

@@ -23,6 +23,8 @@ interface OpenExchange {
   status: number;
   contentType: string;
   retryMs: number | undefined;
+  /** The order of the first message of the body, when that is a batch. */
+  batch: number | undefined;
 }
 
 /** Before its head is read; of traffic that has none, all there is. */
@@ -32,6 +34,7 @@ const openExchange = (): OpenExchange => ({
   status: 200,
   contentType: '',
   retryMs: undefined,
+  batch: undefined,
 });
 
 /** Reads tapes into lanes that can be served. The lanes without a session of all tapes become one. */
@@ -44,7 +47,7 @@ export function libraryOf(tapes: readonly Tape[]): Library {
     let now = 0;
     const lanes = new Map<string, LaneBuilder>([[NO_SESSION, sessionless]]);
     const truncated = tape.end === undefined || tape.end.recovered === true;
-    if (tape.head.redaction !== undefined) keyIds.add(tape.head.redaction.key);
+    if (tape.head.redaction?.key !== undefined) keyIds.add(tape.head.redaction.key);
     sessionless.begin(tape.name, truncated);
     for (const record of tape.records) {
       now += (record.t ?? 0) / 1000;
@@ -180,7 +183,7 @@ class LaneBuilder {
       recordings: this.#recordings,
       byKey,
       methods: new Set(this.#recordings.map(({ method }) => method)),
-      notices: this.#notices,
+      notices: Map.groupBy(this.#notices, ({ method }) => method),
       stream: this.#stream,
       streamStatus: this.#streamStatus,
       streamRetryMs: this.#streamRetryMs,
@@ -245,6 +248,7 @@ class LaneBuilder {
     const place = { file: this.#file, line: record.line };
     this.#order += 1;
     const exchange = this.#exchange(record.x);
+    if (record.from === 'client' && record.batch === true) exchange.batch ??= this.#order;
     if (record.from === 'client') this.#fromClient(message, exchange, place);
     else this.#fromServer(message, exchange, place);
   }
@@ -260,7 +264,8 @@ class LaneBuilder {
     }
     const method = message.method ?? '';
     const recording = message.kind === 'request' ? this.#request(message, exchange, place) : undefined;
-    if (recording === undefined) this.#notices.push({ method, order: this.#order, text: message.text });
+    if (recording === undefined)
+      this.#notices.push({ method, order: this.#order, text: message.text, batch: exchange.batch });
     const cause = { order: this.#order, at: this.#now };
     this.#causes.sent(method, recording === undefined ? cause : { ...cause, recording });
   }
@@ -279,6 +284,7 @@ class LaneBuilder {
       modern: spanOf(message.text, ['params', '_meta', META_VERSION]) !== undefined,
       place,
       order: this.#order,
+      batch: exchange.batch,
       steps: [],
       answer: undefined,
       status: exchange.status,

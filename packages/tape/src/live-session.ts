@@ -1,4 +1,4 @@
-import type { Timer } from '@shadowcat/kernel';
+import type { ProxyError, Timer } from '@shadowcat/kernel';
 import { Bindings } from './bindings.js';
 import type { Ladder } from './ladder.js';
 import type { ReplaceRule, Rung } from './overlay.js';
@@ -22,7 +22,22 @@ export interface Match {
   readonly rung: Rung;
   /** A retry that was matched by its state and which inputs it answers, not by what the answers are. */
   readonly otherAnswers: boolean;
+  /** Of what is repeated: how far its key has come when this one is served. */
+  readonly turn?: Turn;
+  /** Whether the tapes have nothing, and the overlay answers. */
+  readonly given?: boolean;
 }
+
+/** Which of the recordings of a key is the one to repeat; `before`: which one was, if any. */
+interface Turn {
+  readonly key: string;
+  readonly index: number;
+  readonly before: number | undefined;
+}
+
+type Taken = Pick<Match, 'recording' | 'turn'>;
+
+const NOTHING_AHEAD: ReadonlySet<Step> = new Set();
 
 /** What a live request asked with: its id and progress token, as JSON text. */
 export interface LiveRequest {
@@ -41,6 +56,8 @@ export interface Play {
   readonly delayMs: number;
   /** Whether it stays open when all was sent, until the client goes or cancels. */
   readonly hold: boolean;
+  /** The proxy's own error, which the recorded client was told instead of an answer after what came before it. */
+  readonly error?: ProxyError | undefined;
   /** The overlay's values for what is sent. */
   readonly replace: readonly ReplaceRule[];
   stopped: boolean;
@@ -70,7 +87,9 @@ export class LiveSession {
   readonly #sent = new Map<Step, string>();
   readonly #answered = new Set<Step>();
   readonly #done = new Set<number>();
+  /** Where the first recording of a key that may be unused is, and, of those that are repeated, the one to repeat. */
   readonly #last = new Map<string, number>();
+  readonly #turns = new Map<string, number>();
   readonly #waiters = new Set<() => void>();
   readonly #notices = new Map<string, number>();
   readonly #reminders = new Map<Recording, Timer>();
@@ -100,27 +119,31 @@ export class LiveSession {
    */
   find(shape: RequestShape, ladder: Ladder): Match | undefined {
     const exact = this.#takeAt({ shape, key: shape.key, recordings: this.lane.byKey.get(shape.key) ?? [] });
-    if (exact !== undefined) return { recording: exact, rung: 'exact', otherAnswers: false };
+    if (exact !== undefined) return { ...exact, rung: 'exact', otherAnswers: false };
     for (const { rung, key, recordings } of ladder.climb(this.lane, shape, this.bindings)) {
       const fits = (candidate: Recording): boolean => ladder.fits(candidate, shape, this.bindings);
-      const recording = this.#takeAt({ shape, key, recordings, fits });
-      if (recording !== undefined) return { recording, rung, otherAnswers: false };
+      const taken = this.#takeAt({ shape, key, recordings, fits });
+      if (taken !== undefined) return { ...taken, rung, otherAnswers: false };
     }
     const retried = ladder.allows('bound') ? this.#takeRetry(shape) : undefined;
     return retried === undefined ? undefined : { recording: retried, rung: 'bound', otherAnswers: true };
   }
 
   /** The recording is served: it is used up, and what waited for its request need not any more. */
-  use(recording: Recording): void {
+  use({ recording, turn }: Match): void {
     this.used.add(recording);
+    if (turn !== undefined) this.#turns.set(turn.key, turn.index);
     this.#reminders.get(recording)?.cancel();
     this.#reminders.delete(recording);
     this.done(recording.order);
   }
 
   /** The client did not get its answer: the next equal request has it. */
-  giveBack(recording: Recording): void {
+  giveBack({ recording, turn }: Match): void {
     this.used.delete(recording);
+    if (turn === undefined) return;
+    if (turn.before === undefined) this.#turns.delete(turn.key);
+    else this.#turns.set(turn.key, turn.before);
   }
 
   /** A timer that is to fire unless `recording` is used before, or the session ends. */
@@ -129,8 +152,10 @@ export class LiveSession {
     this.#reminders.set(recording, timer);
   }
 
-  #takeAt(wanted: Wanted): Recording | undefined {
-    return REPEATED.has(wanted.shape.method) ? this.#takeRepeated(wanted) : this.#takeNext(wanted);
+  #takeAt(wanted: Wanted): Taken | undefined {
+    if (REPEATED.has(wanted.shape.method)) return this.#takeRepeated(wanted);
+    const recording = this.#takeNext(wanted);
+    return recording && { recording };
   }
 
   #takeNext({ key, recordings, fits }: Wanted): Recording | undefined {
@@ -148,21 +173,21 @@ export class LiveSession {
     return undefined;
   }
 
-  #takeRepeated({ shape, key, recordings }: Wanted): Recording | undefined {
-    const last = this.#last.get(key);
-    const next = last === undefined ? 0 : last + 1;
+  #takeRepeated({ shape, key, recordings }: Wanted): Taken | undefined {
+    const before = this.#turns.get(key);
+    const last = before === undefined ? undefined : recordings[before];
+    const next = before === undefined ? 0 : before + 1;
     const candidate = recordings[next];
-    if (last === undefined || (candidate !== undefined && this.#due(shape.method, recordings[last], candidate))) {
-      if (candidate !== undefined) this.#last.set(key, next);
-      return candidate;
+    if (candidate !== undefined && (last === undefined || this.#due(shape.method, last, candidate))) {
+      return { recording: candidate, turn: { key, index: next, before } };
     }
-    return recordings[last];
+    return last && { recording: last };
   }
 
   /** A list that was recorded after a `list_changed` is due once that was sent. */
-  #due(method: string, last: Recording | undefined, next: Recording): boolean {
+  #due(method: string, last: Recording, next: Recording): boolean {
     const change = REPEATED.get(method);
-    if (change === undefined || last === undefined) return true;
+    if (change === undefined) return true;
     return this.lane.changes.every(
       (step) => step.method !== change || step.order < last.order || step.order > next.order || this.isDone(step.order),
     );
@@ -178,7 +203,7 @@ export class LiveSession {
   /** A notification of the client's came: the next recorded one of its method has happened. */
   notice(method: string): void {
     const seen = this.#notices.get(method) ?? 0;
-    const recorded = this.lane.notices.filter((notice) => notice.method === method)[seen];
+    const recorded = this.lane.notices.get(method)?.[seen];
     if (recorded === undefined) return;
     this.#notices.set(method, seen + 1);
     this.done(recorded.order);
@@ -209,9 +234,9 @@ export class LiveSession {
     return step;
   }
 
-  /** Server requests that have to be answered before `step`. */
-  unanswered(step: Step): readonly Step[] {
-    return step.awaits.filter((asked) => !this.#answered.has(asked));
+  /** Server requests that have to be answered before `step`; not those that are sent after it this time (`ahead`). */
+  unanswered(step: Step, ahead = NOTHING_AHEAD): readonly Step[] {
+    return step.awaits.filter((asked) => !this.#answered.has(asked) && !ahead.has(asked));
   }
 
   /** Nothing comes from the client any more: what waits for its answers ends. */
@@ -221,16 +246,16 @@ export class LiveSession {
   }
 
   /** Whether `step` will never be sent: the client has to answer something first, and cannot any more. */
-  hopeless(step: Step): boolean {
-    return this.#deaf && this.unanswered(step).length > 0;
+  hopeless(step: Step, ahead = NOTHING_AHEAD): boolean {
+    return this.#deaf && this.unanswered(step, ahead).length > 0;
   }
 
   get deaf(): boolean {
     return this.#deaf;
   }
 
-  ready(step: Step): boolean {
-    return step.after.every((order) => this.#done.has(order)) && this.unanswered(step).length === 0;
+  ready(step: Step, ahead = NOTHING_AHEAD): boolean {
+    return step.after.every((order) => this.#done.has(order)) && this.unanswered(step, ahead).length === 0;
   }
 
   done(order: number): void {
@@ -250,12 +275,10 @@ export class LiveSession {
     this.#wake();
   }
 
+  /** The client cancels a request. Where clients without sessions share an id, nobody knows whose it is: nothing happens. */
   cancel(idText: string): void {
-    for (const play of this.plays) {
-      if (play.live.idText !== idText) continue;
-      this.stop(play);
-      return;
-    }
+    const [play, ...others] = [...this.plays].filter(({ live }) => live.idText === idText);
+    if (play !== undefined && others.length === 0) this.stop(play);
   }
 
   stop(play: Play): void {

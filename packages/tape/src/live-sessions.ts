@@ -75,6 +75,15 @@ export class LiveSessions {
     for (const [id, bound] of this.#bound) if (bound === session) this.#drop(id, session);
   }
 
+  /** The recorded session of `session`, which its client did not get, is the next one to be opened again. */
+  takeBack({ lane }: LiveSession): void {
+    if (!this.#everUsed.has(lane) || this.#unused.has(lane)) return;
+    const unused = this.#library.sessions.filter((one) => one === lane || this.#unused.has(one));
+    this.#unused.clear();
+    for (const one of unused) this.#unused.add(one);
+    if (!this.#reused.delete(lane)) this.#everUsed.delete(lane);
+  }
+
   /** Nothing comes from any client any more. */
   hangUp(): void {
     for (const session of this.all) session.hangUp();
@@ -124,10 +133,14 @@ export class LiveSessions {
 
   readonly #asked = new WeakMap<Message, string>();
   readonly #everUsed = new Set<RecordedLane>();
+  readonly #reused = new Set<RecordedLane>();
 
   #take(lane: RecordedLane): void {
     this.#unused.delete(lane);
-    if (this.#everUsed.has(lane)) this.#ledger.reused();
+    if (this.#everUsed.has(lane)) {
+      this.#ledger.reused();
+      this.#reused.add(lane);
+    }
     this.#everUsed.add(lane);
   }
 

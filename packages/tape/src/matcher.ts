@@ -1,5 +1,6 @@
 import type { Log, ProxyError } from '@shadowcat/kernel';
 import { type Message, textAt } from '@shadowcat/wire';
+import type { GivenAnswers } from './given.js';
 import type { Ladder } from './ladder.js';
 import type { LiveSession, Match } from './live-session.js';
 import { cutOff, type Miss, missError, missOf, outOfOrder } from './miss.js';
@@ -12,6 +13,7 @@ import { type RequestShape, shapeOf } from './request-key.js';
 export interface MatcherParts {
   readonly library: Library;
   readonly ladder: Ladder;
+  readonly given: GivenAnswers;
   readonly ledger: ReplayLedger;
   readonly redactor: Redactor;
   /** Fingerprint of the key that redacts live requests. */
@@ -36,26 +38,31 @@ export class Matcher {
     return shapeOf(String(method), text);
   }
 
+  /** Whether a tape has the answer. */
+  has(session: LiveSession, shape: RequestShape): boolean {
+    const match = session.find(shape, this.#parts.ladder);
+    return match !== undefined && uselessness(match, session) === undefined;
+  }
+
   /** Throws `replay_miss`. `modern`: whether the request is of 2026-07-28. */
   find(session: LiveSession, shape: RequestShape, modern: boolean): Match {
-    const { library, ladder, keyId } = this.#parts;
+    const { library, ladder, given, keyId } = this.#parts;
     const match = session.find(shape, ladder);
-    if (match === undefined) throw this.#miss(missOf(shape, { library, session, modern, keyId, ladder }));
-    const { recording } = match;
-    const { exit, previous } = recording;
-    if (previous !== undefined && !session.used.has(previous)) throw this.#miss(outOfOrder(recording, previous));
-    const silent = recording.answer === undefined && recording.raw === undefined;
-    if (silent && (exit === undefined || exit.end === 'open-at-end')) throw this.#miss(cutOff(recording));
-    return match;
+    const useless = match && uselessness(match, session);
+    if (match !== undefined && useless === undefined) return match;
+    const own = ladder.allows('rule') ? given.for(shape) : undefined;
+    if (own !== undefined) return { recording: own, rung: 'rule', otherAnswers: false, given: true };
+    throw this.#miss(useless ?? missOf(shape, { library, session, modern, keyId, ladder }));
   }
 
   /** The match counts: its recording is served. */
   serve(session: LiveSession, shape: RequestShape, match: Match): void {
     const { ladder, ledger, log } = this.#parts;
     const { recording, rung, otherAnswers } = match;
-    session.use(recording);
+    session.use(match);
     ladder.capture(recording, shape, session.bindings);
-    ledger.served(recording, rung);
+    if (match.given === true) ledger.gave();
+    else ledger.served(recording, rung);
     const line = placeText(recording.place);
     const what = selectorText({
       method: recording.method,
@@ -79,4 +86,12 @@ export class Matcher {
     log.warn({ reason: miss.reason, line }, miss.message);
     return missError(miss);
   }
+}
+
+/** Why a recording cannot be served although it is what was asked for. */
+function uselessness({ recording }: Match, session: LiveSession): Miss | undefined {
+  const { answer, raw, exit, previous } = recording;
+  if (previous !== undefined && !session.used.has(previous)) return outOfOrder(recording, previous);
+  const silent = answer === undefined && raw === undefined;
+  return silent && (exit === undefined || exit.end === 'open-at-end') ? cutOff(recording) : undefined;
 }

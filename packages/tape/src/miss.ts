@@ -1,5 +1,6 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { type Difference, differencesOf, type Located } from './differences.js';
+import { answerLine } from './given.js';
 import type { Ladder } from './ladder.js';
 import type { LiveSession } from './live-session.js';
 import { type Library, type Place, placeText, type Recording } from './recording.js';
@@ -51,7 +52,8 @@ export function missOf(shape: RequestShape, context: MissContext): Miss {
   const near = nearest(shape, context);
   const differences = near === undefined ? [] : differencesFrom(near, shape, context);
   const reason = reasonOf(shape, context, { near, differences });
-  const overlay = reason === 'arguments-differ' && near !== undefined ? overlayLine(near, shape, context) : undefined;
+  const overlay =
+    reason === 'arguments-differ' && near !== undefined ? overlayLine(near, shape, context) : givenLine(shape, context);
   const other = elsewhere(shape, context);
   const place = (ELSEWHERE.has(reason) ? (other ?? near) : (near ?? other))?.place;
   const message = messageOf({ reason, method, target, place, differences });
@@ -174,6 +176,11 @@ function differencesFrom(
   const [one, other] = [recorded, shape].map(({ text, params }) => ({ text, node: params })) as [Located, Located];
   const all = differencesOf(one, other, limit);
   return all.filter(({ pointer }) => !ladder.excuses(shape, pointer));
+}
+
+/** In 2026-07-28 results say more than the answer itself, which is not guessed. */
+function givenLine(shape: RequestShape, { modern }: MissContext): string | undefined {
+  return modern ? undefined : answerLine(shape);
 }
 
 /** One rule of an overlay file, in YAML's flow style: these places are not compared for this request. */

@@ -23,7 +23,8 @@ export interface RuleReach {
   readonly where: string;
   /** The rule in a few words. */
   readonly rule: string;
-  readonly touches: number;
+  /** Absent: the rule is for requests that are not recorded. */
+  readonly touches?: number;
 }
 
 /** Holds each rule of an overlay against the tapes; in the order of the overlay's kinds. */
@@ -36,12 +37,12 @@ export function overlayReach(overlay: Overlay, tapes: readonly Tape[]): readonly
     rule: Selector & { readonly where: string },
     what: string,
     touches: (one: AskedOnTape) => boolean,
-  ): RuleReach => ({
+  ): Reached => ({
     where: rule.where,
     rule: what,
     touches: asked.filter((one) => isFor(rule, one.recording) && touches(one)).length,
   });
-  const { ignore, bind, normalise, replace, latency, faults, expect } = overlay;
+  const { ignore, bind, normalise, replace, answer, latency, faults, expect } = overlay;
   return [
     ...ignore.map((rule) => {
       const what = `ignore ${placesText(rule, rule.at)}`;
@@ -57,11 +58,14 @@ export function overlayReach(overlay: Overlay, tapes: readonly Tape[]): readonly
       reach(rule, `normalise ${rule.as} ${placesText(rule, rule.at ?? [])}`, (one) => changes(one, rule)),
     ),
     ...replace.map((rule) => reach(rule, `replace ${placesText(rule, [rule.at])}`, (one) => isSent(one, rule.at))),
+    ...answer.map((rule) => ({ where: rule.where, rule: `answer ${selectorText(rule)}` })),
     ...latency.map((rule) => reach(rule, `latency ${selectorText(rule)}`, () => true)),
     ...faults.map((rule) => faultReach(rule, reach)),
     ...expect.map((rule) => reach(rule, `expect ${selectorText(rule)}`, () => true)),
   ];
 }
+
+type Reached = Required<RuleReach>;
 
 interface AskedOnTape {
   readonly recording: Recording;
@@ -119,7 +123,7 @@ function isOfKind(spot: Spot, as: Normaliser, numbers: boolean): boolean {
 /** A fault for the third request touches nothing where there are two; one before the fifth event where there are four. */
 function faultReach(
   rule: FaultRule,
-  reach: (rule: FaultRule, what: string, touches: (one: AskedOnTape) => boolean) => RuleReach,
+  reach: (rule: FaultRule, what: string, touches: (one: AskedOnTape) => boolean) => Reached,
 ): RuleReach {
   const ofEvent =
     rule.fault === 'disconnect' || rule.fault === 'close' || rule.fault === 'drop' || rule.fault === 'reorder';

@@ -56,6 +56,13 @@ export interface ReplaceRule extends Rule {
   readonly json: string;
 }
 
+/** Answers requests that the tapes have no answer for. */
+export interface AnswerRule extends Rule {
+  readonly method: string;
+  /** JSON text of the result. */
+  readonly json: string;
+}
+
 export interface LatencyRule extends Rule {
   /** Milliseconds before the first message of the answer. */
   readonly ms: number;
@@ -86,36 +93,39 @@ export interface ExpectRule extends Rule {
 
 /** What a test changes about a tape, which is never edited itself. */
 export interface Overlay {
-  /** Decides what is left to chance. */
-  readonly seed: number;
+  /** Decides what is left to chance; absent: 1. */
+  readonly seed?: number;
   readonly ignore: readonly PlacesRule[];
   readonly normalise: readonly NormaliseRule[];
   readonly bind: readonly PlacesRule[];
   readonly replace: readonly ReplaceRule[];
+  readonly answer: readonly AnswerRule[];
   readonly latency: readonly LatencyRule[];
   readonly faults: readonly FaultRule[];
   readonly expect: readonly ExpectRule[];
 }
 
 export const NO_OVERLAY: Overlay = {
-  seed: 1,
   ignore: [],
   normalise: [],
   bind: [],
   replace: [],
+  answer: [],
   latency: [],
   faults: [],
   expect: [],
 };
 
-/** Several overlays as one; the seed is the last one's. */
+/** Several overlays as one; the seed is that of the last one that names any. */
 export function mergeOverlays(overlays: readonly Overlay[]): Overlay {
+  const seed = overlays.findLast((one) => one.seed !== undefined)?.seed;
   return {
-    seed: overlays.at(-1)?.seed ?? NO_OVERLAY.seed,
+    ...(seed === undefined ? {} : { seed }),
     ignore: overlays.flatMap(({ ignore }) => ignore),
     normalise: overlays.flatMap(({ normalise }) => normalise),
     bind: overlays.flatMap(({ bind }) => bind),
     replace: overlays.flatMap(({ replace }) => replace),
+    answer: overlays.flatMap(({ answer }) => answer),
     latency: overlays.flatMap(({ latency }) => latency),
     faults: overlays.flatMap(({ faults }) => faults),
     expect: overlays.flatMap(({ expect }) => expect),

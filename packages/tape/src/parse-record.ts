@@ -278,10 +278,10 @@ function blobPointer(value: JsonObject): BlobPointer {
   return pointer;
 }
 
-function redactionOf(value: JsonObject | undefined): { redaction?: { policy: string; key: string } } {
+function redactionOf(value: JsonObject | undefined): { redaction?: { policy: string; key?: string } } {
   const policy = value?.['policy'];
   const key = value?.['key'];
-  return typeof policy === 'string' && typeof key === 'string' ? { redaction: { policy, key } } : {};
+  return typeof policy === 'string' ? { redaction: { policy, ...(typeof key === 'string' ? { key } : {}) } } : {};
 }
 
 function sseOf(value: JsonObject | undefined): { sse?: SseInfo } {

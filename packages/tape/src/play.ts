@@ -1,4 +1,5 @@
 import { type Clock, Frame, type Log, type Timer } from '@shadowcat/kernel';
+import { errorText } from '@shadowcat/wire';
 import type { LiveSession, Play } from './live-session.js';
 import { pauseBefore, type ReplayTime } from './pace.js';
 import { placeText, type Recording, type Step } from './recording.js';
@@ -24,6 +25,8 @@ export interface PlayParts {
 interface Outlet extends PlayParts {
   readonly session: LiveSession;
   readonly over: () => boolean;
+  /** What is sent after the next message. */
+  readonly ahead?: ReadonlySet<Step>;
 }
 
 /**
@@ -32,19 +35,23 @@ interface Outlet extends PlayParts {
  */
 export async function* playRequest(play: Play, parts: PlayParts): AsyncGenerator<Frame, void, undefined> {
   const { session } = play;
-  const outlet: Outlet = { ...parts, session, over: () => play.stopped || session.closed };
+  // In the order of the tape nothing waits for what comes after it; a fault may have changed the order.
+  const ahead = new Set(play.steps === play.recording.steps ? [] : play.steps);
+  const outlet: Outlet = { ...parts, session, over: () => play.stopped || session.closed, ahead };
   try {
     await pause(play.delayMs, outlet);
     if (play.recording.retryMs !== undefined) yield comeBack(play.recording.retryMs);
     for (const step of play.steps) {
+      ahead.delete(step);
       yield* askHere(outlet, step);
       await patiently(outlet, step);
       await pause(pauseBefore(step, parts.time), outlet);
-      if (outlet.over() || session.hopeless(step)) return;
+      if (outlet.over() || session.hopeless(step, ahead)) return;
       const text = rewritten(step, play);
       if (text !== undefined) yield new Frame({ text });
       session.done(step.order);
     }
+    if (play.error !== undefined) yield new Frame({ text: errorText(play.error, play.live.idText) });
     if (play.hold) await session.until(() => outlet.over() || session.deaf);
   } finally {
     session.release(play);
@@ -144,13 +151,15 @@ export function waiting({ clock, giveUp }: Pick<PlayParts, 'clock' | 'giveUp'>, 
 
 /** Waits until a step's causes have happened; says so when that takes long and it is an answer of the client's. */
 async function patiently(outlet: Outlet, step: Step): Promise<void> {
-  const { session, over, log } = outlet;
-  const ready = (): boolean => over() || session.ready(step) || session.hopeless(step);
+  const { session, over, log, ahead } = outlet;
+  const ready = (): boolean => over() || session.ready(step, ahead) || session.hopeless(step, ahead);
   if (ready()) return;
+  // What a fault dropped was never asked: nobody is to blame that it has no answer.
+  const open = (): Step[] => session.unanswered(step, ahead).filter((asked) => session.sentAs(asked) !== undefined);
   let timer: Timer | undefined;
-  if (session.unanswered(step).length > 0) {
+  if (open().length > 0) {
     timer = waiting(outlet, () => {
-      for (const asked of session.unanswered(step)) {
+      for (const asked of open()) {
         const line = placeText(asked.place);
         log.warn({ line }, `replay waits for the client's answer to ${asked.method} (${line})`);
       }

@@ -79,9 +79,9 @@ const KINDS: { readonly [K in Kinds]: Kind<K> } = {
       redaction: {
         schema: {
           type: 'object',
-          required: ['policy', 'key'],
+          required: ['policy'],
           properties: { policy: { type: 'string' }, key: { type: 'string' } },
-          description: 'the rules, and a fingerprint of the key',
+          description: 'the rules, and a fingerprint of the key that made the placeholders',
         },
       },
     },

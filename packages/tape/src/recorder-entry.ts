@@ -1,5 +1,6 @@
 import {
   type BodyEnd,
+  type Context,
   type Exchange,
   type Frame,
   type FrameObserver,
@@ -19,6 +20,7 @@ import {
 } from '@shadowcat/wire';
 import { exitFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
 import { withoutHiddenParams } from './param-headers.js';
+import { endOf, ownError } from './own-errors.js';
 import { MESSAGE_LIMITS } from './parse-record.js';
 import type { Lane, Lanes, LateRecord } from './recorder-lanes.js';
 import { type MessageAbout, messageRecord, redactedOr } from './recorder-messages.js';
@@ -67,6 +69,9 @@ export class RecorderEntry {
   #at: number;
   #owed = 0;
   #answers = 0;
+  #context: Context | undefined;
+  /** What the proxy itself told the client in place of an answer. */
+  #told: ProxyError | undefined;
   #cancelled = false;
   #ended = false;
   #status = 0;
@@ -145,6 +150,7 @@ export class RecorderEntry {
   answered(exchange: Exchange, reply: Reply, at: number): boolean {
     const { head, body } = reply;
     this.#at = at;
+    this.#context = exchange.context;
     this.#status = head.status;
     if (this.#lane === undefined) this.#decide(headerOf(head.headers, SESSION_HEADER));
     const upstream = exchange.context.get(targetSlot);
@@ -166,8 +172,7 @@ export class RecorderEntry {
   failed(thrown: unknown, at: number): void {
     this.#at = at;
     const error = ProxyError.from(thrown);
-    if (error.code === 'cancelled') this.#finish(this.#left());
-    else this.#finish('error', { code: error.code, message: this.#parts.redactor.text(error.message) });
+    this.#finish(error.code === 'cancelled' ? this.#left() : 'error', error);
   }
 
   bodyEnded(end: BodyEnd): void {
@@ -177,7 +182,7 @@ export class RecorderEntry {
 
   #bodyEnded(end: BodyEnd): void {
     if (this.#rawSize > 0) this.#putRaw();
-    this.#finish(this.#outcome(end));
+    this.#finish(this.#outcome(end), this.#told);
   }
 
   /** The recording ends while the exchange has not. */
@@ -260,7 +265,7 @@ export class RecorderEntry {
       this.#put('raw', textFields(this.#parts.redactor.text(text), { from, why: outline }));
     } else if (text[outline.start] === '[') {
       this.#batch(text, from);
-    } else {
+    } else if (from === 'client' || !outline.keys.includes('error') || !this.#isOwn(text)) {
       this.#message(text, frame.sse === undefined ? PLAIN[from] : { from, sse: frame.sse });
       if (from === 'server') this.#look(outline.keys, () => frame.message);
     }
@@ -269,9 +274,16 @@ export class RecorderEntry {
   #batch(text: string, from: Sender): void {
     const { messages } = readMessages(encoder.encode(text), { ...MESSAGE_LIMITS, batch: 10_000 });
     for (const message of messages) {
+      if (from === 'server' && this.#isOwn(message.text)) continue;
       this.#message(message.text, { from, batch: true });
       if (from === 'server') this.#look(Object.keys(message.value), () => message.value);
     }
+  }
+
+  #isOwn(text: string): boolean {
+    const error = ownError(text, this.#call, this.#context);
+    this.#told ??= error;
+    return error !== undefined;
   }
 
   /** What a message from the server means for the recording. */
@@ -342,6 +354,7 @@ export class RecorderEntry {
   #outcome(end: BodyEnd): ExchangeEnd {
     const { verb } = this.#call;
     if (this.#owed > 0 && this.#answers >= this.#owed) return 'answered';
+    if (this.#told !== undefined) return this.#told.code === 'cancelled' ? this.#left() : endOf(this.#told);
     if (end.kind === 'failed') return 'reset';
     if (end.kind === 'abandoned') return this.#left();
     if (this.#status >= 400) return 'error';
@@ -355,10 +368,13 @@ export class RecorderEntry {
     return this.#cancelled || this.#call.era === 'modern' ? 'cancelled-by-client' : 'closed-by-client';
   }
 
-  #finish(end: ExchangeEnd, error?: { code: string; message: string }): void {
+  /** `error` is the proxy's own, if it has one. */
+  #finish(end: ExchangeEnd, error?: ProxyError): void {
     if (this.#ended) return;
     if (this.#lane === undefined) this.#decide(undefined);
-    this.#put('x-', exitFields(end, error));
+    const why =
+      end === 'error' && error ? { code: error.code, message: this.#parts.redactor.text(error.message) } : undefined;
+    this.#put('x-', exitFields(end, why));
     this.#ended = true;
     const lane = this.#lane;
     if (lane === undefined) return;

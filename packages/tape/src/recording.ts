@@ -46,6 +46,8 @@ export interface Recording {
   readonly modern: boolean;
   readonly place: Place;
   readonly order: number;
+  /** What all messages of one body have alike, when that was a batch (2025-03-26): the order of the first. */
+  readonly batch: number | undefined;
   readonly steps: readonly Step[];
   readonly answer: Step | undefined;
   readonly status: number;
@@ -68,6 +70,8 @@ export interface ClientNotice {
   readonly order: number;
   /** The message's JSON text, verbatim. */
   readonly text: string;
+  /** As of {@link Recording.batch}. */
+  readonly batch: number | undefined;
 }
 
 /** The recorded traffic of one session, or of everything without one. */
@@ -79,7 +83,8 @@ export interface RecordedLane {
   readonly byKey: ReadonlyMap<string, readonly Recording[]>;
   /** The methods of the recordings. */
   readonly methods: ReadonlySet<string>;
-  readonly notices: readonly ClientNotice[];
+  /** By method, in order. */
+  readonly notices: ReadonlyMap<string, readonly ClientNotice[]>;
   /** What came on standing streams (GET), in order. */
   readonly stream: readonly Step[];
   /** The status that a standing stream was answered with; `undefined` when none was asked for. */

@@ -51,8 +51,8 @@ export interface HeadRecord extends Line {
   readonly by?: string;
   /** Which process records it: its number and a fingerprint. So that others leave it alone while it does. */
   readonly process?: string;
-  /** The redaction rules, and which key made the placeholders: a fingerprint. */
-  readonly redaction?: { readonly policy: string; readonly key: string };
+  /** The redaction rules, and which key made the placeholders: a fingerprint. Without any on a golden tape, no key. */
+  readonly redaction?: { readonly policy: string; readonly key?: string };
 }
 export interface ConnRecord extends Line {
   readonly k: 'conn';

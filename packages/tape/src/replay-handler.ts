@@ -14,6 +14,7 @@ import { type Call, callSlot, jsonReply, type Message, SESSION_HEADER, sseFramin
 import { Answering, SSE_HEADERS } from './answering.js';
 import { canonicalOf } from './canonical.js';
 import { Disruptions } from './disruptions.js';
+import { GivenAnswers } from './given.js';
 import { jsonTree, memberOf } from './json-tree.js';
 import { Ladder } from './ladder.js';
 import { libraryOf } from './library.js';
@@ -96,7 +97,15 @@ class Player {
     this.#disruptions = new Disruptions(overlay);
     const ladder = new Ladder(overlay, maxRung);
     for (const lane of [...library.sessions, library.sessionless]) ladder.prepare(lane);
-    this.#matcher = new Matcher({ library, ladder, ledger: this.#ledger, redactor, keyId, log });
+    this.#matcher = new Matcher({
+      library,
+      ladder,
+      given: new GivenAnswers(overlay),
+      ledger: this.#ledger,
+      redactor,
+      keyId,
+      log,
+    });
     this.#parts = { clock, log, time, ...(giveUp === undefined ? {} : { giveUp }) };
     this.#answering = new Answering({
       ...this.#parts,
@@ -106,6 +115,7 @@ class Player {
       overlay,
       resumable,
       lose: (session) => this.#sessions.end(session),
+      unopened: (session) => this.#sessions.takeBack(session),
     });
     if (time !== 'instant' && !library.timed) {
       this.#ledger.warned('the tapes have no clock (golden form): everything is answered at once');
@@ -158,10 +168,16 @@ class Player {
   #unrecorded(session: LiveSession, message: Message): { text: string; status: number } | undefined {
     const { method, idText = 'null' } = message;
     const { recordings, methods } = session.lane;
-    if (method !== undefined && methods.has(method)) return undefined;
-    if (method === 'ping') return { text: `{"jsonrpc":"2.0","id":${idText},"result":{}}`, status: 200 };
+    const recorded = method !== undefined && methods.has(method);
+    if (method === 'ping') {
+      if (recorded && this.#matcher.has(session, this.#matcher.shape(message))) return undefined;
+      this.#ledger.asked({ method, target: undefined });
+      return { text: `{"jsonrpc":"2.0","id":${idText},"result":{}}`, status: 200 };
+    }
+    if (recorded) return undefined;
     const legacyOnly = this.#library.sessions.length > 0 && recordings.every(({ modern }) => !modern);
     if (method !== 'server/discover' || !legacyOnly) return undefined;
+    this.#ledger.asked({ method, target: undefined });
     // What a server of the legacy era says: clients that try the newer era first then open a session.
     return {
       text: `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32601,"message":"Method not found"}}`,

@@ -53,6 +53,8 @@ export interface ReplaySummary {
   readonly rungs: Readonly<Record<Rung, number>>;
   /** The recorded requests that were answered, in the order of the tapes. */
   readonly answered: readonly AnswerReport[];
+  /** Requests that the overlay answered, for want of a recording. */
+  readonly given: number;
   /** Requests that an overlay's fault hit. */
   readonly faults: number;
   readonly misses: readonly MissReport[];
@@ -82,6 +84,7 @@ export class ReplayLedger {
   readonly #warnings: RemarkReport[] = [];
   readonly #used = new Map<Recording, { rung: Rung; times: number }>();
   readonly #rungs: Record<Rung, number> = { exact: 0, bound: 0, normalised: 0, rule: 0 };
+  #given = 0;
   #missed = 0;
   #reused = 0;
 
@@ -92,6 +95,10 @@ export class ReplayLedger {
   /** A request came, whatever becomes of it. */
   asked(request: { readonly method: string; readonly target: string | undefined }): void {
     for (const [rule, count] of this.#expected) if (isFor(rule, request)) count.times += 1;
+  }
+  /** The overlay answered, for want of a recording. */
+  gave(): void {
+    this.#given += 1;
   }
   served(recording: Recording, rung: Rung): void {
     this.#rungs[rung] += 1;
@@ -117,7 +124,7 @@ export class ReplayLedger {
     const lanes = [...library.sessions, library.sessionless];
     const served = RUNGS.reduce((sum, rung) => sum + this.#rungs[rung], 0);
     const unused = lanes.flatMap((lane) => this.#unusedIn(lane)).map(reportOf);
-    const nobodyCame = served === 0 && this.#missed === 0 && faults === 0;
+    const nobodyCame = served + this.#given + this.#missed + faults === 0;
     const waitingFor = nobodyCame ? firstOf(lanes) : live.flatMap(waits);
     const expectations = this.#unmet();
     const failed = this.#missed > 0 || expectations.length > 0 || (allUsed && unused.length > 0);
@@ -125,6 +132,7 @@ export class ReplayLedger {
       served,
       rungs: { ...this.#rungs },
       answered: lanes.flatMap(({ recordings }) => recordings).flatMap((recording) => this.#answerOf(recording)),
+      given: this.#given,
       faults,
       misses: this.#misses,
       moreMisses: this.#missed - this.#misses.length,

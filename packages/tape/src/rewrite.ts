@@ -1,6 +1,7 @@
-import { type Edit, META_SUBSCRIPTION, type Message, spanOf, spliceMessage, textAt } from '@shadowcat/wire';
+import { type Edit, META_SUBSCRIPTION, type Message, spanOf, spliceMessage } from '@shadowcat/wire';
 import type { LiveRequest, LiveSession, Play } from './live-session.js';
 import type { Recording, Step } from './recording.js';
+import { replacedAt } from './replaced.js';
 
 const TOKEN_PATH: readonly string[] = ['params', 'progressToken'];
 const REQUEST_TOKEN_PATH: readonly string[] = ['params', '_meta', 'progressToken'];
@@ -37,13 +38,12 @@ export function rewrittenAnswer(step: Step, play: Play): string {
 /** What the overlay and the bindings make of a message. A text that takes another's place is bound to it from then on. */
 function changed(step: Step, { replace, session }: Play): string {
   const { bindings } = session;
-  if (replace.length === 0) return bindings.live(step.text);
-  const edits = replace.map(({ at, json }) => ({ path: at, json }));
-  for (const { path, json } of edits) {
-    const recorded = textAt(step.text, path);
-    if (recorded?.startsWith('"') === true && json.startsWith('"')) bindings.bind(spelled(recorded), spelled(json));
+  for (const rule of replace) {
+    replacedAt(step.text, rule, (recorded) => {
+      if (recorded.startsWith('"') && rule.json.startsWith('"')) bindings.bind(spelled(recorded), spelled(rule.json));
+    });
   }
-  return spliceMessage(bindings.live(step.text), edits);
+  return replace.reduce((text, rule) => replacedAt(text, rule), bindings.live(step.text));
 }
 
 const spelled = (json: string): string => JSON.stringify(JSON.parse(json));

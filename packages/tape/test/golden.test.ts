@@ -264,6 +264,42 @@ describe('ids in the golden form', () => {
   });
 });
 
+describe('the key of the placeholders', () => {
+  const KEYED =
+    '{"k":"head","v":1,"form":"capture","requires":[],"scope":"all","redaction":{"policy":"default@1","key":"9493f628"}}';
+  const headOf = (text: string, keyId?: string): unknown => {
+    const records = [
+      ...ask('1', tool(1, 'open')),
+      head('1'),
+      say('1', { jsonrpc: '2.0', id: 1, result: { text } }),
+      over('1'),
+    ];
+    const tape = read(`${[KEYED, ...records.map((it) => JSON.stringify(it))].join('\n')}\n`);
+    const { head: first } = read(
+      goldenOf(tape, { newDigest, ...(keyId === undefined ? {} : { keyId }) }).lines.join(''),
+    );
+    return first.redaction;
+  };
+
+  it('is named where something is hidden, in a large value too', () => {
+    const hidden = { policy: 'default@1', key: '9493f628' };
+    expect(headOf('~redacted.3fa2c1d0e9b8a7f6~')).toEqual(hidden);
+    expect(headOf(`${'x'.repeat(20_000)} ~redacted.3fa2c1d0e9b8a7f6~`)).toEqual(hidden);
+  });
+
+  it('is left out where nothing is: another machine with another key makes the same bytes', () => {
+    expect(headOf('plain')).toEqual({ policy: 'default@1' });
+  });
+
+  it('is added when an update hides the first secret', () => {
+    const plain = read(goldenOf(capture(KEYED.replace(',"key":"9493f628"', '')), { newDigest }).lines.join(''));
+    const records = [...plain.records, { k: 'raw', s: '-', x: '1', text: '~redacted.3fa2c1d0e9b8a7f6~' } as never];
+    const unkeyed = { ...plain, head: { ...plain.head, redaction: { policy: 'default@1' } }, records };
+    const { lines: made } = goldenOf(unkeyed, { newDigest, keyId: 'cafe0001' });
+    expect(made[0]).toContain('"redaction":{"policy":"default@1","key":"cafe0001"}');
+  });
+});
+
 describe('an edited golden tape', () => {
   it('is found, and sealed again with one changed line and the last', async () => {
     const text = textOf(await session('c', 0));

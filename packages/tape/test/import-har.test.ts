@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { detectFormat, goldenOf, harOf, readTape } from '../src/index.js';
+import { detectFormat, goldenOf, harOf, importTraffic, readTape } from '../src/index.js';
 import { endsOf, entry, events, har, harBy, imported, messagesOf } from './support/import.js';
 import { bytesOf, call, initialize, newDigest, record, replayRig, result, TestClient } from './support/rig.js';
 import { legacyServer } from './support/servers.js';
@@ -71,6 +71,53 @@ describe('an HTTP archive', () => {
     expect(read.golden.join('')).not.toMatch(/hunter2|authorization/i);
     expect(read.golden.join('')).toContain('~redacted.');
     expect(read.golden.join('')).not.toContain(planted);
+  });
+
+  it('names the secrets of its cookies, its URLs and its header fields, and no short or plain ones', () => {
+    const headers = [
+      { name: 'Authorization', value: 'Bearer from-a-header' },
+      { name: 'Cookie', value: 'a=1; theme=dark; connect.sid=s%3Afrom-a-cookie; token=short' },
+      { name: 'mcp-session-id', value: SESSION },
+    ];
+    const answered = [
+      { name: 'Set-Cookie', value: 'sid="set-for-the-first-time"; Path=/; HttpOnly' },
+      { name: 'Set-Cookie', value: 'other=set-for-another; Expires=Wed, 21 Oct 2026 07:28:00 GMT' },
+    ];
+    const { secrets } = importTraffic(
+      [
+        bytesOf(
+          har(
+            entry({
+              url: 'http://me:of-the-user@a.example/mcp?access_token=from%2Da-query&page=2026-01-01-long',
+              body: call(1, 'a'),
+              request: { headers },
+              response: { headers: answered },
+            }),
+            entry({ url: 'http://b.example/?token=of-another-place', method: 'GET' }),
+          ),
+        ),
+      ],
+      { format: 'har', decode: (body) => body },
+    );
+    expect([...secrets].sort()).toEqual(
+      [
+        'from-a-header',
+        's%3Afrom-a-cookie',
+        's:from-a-cookie',
+        'short',
+        'set-for-the-first-time',
+        'set-for-another',
+        'of-the-user',
+        'from-a-query',
+        SESSION,
+      ].sort(),
+    );
+  });
+
+  it('in UTF-16 is read, as what Windows shells write', async () => {
+    const file = Buffer.from(`\ufeff${har(entry({ body: call(1, 'ä'), text: text(result(1, 'x')) }))}`, 'utf16le');
+    expect(detectFormat(file)).toBe('har');
+    expect(messagesOf(await imported(new Uint8Array(file), 'har'))[0]).toContain('"ä"');
   });
 
   it('with bodies in base64 keeps the text of messages', async () => {

@@ -12,7 +12,7 @@ import {
   withExchange,
 } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, readReply, settled, streamReply } from '@shadowcat/testkit';
-import { jsonFraming, SESSION_HEADER, sessionSlot, sseFraming } from '@shadowcat/wire';
+import { errorText, failureSlot, jsonFraming, SESSION_HEADER, sessionSlot, sseFraming } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { recorder, type TapeWriter } from '../src/index.js';
 import { call, initialize, linesOf, recordingRig, redactor, result, TestClient, TestSession } from './support/rig.js';
@@ -404,6 +404,49 @@ describe('how an exchange ended', () => {
     const answer = await new TestClient(rig.layer(async () => streamReply(broken()))).raw(call(1, 'x'));
     await expect(readReply(answer)).rejects.toThrow('ECONNRESET');
     expect(last(rig)).toMatchObject({ end: 'reset' });
+  });
+
+  it.each([
+    ['reset', new ProxyError('upstream_closed', 'it broke', { cause: new Error('ECONNRESET') }), {}],
+    ['closed-by-server', new ProxyError('upstream_closed', 'it ended'), {}],
+    ['error', new ProxyError('child_exited', 'it died: token=hunter2'), { code: 'child_exited' }],
+    ['error', new ProxyError('upstream_timeout', 'it took too long'), { code: 'upstream_timeout' }],
+  ])('%s, when the proxy itself tells the client that there is no answer: %o', async (end, failure, about) => {
+    const told = sse({ jsonrpc: '2.0', method: 'notifications/message' });
+    const streamed: Handler = async ({ context }) =>
+      streamReply(
+        (async function* () {
+          yield told;
+          context.set(failureSlot, failure);
+          yield sse(errorText(failure, '1'));
+        })(),
+      );
+    const whole: Handler = async ({ context }) => {
+      context.set(failureSlot, failure);
+      return jsonReply(`[${JSON.stringify(result(7, 'x'))},${errorText(failure, '"a"')}]`);
+    };
+    const rig = recordingRig();
+    const answer = await new TestClient(rig.layer(streamed)).post(call(1, 'x'));
+    expect(answer.text).toContain(failure.message);
+    const messages = (): string[] => bodyOf(rig).filter((line) => /"msg".*"from":"server"/.test(line));
+    expect(messages()).toEqual([expect.stringContaining('notifications/message')]);
+    expect(last(rig)).toMatchObject({ k: 'x-', end, ...about });
+    expect(JSON.stringify(last(rig))).not.toContain('hunter2');
+    await new TestClient(rig.layer(whole)).post(`[${JSON.stringify(call(7, 'x'))},${JSON.stringify(call('a', 'x'))}]`);
+    expect(messages().slice(1)).toEqual([expect.stringContaining('"id":7')]);
+    expect(last(rig)).toMatchObject({ x: '2', end, ...about });
+  });
+
+  it('answered, when the server says in its own words what the proxy would have said', async () => {
+    const rig = recordingRig();
+    const failure = new ProxyError('upstream_closed', 'it ended');
+    const handler = rig.layer(async ({ context }) => {
+      const said = jsonReply(errorText(new ProxyError('upstream_closed', 'the database ended'), '1'));
+      context.set(failureSlot, failure);
+      return said;
+    });
+    await new TestClient(handler).post(call(1, 'x'));
+    expect(last(rig)).toMatchObject({ k: 'x-', end: 'answered' });
   });
 
   it('open-at-end, when the recording ended first; traffic goes on', async () => {

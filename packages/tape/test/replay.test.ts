@@ -1,6 +1,6 @@
 import { type Handler, ProxyError } from '@shadowcat/kernel';
-import { jsonReply, settled } from '@shadowcat/testkit';
-import { callSlot, type JsonObject, sessionSlot } from '@shadowcat/wire';
+import { jsonReply, settled, streamReply } from '@shadowcat/testkit';
+import { callSlot, errorText, failureSlot, type JsonObject, sessionSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { soundTape } from '../src/index.js';
 import { call, record, recordingRig, replayRig, result, TestClient, type TestSession } from './support/rig.js';
@@ -445,6 +445,31 @@ describe('an exchange without an answer', () => {
       code: 'child_exited',
       message: 'the child died (exit code 1)',
     });
+  });
+
+  it('that the proxy answered with an error in the middle of a stream gets what came before, then the error', async () => {
+    const failure = new ProxyError('child_exited', 'the child died (exit code 1)');
+    const base = legacyServer();
+    const server: Handler = async (exchange) => {
+      if (exchange.context.get(callSlot)?.method !== 'tools/call') return base(exchange);
+      return streamReply(
+        (async function* () {
+          yield `data: ${JSON.stringify(progress(1, 1))}\n\n`;
+          exchange.context.set(failureSlot, failure);
+          yield `data: ${errorText(failure, '1')}\n\n`;
+        })(),
+      );
+    };
+    const tapes = await unanswered(
+      async (client) => void (await client.post(call(1, 'x', {}, { progressToken: 1 }))),
+      server,
+    );
+    const client = new TestClient(replayRig(tapes).replay);
+    await client.open();
+    expect((await client.post(call(5, 'x', {}, { progressToken: 5 }))).messages).toEqual([
+      progress(5, 1),
+      JSON.parse(errorText(failure, '5')),
+    ]);
   });
 
   it('because the recording ended before is a miss that says so', async () => {

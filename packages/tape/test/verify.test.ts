@@ -39,10 +39,16 @@ function server(answers: Readonly<Record<string, Live>>): { connect: Connect; se
       ear.message(messageOf({ ...answer, id: message.id ?? null }));
       return { over: true };
     },
+    sendBatch: noBatch,
     [Symbol.asyncDispose]: async () => undefined,
   });
   return { connect, sent };
 }
+
+/** No recorded client of this file sends batches. */
+const noBatch = (): never => {
+  throw new Error('nobody sends a batch');
+};
 
 function messageOf(value: JsonObject): Message {
   const message = readMessage(JSON.stringify(value));
@@ -328,6 +334,7 @@ describe('a server that goes away in the middle', () => {
         if (message.method === 'tools/call') ear.lost(new ProxyError('child_exited', 'it exited with code 3'));
         return { over: false };
       },
+      sendBatch: noBatch,
       [Symbol.asyncDispose]: async () => undefined,
     });
     const components = { connect, redactor, clock: new ManualClock(), stop: new AbortController().signal };
@@ -352,6 +359,7 @@ describe('a run that is told to stop', () => {
         if (message.method === 'tools/call') stop.abort();
         return { over: false };
       },
+      sendBatch: noBatch,
       [Symbol.asyncDispose]: async () => undefined,
     });
     const components = { connect, redactor, clock: new ManualClock(), stop: stop.signal };
@@ -368,6 +376,7 @@ describe('a server that never says anything', () => {
       secrets: [],
       listen: async () => undefined,
       send: async () => ({ over: true, problem: 'HTTP 404' }),
+      sendBatch: noBatch,
       [Symbol.asyncDispose]: async () => undefined,
     });
     const components = { connect, redactor, clock: new ManualClock(), stop: new AbortController().signal };
@@ -459,6 +468,7 @@ describe("the server's questions", () => {
           }
           return { over: message.method !== 'tools/call' };
         },
+        sendBatch: noBatch,
         [Symbol.asyncDispose]: async () => undefined,
       };
     };
@@ -621,6 +631,7 @@ describe('notifications', () => {
         }
         return { over: true };
       },
+      sendBatch: noBatch,
       [Symbol.asyncDispose]: async () => undefined,
     });
     const clock = new ManualClock();
@@ -713,14 +724,16 @@ describe('updating a tape', () => {
     const tape = readTape(bytesOf(lines.join('')), { name: 'g.tape.jsonl', newDigest });
     const { results } = await verify([tape], sum(6));
     const source = lines.map((line) => line.trimEnd());
-    const updated = updatedTape(tape, results, { source, newDigest });
+    const updated = updatedTape(tape, results, { source, newDigest, keyId: 'key-1' });
     const differ = lines.flatMap((line, index) => (updated?.lines[index] === line ? [] : [index + 1]));
     expect(updated?.lines.length).toBe(lines.length);
     expect(differ).toEqual([...(updated?.changed ?? []), lines.length]);
     const again = readTape(bytesOf(updated?.lines.join('') ?? ''), { name: 'g.tape.jsonl', newDigest });
     expect(again.problems).toEqual([]);
     expect(statuses(await verify([again], sum(6)))).toEqual(['match', 'match', 'match']);
-    expect(updatedTape(again, (await verify([again], sum(6))).results, { source, newDigest })).toBeUndefined();
+    expect(
+      updatedTape(again, (await verify([again], sum(6))).results, { source, newDigest, keyId: 'key-1' }),
+    ).toBeUndefined();
   });
 
   it('leaves what is ignored, normalised or only spelled otherwise as it was', async () => {

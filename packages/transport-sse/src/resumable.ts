@@ -10,7 +10,7 @@ import {
   withHeaders,
   withReply,
 } from '@shadowcat/kernel';
-import { errorText, type JsonObject, type Message, OwedAnswers, sseFraming } from '@shadowcat/wire';
+import { errorText, type JsonObject, type Message, OwedAnswers, sseFraming, whenSent } from '@shadowcat/wire';
 import { type BackoffOptions, backoffDelay, DEFAULT_BACKOFF } from './backoff.js';
 import { isEvent } from './resumption-event.js';
 
@@ -50,7 +50,10 @@ export interface ResumableComponents {
   readonly onRenewal?: ((renew: () => void) => () => void) | undefined;
   /** Told of each event with an answer to another exchange's request; such answers go nowhere. */
   readonly foreign?: (() => void) | undefined;
-  /** Told when the stream ends without answers that it owes; errors are in their place. */
+  /**
+   * Told when the stream ends without answers that it owes, before errors come in their place. The reason has a cause where something broke,
+   * and none where the upstream ended the stream in good order.
+   */
   readonly gaveUp?: ((reason: ProxyError) => void) | undefined;
 }
 
@@ -228,7 +231,7 @@ class ResumableStream {
     const { open, log } = this.#components;
     const { name } = this.#options;
     let reason = broken ?? new ProxyError('upstream_closed', `${name} ended its stream before it answered`);
-    if (open === undefined || !this.#resumes(broken)) return reason;
+    if (open === undefined || !this.#resumes(broken)) return because(reason, broken);
     // A server that names a retry time and closes in good order wants to be polled: that is no failure.
     const polled = broken === undefined && this.#retry !== undefined;
     this.#failures = this.#progressed || polled || this.#renewed ? 0 : this.#failures + 1;
@@ -256,7 +259,8 @@ class ResumableStream {
     }
     this.#components.resumed?.(outcome);
     log.warn({ failures: this.#failures, reason: reason.message }, `gave up a stream of ${name}`);
-    return reason;
+    // The request was sent, whatever became of the attempts.
+    return because(whenSent(reason), broken);
   }
 
   /** Whether there is a way to go on. What cannot be read will not read better the second time. */
@@ -314,6 +318,12 @@ const IDLE_POLL_MS = 100;
 const PASSING: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
 const encoder = new TextEncoder();
+
+/** The same error with a cause, if there is one. */
+function because(error: ProxyError, cause: ProxyError | undefined): ProxyError {
+  if (cause === undefined || error.cause !== undefined) return error;
+  return new ProxyError(error.code, error.message, { cause });
+}
 
 function isAnswer(frame: Frame): boolean {
   const message = frame.message as JsonObject | undefined;

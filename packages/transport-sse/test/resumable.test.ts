@@ -1,4 +1,4 @@
-import { ProxyError, type Reply, silentLog } from '@shadowcat/kernel';
+import { ProxyError, type Reply, reply, silentLog } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, settled, streamReply } from '@shadowcat/testkit';
 import { callSlot, type Message } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
@@ -56,6 +56,9 @@ function start(first: Reply, open: Opener | undefined, options: Partial<Resumabl
   const clock = new ManualClock();
   const all = { name: 'http://up/mcp', messages: messagesOf(request), standing: false, ...options };
   const outcomes: string[] = [];
+  const gaveUp: ProxyError[] = [];
+  let toldBefore = false;
+  let text = '';
   let renew = (): void => {};
   const reply = resumable(first, all, {
     open,
@@ -63,6 +66,10 @@ function start(first: Reply, open: Opener | undefined, options: Partial<Resumabl
     log: silentLog,
     random: () => 1,
     resumed: (outcome) => outcomes.push(outcome),
+    gaveUp: (reason) => {
+      gaveUp.push(reason);
+      toldBefore = !text.includes('"error"');
+    },
     onRenewal: (given) => {
       renew = given;
       return () => {
@@ -70,7 +77,6 @@ function start(first: Reply, open: Opener | undefined, options: Partial<Resumabl
       };
     },
   });
-  let text = '';
   let ended = false;
   const done = (async () => {
     const decoder = new TextDecoder();
@@ -82,6 +88,10 @@ function start(first: Reply, open: Opener | undefined, options: Partial<Resumabl
     reply,
     done,
     outcomes,
+    gaveUp,
+    get toldBefore() {
+      return toldBefore;
+    },
     renew: () => renew(),
     get text() {
       return text;
@@ -229,6 +239,24 @@ describe('resumable', () => {
     expect(run.text.endsWith('\n\n')).toBe(true);
   });
 
+  it('says whether the stream that it gave up had broken or was ended in good order, before it tells the client', async () => {
+    const refused = async (): Promise<Reply> => reply({ status: 404, headers: {} });
+    for (const broke of [true, false]) {
+      const first = feed();
+      const run = start(first.reply, refused);
+      first.send(progress);
+      if (broke) first.fail();
+      else first.end();
+      await settled();
+      await run.clock.pass(1000);
+      await run.done;
+      expect(run.gaveUp.map(({ code, cause }) => ({ code, broke: cause !== undefined }))).toEqual([
+        { code: 'upstream_closed', broke },
+      ]);
+      expect(run.toldBefore).toBe(true);
+    }
+  });
+
   it('ends with an error for each request of a batch that has no answer', async () => {
     const batch = [request, { ...request, id: 'b' }, { jsonrpc: '2.0', method: 'notifications/x' }];
     const first = feed();
@@ -293,7 +321,9 @@ describe('resumable', () => {
     expect(times).toEqual([1_000, 3_000, 7_000, 15_000, 31_000]);
     expect(run.text.split(reconnecting).length).toBe(2);
     expect(run.outcomes).toEqual(['failed']);
-    expect(run.text).toContain('"message":"http://up/mcp cannot be reached"');
+    // Another code would promise that the request was never sent.
+    expect(run.text).toContain('"code":-32013,"message":"http://up/mcp cannot be reached"');
+    expect(run.gaveUp).toEqual([expect.objectContaining({ code: 'upstream_closed', cause: expect.any(ProxyError) })]);
     expect(run.clock.pending).toBe(0);
   });
 

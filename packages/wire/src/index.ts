@@ -55,3 +55,4 @@ export { StandingStream, type StandingStreamOptions, streamConflict } from './st
 export { type Failure, failureText, notificationText, requestText, responseText } from './texts.js';
 export { type ToolParamHeadersOptions, toolParamHeaders } from './tool-param-headers.js';
 export { unlessAborted } from './until-aborted.js';
+export { whenSent } from './when-sent.js';

@@ -1,7 +1,6 @@
 import {
   type Clock,
   type Connection,
-  type ErrorCode,
   type Exchange,
   type Log,
   ProxyError,
@@ -17,6 +16,7 @@ import { readMessage } from './read-messages.js';
 import { callSlot, sessionSlot } from './slots.js';
 import type { StandingStream } from './standing-stream.js';
 import { notificationText } from './texts.js';
+import { whenSent } from './when-sent.js';
 
 export interface LineClientOptions {
   /** Whether clients that must not see each other's messages use this line. Default: it belongs to one session. */
@@ -51,8 +51,6 @@ const PRIMING_SINCE = '2025-11-25';
 const MAX_IN_FLIGHT = 1000;
 const STREAM_QUEUE = 1024 * 1024;
 const MAX_UNSENT = 16 * 1024 * 1024;
-/** Promise that nothing was sent, so that whoever hears of it may send it again. */
-const UNSENT: ReadonlySet<ErrorCode> = new Set(['upstream_unreachable', 'upstream_unavailable', 'spawn_failed']);
 
 /**
  * The client's end of a duplex line to a server: turns exchanges into messages and messages into replies. It owns the
@@ -308,11 +306,6 @@ export class LineClient implements AsyncDisposable {
     this.#onClosed = [];
     for (const done of listeners) done(error);
   }
-}
-
-/** The same error, of something that was sent, or may have been. */
-function whenSent(error: ProxyError): ProxyError {
-  return UNSENT.has(error.code) ? new ProxyError('upstream_closed', error.message, { cause: error }) : error;
 }
 
 function commitAfter({ context }: Exchange): number {

@@ -23,7 +23,10 @@ export const trialSlot = slot<true>('trial');
 /** The name of the upstream target that was chosen; set by the upstream room, read by metrics, log and tape. */
 export const targetSlot = slot<string>('target');
 
-/** The error an exchange ended with, when it did; set by the rescue layer, read by metrics and log. */
+/**
+ * The error an exchange ended with, when it did; read by metrics, log and tape. Set by the rescue layer, and by whoever puts it into
+ * a reply as a message: before that message.
+ */
 export const failureSlot = slot<ProxyError>('failure');
 
 /** Bytes hashed from the client's credential, or the empty string for anonymous; set by the edge, never logged. */

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Checked } from '../config/checks.js';
 import { CliError, EXIT } from '../errors.js';
@@ -26,12 +26,25 @@ export function usable(checked: Checked<string>): string {
 
 export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Where -o points, or a usage error. A file that is there already is replaced. */
-export function writable(given: string, cwd: string): string {
+/** Where -o points, or a usage error. A file that is there already is replaced, unless it is one of `sources`, by whatever name. */
+export function writable(given: string, cwd: string, sources: readonly string[] = []): string {
   const path = resolve(cwd, given);
   if (!existsSync(dirname(path))) throw new CliError(`-o: there is no directory ${dirname(given)}`);
   if (existsSync(path) && statSync(path).isDirectory())
     throw new CliError(`-o: ${given} is a directory: name a file in it`);
+  if (sources.some((source) => isSameFile(source, path)))
+    throw new CliError(`-o: ${given} is what is read: name another file`);
+  return path;
+}
+
+function isSameFile(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  return one?.isFile() === true && one.dev === other?.dev && one.ino === other.ino;
+}
+
+/** Where something goes that -o does not say: never over a file. */
+export function notThere(path: string, cwd: string): string {
+  if (existsSync(path)) throw new CliError(`${relative(cwd, path)} is there already: name another file with -o`);
   return path;
 }
 
@@ -62,6 +75,6 @@ export async function tellElsewhere(
   const targets = reports.map(({ format, file }) => ({ format, path: resolve(host.cwd, file) }));
   const tell = (text: string): void => host.err(`${text}\n`);
   const report = { cases: [], figures: {}, ...about, exitCode };
-  if (await publishElsewhere(report, { targets, env: host.env, tell })) return;
+  if (await publishElsewhere(report, { targets, env: host.env, cwd: host.cwd, tell })) return;
   if (exitCode === EXIT.ok) context.exitCode = EXIT.failure;
 }

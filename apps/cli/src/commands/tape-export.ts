@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { ExportFormat, Tape } from '@shadowcat/tape';
 import { type Command, Option } from 'commander';
 import { checkTape } from '../config/checks.js';
@@ -33,7 +32,7 @@ export function addExport(tape: Command, context: CommandContext): void {
       beginTape(context, command);
       const { host } = context;
       const paths = names.map((name) => usable(checkTape(name, host.cwd)));
-      const out = options.out === undefined ? undefined : writable(options.out, host.cwd);
+      const out = options.out === undefined ? undefined : writable(options.out, host.cwd, paths);
       const { readTapeFile } = await import('@shadowcat/tape-file');
       const tapes: Tape[] = [];
       for (const [index, path] of paths.entries())
@@ -93,7 +92,8 @@ async function page(tapes: readonly Tape[], remarks: readonly string[]): Promise
 
 async function write(path: string, pieces: Iterable<string>): Promise<void> {
   try {
-    await writeFile(path, pieces, { mode: 0o600 });
+    const { writeWhole } = await import('@shadowcat/tape-file');
+    await writeWhole(path, pieces, 0o600);
   } catch (error) {
     const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new CliError(`-o: cannot write ${path} (${why})`, { cause: error });

@@ -9,7 +9,7 @@ import { VERSION } from '../version.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags } from './flags.js';
-import { writable } from './tape-common.js';
+import { notThere, writable } from './tape-common.js';
 
 const FORMATS: readonly ImportFormat[] = ['har', 'mitmproxy', 'stdio-log'];
 const TAPE_SUFFIX = '.tape.jsonl';
@@ -27,7 +27,10 @@ export function addImport(tape: Command, context: CommandContext): void {
   const command = describe(
     tape
       .command('import')
-      .argument('<file...>', 'a file; of a stdio server also two: what the client wrote, what the server wrote'),
+      .argument(
+        '<file...>',
+        'a file, or - for stdin; of a stdio server also two: what the client wrote, what the server wrote',
+      ),
     {
       summary: 'Make a golden tape of what another tool recorded, redacted as a recording is, and say what it lacks',
       usage: '<file...> [options]',
@@ -57,11 +60,13 @@ export function addImport(tape: Command, context: CommandContext): void {
     const { host } = context;
     if (names.length > 2)
       throw new CliError(`tape import: ${names.length} files are too many: name one, or two of a stdio server`);
-    const paths = names.map((name) => resolve(host.cwd, name));
-    const missing = names.find((_, index) => !existsSync(paths[index] ?? ''));
+    const { importFile, loadTapeKey, STDIN_NAME, TAPE_KEY_VARIABLE } = await import('@shadowcat/tape-file');
+    const paths = names.map((name) => (name === STDIN_NAME ? name : resolve(host.cwd, name)));
+    const missing = names.find((name, index) => name !== STDIN_NAME && !existsSync(paths[index] ?? ''));
     if (missing !== undefined) throw new CliError(`there is no file ${missing}`);
-    const out = outOf(names[0] ?? '', flags.out, host.cwd);
-    const { importFile, loadTapeKey, TAPE_KEY_VARIABLE } = await import('@shadowcat/tape-file');
+    if (flags.out === undefined && names.includes(STDIN_NAME))
+      throw new CliError('say with -o what the tape of stdin is called');
+    const out = flags.out === undefined ? besideOf(names[0] ?? '', host.cwd) : writable(flags.out, host.cwd, paths);
     const key = await loadTapeKey({ directory: host.cwd, value: host.env[TAPE_KEY_VARIABLE] });
     if (key.warning !== undefined) context.log(settings).warn({}, key.warning);
     const made = await importFile(paths, {
@@ -90,9 +95,7 @@ const TITLES: Readonly<Record<ImportFormat, string>> = {
   'stdio-log': 'stdio log',
 };
 
-function outOf(name: string, given: string | undefined, cwd: string): string {
-  if (given !== undefined) return writable(given, cwd);
-  const path = resolve(cwd, `${name.replace(/\.(har|zhar|log|jsonl?|flows?|mitm|txt)(\.gz)?$/i, '')}${TAPE_SUFFIX}`);
-  if (existsSync(path)) throw new CliError(`${relative(cwd, path)} is there already: name another file with -o`);
-  return path;
+function besideOf(name: string, cwd: string): string {
+  const stem = name.replace(/\.(har|zhar|log|jsonl?|flows?|mitm|txt)(\.gz)?$/i, '');
+  return notThere(resolve(cwd, `${stem}${TAPE_SUFFIX}`), cwd);
 }

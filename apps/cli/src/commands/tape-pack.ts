@@ -10,7 +10,7 @@ import { overlayPaths } from '../overlay/overlay-paths.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags, addPlainFlags } from './flags.js';
-import { beginTape, usable, writable } from './tape-common.js';
+import { beginTape, notThere, usable, writable } from './tape-common.js';
 import { beginScan, type FileSecret, secretText } from './tape-secrets.js';
 
 const TAPE_SUFFIX = '.tape.jsonl';
@@ -35,8 +35,10 @@ export function addPack(tape: Command, context: CommandContext): void {
     const { packProblem, packTapeFiles } = await import('@shadowcat/tape-file');
     const problem = packProblem(paths);
     if (problem !== undefined) throw new CliError(problem);
-    const out = writable(options.out ?? defaultPack(paths), host.cwd);
-    if (paths.includes(out)) throw new CliError(`-o: ${options.out} is one of the tapes`);
+    const out =
+      options.out === undefined
+        ? notThere(resolve(host.cwd, defaultPack(paths)), host.cwd)
+        : writable(options.out, host.cwd, paths);
     if (options.scan && (await hasSecrets(paths, settings, context))) {
       context.exitCode = EXIT.secretFound;
       return;

@@ -69,9 +69,9 @@ export function checkTape(given: string, cwd: string): Checked<string> {
   return { problem: `there is no tape ${given}` };
 }
 
-export function checkOverlay(given: string, cwd: string): Checked<string> {
+export function checkOverlay(given: string, cwd: string, where: string): Checked<string> {
   const path = resolve(cwd, given);
-  return kindOf(path) === 'file' ? { value: path } : { problem: `--overlay: there is no file ${given}` };
+  return kindOf(path) === 'file' ? { value: path } : { problem: `${where}: there is no file ${given}` };
 }
 
 /** Where a command is to be looked for. */

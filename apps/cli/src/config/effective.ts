@@ -100,7 +100,8 @@ export function verifyConfig(settings: Settings, place: Place, progress: boolean
 /** Absolute paths of the overlays, which are read later: most commands do without what reads them. */
 function overlayPaths(build: Build): readonly string[] {
   const { settings, place } = build;
-  return settings.get('overlay').map((name) => build.checked(checkOverlay(name, place.cwd), ''));
+  const where = settings.where('overlay');
+  return settings.get('overlay').map((name) => build.checked(checkOverlay(name, place.cwd, where), ''));
 }
 
 /** A day: nobody waits longer for an answer. */

@@ -1,4 +1,4 @@
-import { FAULTS, NO_OVERLAY, NORMALISERS, type Overlay } from '@shadowcat/tape';
+import { FAULTS, NORMALISERS, type Overlay } from '@shadowcat/tape';
 import { duration, int, oneOf, text } from '../options/scalar-types.js';
 import { list, record, type Shape, type Sited, scalar, sited } from '../sections/shape.js';
 import { errorCode, jsonValue, pointer, probability } from './overlay-types.js';
@@ -48,6 +48,12 @@ const replaceRule = record('a rule with "at" and "with"', {
   with: needed(jsonValue, 'what is put there'),
 });
 
+const answerRule = record('a rule with "method" and "with"', {
+  ...selector,
+  method: needed(scalar(text('method')), 'which requests'),
+  with: needed(jsonValue, 'the result'),
+});
+
 const latencyRule = record('a rule with "delay"', {
   ...selector,
   delay: needed(ms, 'how long the answer is held back'),
@@ -82,6 +88,7 @@ export const overlayShape = record('an overlay', {
     "places that hold a value of the client's own, which then stands for the recorded one",
   ),
   replace: field(rules(replaceRule), 'values that are sent instead of the recorded ones'),
+  answer: field(rules(answerRule), 'results of requests that are not on the tapes'),
   latency: field(rules(latencyRule), 'answers that are held back'),
   faults: field(rules(faultRule), 'what goes wrong on purpose'),
   expect: field(rules(expectRule), 'how often something has to be asked for'),
@@ -96,11 +103,12 @@ function rules<T>(rule: Shape<T>): Shape<readonly Sited<T>[]> {
 /** The overlay that a file holds. */
 export function overlayOf(file: OverlayFile): Overlay {
   return {
-    seed: file.seed ?? NO_OVERLAY.seed,
+    ...(file.seed === undefined ? {} : { seed: file.seed }),
     ignore: placed(file.ignore, 'at'),
     normalise: placed(file.normalise, 'as'),
     bind: placed(file.bind, 'at'),
     replace: placed(file.replace, 'at', 'with').map(({ with: json, ...rule }) => ({ ...rule, json })),
+    answer: placed(file.answer, 'method', 'with').map(({ with: json, ...rule }) => ({ ...rule, json })),
     latency: placed(file.latency, 'delay').map(({ delay, jitter, ...rule }) => ({
       ...rule,
       ms: delay,

@@ -1,3 +1,4 @@
+import { relative, resolve } from 'node:path';
 import { printable } from '../tapes/render.js';
 import type { Finding, Level, Report } from './report.js';
 import { siteText } from './report.js';
@@ -6,12 +7,27 @@ import { siteText } from './report.js';
 const MAX_ANNOTATIONS = 50;
 const COMMANDS: Readonly<Record<Level, string>> = { error: 'error', warning: 'warning', note: 'notice' };
 
+/** Where a command runs. */
+export interface CheckoutPlace {
+  /** Absolute, of the repository; what GitHub calls the workspace. */
+  readonly root: string | undefined;
+  /** What the files of findings are relative to. */
+  readonly cwd: string;
+}
+
+/** A file as GitHub knows it: relative to the repository, whichever directory of it the command runs in. */
+function inCheckout(file: string, place: CheckoutPlace | undefined): string {
+  if (place?.root === undefined || place.root === '') return file;
+  const below = relative(place.root, resolve(place.cwd, file));
+  return below.startsWith('..') ? file : below;
+}
+
 /** Workflow commands that GitHub shows beside the lines of a change; one a line. */
-export function annotations({ command, findings }: Report): string[] {
+export function annotations({ command, findings }: Report, place?: CheckoutPlace): string[] {
   return findings.slice(0, MAX_ANNOTATIONS).map(({ level, rule, message, site, remedy }) => {
-    const place = site === undefined ? '' : `file=${property(site.file)},line=${site.line},`;
+    const where = site === undefined ? '' : `file=${property(inCheckout(site.file, place))},line=${site.line},`;
     const text = [message, ...(remedy === undefined ? [] : [remedy])].map(shown).join('\n');
-    return `::${COMMANDS[level]} ${place}title=${property(`shadowcat ${command}: ${rule}`)}::${data(text)}`;
+    return `::${COMMANDS[level]} ${where}title=${property(`shadowcat ${command}: ${rule}`)}::${data(text)}`;
   });
 }
 

@@ -14,6 +14,7 @@ export interface ReportTarget {
 export interface Publishing {
   readonly targets: readonly ReportTarget[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
   /** Writes lines for a person to stderr. */
   readonly tell: (text: string) => void;
 }
@@ -40,9 +41,9 @@ interface Output {
 }
 
 /** Annotates, and returns the job's page, if there is one. */
-function onGithub(report: Report, { env, tell }: Omit<Publishing, 'targets'>): Output[] {
+function onGithub(report: Report, { env, cwd, tell }: Omit<Publishing, 'targets'>): Output[] {
   if (env['GITHUB_ACTIONS'] !== 'true') return [];
-  for (const line of annotations(report)) tell(line);
+  for (const line of annotations(report, { root: env['GITHUB_WORKSPACE'], cwd })) tell(line);
   const page = env['GITHUB_STEP_SUMMARY'];
   if (page === undefined || page === '') return [];
   return [{ path: page, write: () => appendFile(page, stepSummary(report)) }];

@@ -7,8 +7,8 @@ export interface ClientExchangeParts {
   readonly id: string;
   readonly method: 'POST' | 'GET' | 'DELETE';
   readonly headers: HeaderMap;
-  /** The body of a POST. */
-  readonly message: Message | undefined;
+  /** The body of a POST; a list is a batch (2025-03-26). */
+  readonly message: Message | readonly Message[] | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -18,7 +18,15 @@ const encoder = new TextEncoder();
 export function clientExchange({ id, method, headers, message, signal }: ClientExchangeParts): Exchange {
   const head = { method, target: '/', headers };
   const context = new Context();
-  context.set(callSlot, classify(head, message === undefined ? [] : [message], false));
-  const body = message === undefined ? Body.empty : Body.whole(encoder.encode(message.text), jsonFraming);
+  const batch = Array.isArray(message);
+  const messages: readonly Message[] = message === undefined ? [] : 'text' in message ? [message] : message;
+  context.set(callSlot, classify(head, messages, batch));
+  const text = batch ? batchText(messages) : (messages[0]?.text ?? '');
+  const body = message === undefined ? Body.empty : Body.whole(encoder.encode(text), jsonFraming);
   return { id, head, body, signal, context };
+}
+
+/** Messages as one body or line. */
+export function batchText(messages: readonly Message[]): string {
+  return `[${messages.map(({ text }) => text).join(',')}]`;
 }

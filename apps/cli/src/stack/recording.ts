@@ -17,15 +17,18 @@ import { VERSION } from '../version.js';
 import type { Io, ProxyConfig } from './contract.js';
 import type { Owned } from './owned.js';
 
-/** The redaction of these tapes. */
+/** The redaction of these tapes. `writes`: placeholders will be written, so where the tapes have no key there has to be one. */
 export async function redactionOf(
   tapes: readonly Tape[],
-  config: { readonly tapes: readonly string[]; readonly redaction: RedactionOptions },
+  config: { readonly tapes: readonly string[]; readonly redaction: RedactionOptions; readonly writes?: boolean },
   io: Io,
 ): Promise<Pick<Redaction, 'redactor' | 'keyId'>> {
   const ids = new Set(tapes.flatMap(({ head }) => head.redaction?.key ?? []));
   const directories = [io.cwd, ...config.tapes.map((path) => dirname(path))];
-  const key = warned(await findTapeKey({ directories, ids, value: io.env[TAPE_KEY_VARIABLE] }), io);
+  const value = io.env[TAPE_KEY_VARIABLE];
+  const makes = config.writes === true && ids.size === 0;
+  const found = makes ? loadTapeKey({ directory: io.cwd, value }) : findTapeKey({ directories, ids, value });
+  const key = warned(await found, io);
   const { redactor, keyId } = openRedaction(config.redaction, key);
   return { redactor: recognising(redactor, key.hmac, tapes), keyId };
 }

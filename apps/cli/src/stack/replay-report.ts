@@ -11,18 +11,19 @@ import type { Case, Finding, Report, Site } from '../reports/report.js';
 
 /** What a replay found out, for people and for CI. Paths are relative to `cwd` where they are below it. */
 export function replayReport(summary: ReplaySummary, cwd: string): Report {
-  const { served, rungs, faults, misses, moreMisses, unused, reused, waitingFor, exitCode } = summary;
+  const { served, given, rungs, faults, misses, moreMisses, unused, reused, waitingFor, exitCode } = summary;
   const missed = misses.length + moreMisses;
   const looser = (['bound', 'normalised', 'rule'] as const).filter((rung) => rungs[rung] > 0);
   const by = looser.length === 0 ? '' : ` (${looser.map((rung) => `${rungs[rung]} by ${rung}`).join(', ')})`;
+  const own = given === 0 ? '' : `, ${given} by the overlay alone`;
   const failed = faults === 0 ? '' : `, ${faults} failed on purpose`;
   return {
     command: 'replay',
-    headline: `${served} answered from the tape${by}${failed}, ${missed} missed, ${unused.length} recorded and not asked for`,
+    headline: `${served} answered from the tape${by}${own}${failed}, ${missed} missed, ${unused.length} recorded and not asked for`,
     exitCode,
     findings: findingsOf(summary, cwd),
     cases: casesOf(summary, cwd),
-    figures: { served, rungs, faults, missed, unused: unused.length, waiting: waitingFor.length, reused },
+    figures: { served, given, rungs, faults, missed, unused: unused.length, waiting: waitingFor.length, reused },
   };
 }
 

@@ -52,12 +52,15 @@ export async function runReplay(config: ReplayConfig, io: Io): Promise<number> {
 
 /** Tells what the rules touch, and serves nothing. */
 async function dryRun(reach: readonly RuleReach[], config: ReplayConfig, io: Io): Promise<number> {
-  for (const { where, rule, touches } of reach) io.print(`${where}: ${rule}: touches ${touches}`);
+  for (const { where, rule, touches } of reach) {
+    io.print(`${where}: ${rule}: ${touches === undefined ? 'for what is not on the tapes' : `touches ${touches}`}`);
+  }
+ 
   return conclude(reachReport(reach), config, io);
 }
 
 /** The exit code. */
 async function conclude(report: Report, config: ReplayConfig, io: Io): Promise<number> {
-  const written = await publish(report, { targets: config.reports, env: io.env, tell: io.tell });
+  const written = await publish(report, { ...io, targets: config.reports });
   return written || report.exitCode !== EXIT.ok ? report.exitCode : EXIT.failure;
 }

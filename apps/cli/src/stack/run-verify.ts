@@ -32,7 +32,8 @@ export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
   for (const line of gapLines(tapes, io.cwd)) io.tell(line);
   const values = configuredSecrets({ upstream: config.upstream, targets: [config.target] });
   const redaction = { ...config.redaction, values };
-  const { redactor, keyId } = await redactionOf(tapes, { tapes: config.tapes, redaction }, io);
+  const hiding = { tapes: config.tapes, redaction, writes: config.update };
+  const { redactor, keyId } = await redactionOf(tapes, hiding, io);
   const clock = systemClock;
   const connect = connectTo(config, { clock, log, owned, signal, listFolder: runFolder(io.env) });
   const { level, allowEffects, upstream, learn: times } = config;
@@ -47,11 +48,11 @@ export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
   const results = times === undefined ? resultsOf(runs) : await learned(runs, config, io);
   if (config.update) {
     for (const tape of tapes) checkKey(tape, results, { keyId, cwd: io.cwd });
-    await update(tapes, results, io);
+    await update(tapes, results, { keyId, io });
   }
   const left = config.update ? results.filter(({ update: written }) => written === undefined) : results;
   const report = verifyReport(results, verifyExitCode(left), io.cwd);
-  const written = await publish(report, { targets: config.reports, env: io.env, tell: io.tell });
+  const written = await publish(report, { ...io, targets: config.reports });
   return written || report.exitCode !== EXIT.ok ? report.exitCode : EXIT.failure;
 }
 
@@ -86,10 +87,14 @@ function checkKey(
   );
 }
 
-async function update(tapes: readonly Tape[], results: readonly ExchangeResult[], io: Io): Promise<void> {
+async function update(
+  tapes: readonly Tape[],
+  results: readonly ExchangeResult[],
+  { keyId, io }: { readonly keyId: string; readonly io: Io },
+): Promise<void> {
   for (const tape of tapes) {
     const name = relative(io.cwd, tape.name) || tape.name;
-    const changed = await updateTapeFile(tape, results);
+    const changed = await updateTapeFile(tape, results, { keyId });
     const lines = changed.length === 1 ? 'line' : 'lines';
     io.tell(changed.length === 0 ? `${name}: nothing to update` : `${name}: updated ${lines} ${changed.join(', ')}`);
   }

@@ -9,7 +9,7 @@ import {
   SESSION_HEADER,
   VERSION_HEADER,
 } from '@shadowcat/wire';
-import { clientExchange } from './client-exchange.js';
+import { type ClientExchangeParts, clientExchange } from './client-exchange.js';
 
 const BASE: HeaderMap = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 const STREAM: HeaderMap = { accept: 'text/event-stream' };
@@ -26,6 +26,8 @@ interface Hearing {
   readonly began?: (head: ReplyHead) => void;
   readonly heard?: (message: Message) => void;
 }
+
+type Posting = Pick<ClientExchangeParts, 'message' | 'headers' | 'signal'> & { readonly opening: boolean };
 
 class HttpLine implements ServerLine {
   readonly #handler: Handler;
@@ -45,11 +47,17 @@ class HttpLine implements ServerLine {
   }
 
   async send(message: Message, signal: AbortSignal): Promise<Sent> {
-    const opening = message.method === 'initialize';
     const own = claimedVersion(message) === undefined ? this.#legacy() : modernHeaders(message);
-    const headers = { ...BASE, ...own };
+    return this.#post({ message, opening: message.method === 'initialize', headers: { ...BASE, ...own }, signal });
+  }
+
+  async sendBatch(message: readonly Message[], signal: AbortSignal): Promise<Sent> {
+    return this.#post({ message, opening: false, headers: { ...BASE, ...this.#legacy() }, signal });
+  }
+
+  async #post({ opening, ...body }: Posting): Promise<Sent> {
     let heard = 0;
-    const status = await this.#exchange(clientExchange({ id: 'verify', method: 'POST', headers, message, signal }), {
+    const status = await this.#exchange(clientExchange({ id: 'verify', method: 'POST', ...body }), {
       began: ({ headers: answered }) => {
         if (opening) this.#session = headerOf(answered, SESSION_HEADER) ?? this.#session;
       },

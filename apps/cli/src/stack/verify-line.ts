@@ -1,6 +1,7 @@
 import { type Connection, ProxyError } from '@shadowcat/kernel';
 import type { Connect, Sent, ServerEar, ServerLine } from '@shadowcat/tape';
 import { type Message, readLine } from '@shadowcat/wire';
+import { batchText } from './client-exchange.js';
 
 /** Clients of a server at the end of a line: a command of ours, a WebSocket, a legacy HTTP+SSE pair. Each opens its own. */
 export function lineConnect(open: () => Promise<Connection>): Connect {
@@ -26,6 +27,11 @@ class PlainLine implements ServerLine {
 
   async send({ text }: Message): Promise<Sent> {
     await this.#connection.send(text);
+    return { over: false };
+  }
+
+  async sendBatch(messages: readonly Message[]): Promise<Sent> {
+    await this.#connection.send(batchText(messages));
     return { over: false };
   }
 

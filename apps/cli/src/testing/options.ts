@@ -40,3 +40,8 @@ export interface TapeOptions {
   /** The loosest way by which a request may match a recording. Default `rule`. */
   readonly maxRung?: Rung;
 }
+
+/** Whether the test can record its tape again, in the mode for that. */
+export function canRecord({ upstream, replayOnly }: TapeOptions): boolean {
+  return upstream !== undefined && replayOnly !== true;
+}

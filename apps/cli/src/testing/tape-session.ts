@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { type Log, silentLog } from '@shadowcat/kernel';
-import type { MissReport, ReplaySummary } from '@shadowcat/tape';
+import type { MissReport, ReplaySummary, Tape } from '@shadowcat/tape';
 import { formatTapeFile, makeDirectory, readTapeFile, TAPE_SUFFIX } from '@shadowcat/tape-file';
 import { MODE_VARIABLE } from '../config/environment.js';
 import { CliError } from '../errors.js';
@@ -17,7 +17,7 @@ import { replayReport } from '../stack/replay-report.js';
 import { systemClock } from '../stack/system.js';
 import { type Endpoint, openEndpoint } from './endpoint.js';
 import { type TapeMode, tapeMode } from './mode.js';
-import type { TapeOptions, Upstream } from './options.js';
+import { canRecord, type TapeOptions, type Upstream } from './options.js';
 import { proxySettings, replaySettings, type TestPlace } from './settings.js';
 
 /** How the tests went that shared a tape. */
@@ -84,7 +84,7 @@ async function openReplaying(source: TapeSource): Promise<TapeSession> {
   const { listen } = config;
   if (listen === undefined) throw new TypeError('a test listens');
   const overlay = await readOverlays(config.overlays, place.cwd);
-  const tapes = [await readTapeFile(path)];
+  const tapes = [await readTape(source)];
   const io = testIo(place, silentLog);
   const owned = new Owned(io.log);
   const components = { io, clock: systemClock, log: io.log, owned };
@@ -104,6 +104,15 @@ async function openReplaying(source: TapeSource): Promise<TapeSession> {
       }),
     };
   });
+}
+
+async function readTape({ path, options }: TapeSource): Promise<Tape> {
+  try {
+    return await readTapeFile(path);
+  } catch (error) {
+    if (!(error instanceof Error) || !canRecord(options)) throw error;
+    throw new CliError(`${error.message}\nto record it again: ${MODE_VARIABLE}=record`, { cause: error });
+  }
 }
 
 /**

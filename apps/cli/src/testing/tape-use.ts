@@ -2,11 +2,17 @@ import { relative } from 'node:path';
 import type { MissReport } from '@shadowcat/tape';
 import { MODE_VARIABLE } from '../config/environment.js';
 import { CliError } from '../errors.js';
+import { canRecord } from './options.js';
 import { failureMessage, findingLines, missLines, TapeError, tapeErrorOf } from './tape-error.js';
 import type { TapeSession, TapeSource, Verdict } from './tape-session.js';
 
-/** Who is recording which tape in this process: a second one would replace what the first has recorded. */
-const RECORDING = new Map<string, string>();
+interface Claim {
+  readonly owner: string | undefined;
+  readonly use: TapeUse;
+}
+
+/** Who is recording, or has recorded, which tape in this process: a second one would replace what the first has recorded. */
+const RECORDING = new Map<string, Claim>();
 
 /** Misses that cannot be laid at one test's door. */
 interface Unclear {
@@ -19,7 +25,7 @@ export interface TapeUseOptions {
   readonly source: TapeSource;
   /** Its stack says where the test asked for the tape. */
   readonly at: Error;
-  /** Whoever records the tape, for being told apart from others; `undefined`: nobody else does. */
+  /** Whoever records the tape, and may do so again; `undefined`: somebody whom nobody has to be told apart from afterwards. */
   readonly owner: string | undefined;
 }
 
@@ -78,7 +84,8 @@ export class TapeUse {
     this.#opening = undefined;
     this.#session = undefined;
     if (session === undefined) return;
-    if (RECORDING.get(session.path) === this.#options.owner && !verdict.complete) RECORDING.delete(session.path);
+    const kept = verdict.complete && this.#options.owner !== undefined;
+    if (!kept && RECORDING.get(session.path)?.use === this) RECORDING.delete(session.path);
     const ending = session.end({ complete: verdict.complete && !this.#missed && session.misses().length === 0 });
     const found = await ending.catch((error: unknown) => {
       throw tapeErrorOf(error, this.#options.at);
@@ -90,17 +97,17 @@ export class TapeUse {
     if (found.length === 0) return;
     const allUnused = found.every(({ rule }) => rule === 'unused' || rule === 'waiting');
     const advice = allUnused ? ['if not all of it has to be asked for: { allUsed: false }', ...this.#advice()] : [];
-    const headline = `${this.#name} was not played to its end`;
+    const headline = `${this.#name} was not ${session.mode === 'record' ? 'written' : 'played to its end'}`;
     throw new TapeError(failureMessage({ headline, findings: found.map(findingLines), advice }), this.#options.at);
   }
 
   async #open(): Promise<TapeSession> {
-    const { source, owner } = this.#options;
+    const { source } = this.#options;
     try {
       // Late, because a file of tests may have none that comes so far.
       const { openSession } = await import('./tape-session.js');
       const session = await openSession(source);
-      if (session.mode === 'record') await this.#claim(session, owner);
+      if (session.mode === 'record') await this.#claim(session);
       this.#seen = 0;
       this.#session = session;
       return session;
@@ -109,15 +116,16 @@ export class TapeUse {
     }
   }
 
-  async #claim(session: TapeSession, owner: string | undefined): Promise<void> {
+  async #claim(session: TapeSession): Promise<void> {
+    const { owner } = this.#options;
     const other = RECORDING.get(session.path);
-    if (owner === undefined || other === undefined || other === owner) {
-      if (owner !== undefined) RECORDING.set(session.path, owner);
+    if (other === undefined || (other.owner === owner && other.use.session === undefined)) {
+      RECORDING.set(session.path, { owner, use: this });
       return;
     }
     await session.end({ complete: false });
     throw new CliError(
-      `${this.#name} was recorded already, by ${other}: one would overwrite what the other records\n` +
+      `${this.#name} was recorded already, by ${other.owner ?? 'another openTape'}: one would overwrite what the other records\n` +
         'give each its own tape, or share one by calling useTape in their describe or file',
     );
   }
@@ -152,8 +160,7 @@ export class TapeUse {
   }
 
   #advice(): string[] {
-    const { upstream } = this.#options.source.options;
-    return upstream === undefined ? [] : [`to record the tape again: ${MODE_VARIABLE}=record`];
+    return canRecord(this.#options.source.options) ? [`to record the tape again: ${MODE_VARIABLE}=record`] : [];
   }
 
   get #name(): string {

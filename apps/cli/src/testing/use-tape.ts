@@ -168,6 +168,7 @@ function sourceOf(name: string | URL, options: TapeOptions, { directory, at }: C
 
 /** The file and line that the topmost frame of a stack is in. */
 function callerOf({ stack = '' }: Error): { file: string | undefined; line: string | undefined } {
-  const [, place, line] = /\n\s+at (?:.*\()?((?:file:\/\/)?\/?[^\n()]+?):(\d+):\d+\)?(?:\n|$)/.exec(stack) ?? [];
+  const [, inBrackets, bare] = /\n\s+at (?:[^\n]*? \(([^\n]+)\)|(?:async )?([^\n]+))(?:\n|$)/.exec(stack) ?? [];
+  const [, place, line] = /^(.+):(\d+):\d+$/.exec(inBrackets ?? bare ?? '') ?? [];
   return { file: place?.startsWith('file:') === true ? fileURLToPath(place) : place, line };
 }

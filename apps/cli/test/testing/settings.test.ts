@@ -54,7 +54,9 @@ describe('the settings of a tape in a test', () => {
     expect(() => replaySettings(tapeIn(cwd), { time: 'xfast' as 'x1' }, place)).toThrow(
       /^useTape: time: "xfast" is no/,
     );
-    expect(() => replaySettings(tapeIn(cwd), { overlay: 'none.yaml' }, place)).toThrow('there is no file none.yaml');
+    expect(() => replaySettings(tapeIn(cwd), { overlay: 'none.yaml' }, place)).toThrow(
+      'useTape: overlay: there is no file none.yaml',
+    );
     const upstream = { url: 'http://localhost:3000/mcp', headers: { host: 'x' } };
     expect(() => proxySettings(upstream, undefined, place)).toThrow(/^useTape: upstream\.headers: the header "host"/);
   });

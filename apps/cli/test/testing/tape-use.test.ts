@@ -162,6 +162,17 @@ describe('a tape that cannot be opened', () => {
     );
   });
 
+  it('says how to record it again when it is damaged', async () => {
+    const { path, cwd } = await smallTape('a');
+    await writeFile(path, '');
+    const upstream = 'http://localhost:1/mcp';
+    const opening = (options: TapeOptions): Promise<unknown> => useOf({ path, cwd, options }).open();
+    await expect(opening({ upstream })).rejects.toThrow(
+      /the file is empty: this is not a tape\.\nto record it again: SHADOWCAT_MODE=record$/,
+    );
+    await expect(opening({ upstream, replayOnly: true })).rejects.toThrow(/this is not a tape\.$/);
+  });
+
   it('is replayed in every mode when it is for replaying only', async () => {
     const use = useOf({ ...(await smallTape('a')), options: { replayOnly: true }, env: { SHADOWCAT_MODE: 'record' } });
     const { mode, transport } = await use.open();
@@ -185,12 +196,27 @@ describe('recording', () => {
     await one.close({ complete: false });
   });
 
+  it('is done once at a time, also by the same test', async () => {
+    const { cwd } = await smallTape();
+    const asked = { path: join(cwd, 'new.tape.jsonl'), cwd, options, env: record, owner: 'the test "one"' };
+    const one = useOf(asked);
+    await one.open();
+    await expect(useOf(asked).open()).rejects.toThrow('new.tape.jsonl was recorded already, by the test "one"');
+    await one.close({ complete: false });
+    // As when a test is tried again.
+    const again = useOf(asked);
+    await again.open();
+    await again.close({ complete: false });
+  });
+
   it('writes nothing when nobody came, and says so', async () => {
     const { cwd } = await smallTape();
     const path = join(cwd, 'new.tape.jsonl');
     const use = useOf({ path, cwd, options, env: record, owner: 'nobody' });
     await use.open();
-    await expect(use.close({ complete: true })).rejects.toThrow('nothing was recorded, because no client came');
+    await expect(use.close({ complete: true })).rejects.toThrow(
+      /^new\.tape\.jsonl was not written\n {2}error: new\.tape\.jsonl: nothing was recorded, because no client came$/,
+    );
     expect(existsSync(path)).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
-import type { Framework, Spot } from '../../src/testing/frameworks.js';
+import type { Call, Framework, Spot } from '../../src/testing/frameworks.js';
 import { TapeError } from '../../src/testing/tape-error.js';
 import type { TapeUse } from '../../src/testing/tape-use.js';
 import { openTape, type UsedTape, usedTape } from '../../src/testing/use-tape.js';
@@ -12,23 +12,24 @@ interface Asked {
   readonly use: TapeUse | undefined;
   /** What the framework was told about the call. */
   readonly file: string | undefined;
+  readonly line: string | undefined;
 }
 
 /** Asks for a tape where a framework says that the test file is in `directory`. */
-function ask(name: string | URL, place: Pick<Spot, 'directory' | 'inTest'>): Asked {
+function ask(name: string | URL, place: Pick<Spot, 'directory' | 'inTest'>, at = new Error('asked for here')): Asked {
   let use: TapeUse | undefined;
-  let file: string | undefined;
+  let told: Partial<Call> = {};
   const framework: Framework = {
     spot: (call) => {
-      file = call.file;
+      told = call;
       const attach = (attached: TapeUse): void => {
         use = attached;
       };
       return { ...place, owner: 'a test', attach };
     },
   };
-  const tape = usedTape(framework, { name, options: {}, at: new Error('asked for here') });
-  return { tape, use, file };
+  const tape = usedTape(framework, { name, options: {}, at });
+  return { tape, use, file: told.file, line: told.line };
 }
 
 describe('useTape', () => {
@@ -53,6 +54,21 @@ describe('useTape', () => {
     const thrown = thrownBy(() => ask(jsdom, place));
     expect(thrown).toBeInstanceOf(TapeError);
     expect((thrown as TapeError).stack).toMatch(/\n {4}at ask .*use-tape\.test/);
+  });
+
+  it.for([
+    ['a named function', 'at TestContext.<anonymous> (file:///home/me/my%20(own)/x.test.mjs:7:47)'],
+    ['no name', 'at file:///home/me/my%20(own)/x.test.mjs:7:47'],
+    ['an asynchronous one without a name', 'at async file:///home/me/my%20(own)/x.test.mjs:7:47'],
+    ['CommonJS', 'at TestContext.<anonymous> (/home/me/my (own)/x.test.mjs:7:47)'],
+    ['CommonJS and no name', 'at /home/me/my (own)/x.test.mjs:7:47'],
+  ])('finds the calling file in a stack with %s', ([, frame]) => {
+    const place = new Error('asked for here');
+    place.stack = `Error: asked for here\n    ${frame}\n    at Test.run (node:internal/test_runner/test:1402:25)`;
+    expect(ask('x.tape.jsonl', { directory: '', inTest: true }, place)).toMatchObject({
+      file: '/home/me/my (own)/x.test.mjs',
+      line: '7',
+    });
   });
 
   it('tells the framework which file calls', () => {

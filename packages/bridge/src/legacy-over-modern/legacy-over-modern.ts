@@ -120,7 +120,7 @@ class Bridge {
     const [request] = requests;
     if (request === undefined) return accepted();
     if (call.batch) return this.#batch(session, exchange, requests);
-    const own = await ownAnswer(session, request);
+    const own = await ownAnswer(session, request, exchange.context);
     if (own !== undefined) return jsonReply(own);
     return this.#ask(session, exchange, request);
   }
@@ -154,7 +154,7 @@ class Bridge {
   #batch(session: BridgedSession, exchange: Exchange, requests: readonly Message[]): Promise<Reply> {
     async function* all(): AsyncGenerator<string, void, undefined> {
       for (const request of requests) {
-        const own = await ownAnswer(session, request);
+        const own = await ownAnswer(session, request, exchange.context);
         if (own !== undefined) {
           yield own;
           continue;

@@ -1,16 +1,22 @@
-import { ProxyError } from '@shadowcat/kernel';
-import { errorText, failureText, LEVELS, type Message, objectAt, responseText } from '@shadowcat/wire';
+import { type Context, ProxyError } from '@shadowcat/kernel';
+import { errorText, failureSlot, failureText, LEVELS, type Message, objectAt, responseText } from '@shadowcat/wire';
 import type { BridgedSession } from './bridged-session.js';
 
-/** Methods that a modern server does not have, each with its answer; the others go on to it. Never rejects. */
-export async function ownAnswer(session: BridgedSession, request: Message): Promise<string | undefined> {
+/** Methods that a modern server does not have, each with its answer; the others go on to it. Never rejects: a failure is in the `context`. */
+export async function ownAnswer(
+  session: BridgedSession,
+  request: Message,
+  context: Context,
+): Promise<string | undefined> {
   const answer = OWN.get(request.method ?? '');
   if (answer === undefined) return undefined;
   const idText = request.idText ?? 'null';
   try {
     return (await answer(session, request)) ?? responseText(idText, '{}');
   } catch (thrown) {
-    return errorText(ProxyError.from(thrown), idText);
+    const error = ProxyError.from(thrown);
+    context.set(failureSlot, error);
+    return errorText(error, idText);
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Clock, type Exchange, type Handler, type HeaderMap, ProxyError, type Reply } from '@shadowcat/kernel';
 import {
   errorText,
+  failureSlot,
   failureText,
   type Message,
   modernExchange,
@@ -116,7 +117,10 @@ export class RunningCall {
     try {
       yield* this.#rounds(first ?? (await this.start()));
     } catch (thrown) {
-      if (!this.#cancelled) yield errorText(ProxyError.from(this.#abort.signal.reason ?? thrown), this.idText);
+      if (this.#cancelled) return;
+      const error = ProxyError.from(this.#abort.signal.reason ?? thrown);
+      this.#parts.exchange.context.set(failureSlot, error);
+      yield errorText(error, this.idText);
     }
   }
 

@@ -3,6 +3,7 @@ import {
   asObject,
   credentialSlot,
   errorText,
+  failureSlot,
   failureText,
   jsonReply,
   LEVELS,
@@ -56,7 +57,7 @@ export async function answerRound(parts: RoundParts): Promise<Reply> {
   if (begun !== undefined && 'refused' in begun) return begun.refused;
   if (begun?.last === true) return jsonReply(begun.text, { status: begun.status });
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' };
-  const body = Body.fromFrames(framesOf(round, first, parts.request.idText ?? 'null'), sseFraming);
+  const body = Body.fromFrames(framesOf(round, first, parts), sseFraming);
   return reply({ status: 200, headers }, body, () => round.leave());
 }
 
@@ -73,8 +74,9 @@ async function beforeLong<T>(first: Promise<T>, clock: Clock): Promise<T | undef
 async function* framesOf(
   round: Round,
   first: Promise<Out | { readonly refused: Reply }>,
-  idText: string,
+  { request, exchange }: Pick<RoundParts, 'request' | 'exchange'>,
 ): AsyncGenerator<Frame, void, undefined> {
+  const idText = request.idText ?? 'null';
   try {
     for (let next = first; ; next = round.next()) {
       const out = await next;
@@ -89,7 +91,9 @@ async function* framesOf(
       if (out.last) return;
     }
   } catch (error) {
-    yield new Frame({ text: errorText(ProxyError.from(error), idText) });
+    const failure = ProxyError.from(error);
+    exchange.context.set(failureSlot, failure);
+    yield new Frame({ text: errorText(failure, idText) });
   } finally {
     await round.leave();
   }

@@ -1,4 +1,4 @@
-import { Body, type Exchange, Frame, type Handler, type Reply, reply, silentLog } from '@shadowcat/kernel';
+import { Body, type Context, type Exchange, Frame, type Handler, type Reply, reply, silentLog } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, readReply, settled } from '@shadowcat/testkit';
 import { callSlot, type Json, type JsonObject, type SessionHandle, sessionSlot, sseFraming } from '@shadowcat/wire';
 import { legacyOverModern } from '../../src/legacy-over-modern/legacy-over-modern.js';
@@ -126,9 +126,15 @@ export function bridgeTo(
     { upstream, clock, log: silentLog, newId: () => `id-${++ids}`, random: () => 0.5, room },
   );
   const session = sessionHandle();
-  const send = (body: object | string, parts: { session?: SessionHandle; headers?: Record<string, string> } = {}) => {
-    const exchange = classifiedExchange({ body, ...(parts.headers && { headers: parts.headers }) });
-    exchange.context.set(sessionSlot, parts.session ?? session);
+  const send = (
+    body: object | string,
+    {
+      session: own,
+      ...parts
+    }: { session?: SessionHandle; headers?: Record<string, string>; context?: Context } = {},
+  ) => {
+    const exchange = classifiedExchange({ body, ...parts });
+    exchange.context.set(sessionSlot, own ?? session);
     return bridge(exchange);
   };
   const get = (method: 'GET' | 'DELETE' = 'GET') => {

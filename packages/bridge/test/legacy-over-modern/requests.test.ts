@@ -1,5 +1,6 @@
-import { ProxyError } from '@shadowcat/kernel';
+import { Context, ProxyError } from '@shadowcat/kernel';
 import { jsonReply, readReply, settled } from '@shadowcat/testkit';
+import { failureSlot } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { bridgeTo, reader, request, sessionHandle } from './harness.js';
 
@@ -65,9 +66,12 @@ describe('a request of a legacy client', () => {
 
   it('gets an error on its stream when that breaks off before the answer', async () => {
     const { send, streams } = bridgeTo((_received, open) => open().reply);
-    const client = reader(await send(request('tools/call', { name: 't' })));
+    const context = new Context();
+    const client = reader(await send(request('tools/call', { name: 't' }), { context }));
     streams[0]?.end();
     expect(await client.next()).toMatchObject({ id: 1, error: { code: -32013 } });
+    // The error is the proxy's own: those outside, the tape for one, are told.
+    expect(context.get(failureSlot)).toMatchObject({ code: 'upstream_closed' });
   });
 
   it('goes on upstream when its client leaves, until the client cancels it', async () => {

@@ -1,6 +1,7 @@
 import { Frame } from '@shadowcat/kernel';
 import { readMessage, SESSION_HEADER, sseBytes } from '@shadowcat/wire';
 import { type HttpRecord, type MsgRecord, NO_SESSION, type SseRecord, type Tape, type TextRecord } from '../records.js';
+import { queryOf } from '../url-query.js';
 import { type ExportedTape, exportedTapes, laneTitle, sessionsOf } from './lane-names.js';
 import { type TapeExchange, tapeExchanges } from './tape-exchanges.js';
 import { instantText, type TapeTimes, timesOf } from './tape-times.js';
@@ -189,22 +190,4 @@ function headersOf(headers: HttpRecord['headers']): { name: string; value: strin
 function urlOf(target: string): URL {
   const url = `${ORIGIN}${target.startsWith('/') ? '' : '/'}${target}`;
   return new URL(URL.canParse(url) ? url : ORIGIN);
-}
-
-function queryOf(search: string): { name: string; value: string }[] {
-  const pairs = search.slice(1).split('&');
-  return pairs.flatMap((pair) => {
-    if (pair === '') return [];
-    const equals = pair.indexOf('=');
-    const name = equals < 0 ? pair : pair.slice(0, equals);
-    return [{ name: decoded(name), value: equals < 0 ? '' : decoded(pair.slice(equals + 1)) }];
-  });
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch {
-    return text;
-  }
 }

@@ -49,7 +49,7 @@ const FORMATS: Readonly<Record<ExportFormat, Poverty>> = {
   mermaid: { name: 'the diagram', lacks: ['content', 'head', 'event', 'other'] },
 };
 
-/** What an export of these tapes leaves out or makes up, a line each. */
+/** What an export of these tapes leaves out, makes up, or holds that nobody may expect, a line each. */
 export function exportLosses(tapes: readonly Tape[], format: ExportFormat): readonly string[] {
   const { name, lacks, clock } = FORMATS[format];
   const lost = lacks.flatMap((what) => {
@@ -59,7 +59,13 @@ export function exportLosses(tapes: readonly Tape[], format: ExportFormat): read
   });
   const lines = lost.length === 0 ? [] : [`${name} has no place for ${listed(lost)}`];
   const timeless = tapes.filter((tape) => !timesOf(tape).timed).map((tape) => tape.name);
-  if (clock !== undefined && timeless.length > 0) lines.push(`${listed(timeless)} has no clock: ${clock}`);
+  if (clock !== undefined && timeless.length > 0)
+    lines.push(`${listed(timeless)} ${timeless.length === 1 ? 'has' : 'have'} no clock: ${clock}`);
+  const open = tapes.filter(({ head }) => head.redaction?.policy === 'none').map((tape) => tape.name);
+  if (open.length > 0)
+    lines.push(
+      `${listed(open)} ${open.length === 1 ? 'was' : 'were'} recorded without redaction: secrets that are on ${open.length === 1 ? 'it' : 'them'} are in this file too`,
+    );
   return lines;
 }
 

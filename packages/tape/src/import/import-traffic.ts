@@ -1,7 +1,6 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { parseMessages } from '@shadowcat/wire';
 import { MESSAGE_LIMITS } from '../parse-record.js';
-import { secretValues } from '../redact-known.js';
 import { CaptureMaker, type CaptureParts } from './capture-maker.js';
 import { readHar } from './har.js';
 import { pairedExchanges } from './http-sse-pairs.js';
@@ -14,6 +13,7 @@ import { playExchanges } from './play-exchanges.js';
 import { playLines, type SpokenLine } from './play-lines.js';
 import { readStdioLog } from './stdio-log.js';
 import { toldLines } from './told-lines.js';
+import { trafficSecrets } from './traffic-secrets.js';
 
 export interface ImportOptions {
   readonly format: ImportFormat;
@@ -26,7 +26,7 @@ export interface ImportOptions {
 export interface ImportedTraffic {
   /** Milliseconds since the epoch; `undefined`: the file does not say. */
   readonly began: number | undefined;
-  /** Values of header fields that are secrets: to be hidden wherever they come again. */
+  /** Values of header fields, cookies and URLs that are secrets: to be hidden wherever they come again. */
   readonly secrets: readonly string[];
   /** Whether there are times at all. */
   readonly timed: boolean;
@@ -36,12 +36,18 @@ export interface ImportedTraffic {
 
 /** Which format a file has, told from how it begins. */
 export function detectFormat(bytes: Uint8Array): ImportFormat {
-  const head = utf8.decode(bytes.subarray(0, 4096)).trimStart();
+  const head = textOf(bytes.subarray(0, 4096)).trimStart();
   if (/^\d{1,12}:/.test(head)) return 'mitmproxy';
   return /^\{\s*"log"\s*:\s*\{/.test(head) ? 'har' : 'stdio-log';
 }
 
-const utf8 = new TextDecoder('utf-8');
+/** UTF-8, or what begins with the mark of UTF-16: so write the shells of Windows. */
+function textOf(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
+  return new TextDecoder(encoding).decode(bytes);
+}
 
 /**
  * Reads the traffic of one file, or for `stdio-log` of two: what the client wrote, and what the server wrote. The bytes come from anywhere: nothing in
@@ -52,7 +58,7 @@ export function importTraffic(files: readonly Uint8Array[], options: ImportOptio
   if (options.format === 'stdio-log') return importLog(bytes, answers);
   const losses = new Losses(options.format === 'har' ? 'entry' : 'flow');
   const exchanges =
-    options.format === 'har' ? readHar(utf8.decode(bytes), losses) : readFlows(bytes, losses, options.decode);
+    options.format === 'har' ? readHar(textOf(bytes), losses) : readFlows(bytes, losses, options.decode);
   return importExchanges(exchanges, { url: options.url, losses });
 }
 
@@ -64,12 +70,10 @@ function importExchanges(
   const began = isTimeless(picked) ? undefined : picked[0]?.exchange.at;
   const origins = new Set(picked.map(({ exchange }) => originOf(exchange.url)));
   const nearby = exchanges.filter((exchange) => origins.has(originOf(exchange.url)));
-  const headers = nearby.flatMap((exchange) => [exchange.headers, exchange.response?.headers ?? {}]);
-  const secrets = new Set(headers.flatMap((fields) => secretValues(flat(fields))));
   return {
     began,
     timed: began !== undefined,
-    secrets: [...secrets],
+    secrets: trafficSecrets(nearby),
     async capture(parts) {
       const maker = new CaptureMaker({ ...parts, began });
       const { sockets, posts } = parted(picked);
@@ -94,13 +98,6 @@ function originOf(url: string): string {
   return /^[a-z]+:\/\/[^/?#]*/i.exec(url)?.[0] ?? '';
 }
 
-function flat(headers: ImportedExchange['headers']): Record<string, string> {
-  const fields = Object.entries(headers).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, String(value)] as const],
-  );
-  return Object.fromEntries(fields);
-}
-
 function spoken(lines: readonly ImportedLine[], losses: Losses): SpokenLine[] {
   return lines.flatMap(({ at, from, text }): SpokenLine[] => {
     try {
@@ -114,7 +111,7 @@ function spoken(lines: readonly ImportedLine[], losses: Losses): SpokenLine[] {
 
 function importLog(bytes: Uint8Array, answers: Uint8Array | undefined): ImportedTraffic {
   const losses = new Losses('line');
-  const log = readStdioLog(utf8.decode(bytes));
+  const log = readStdioLog(textOf(bytes));
   const lines =
     answers === undefined
       ? toldLines(log, losses)
@@ -124,7 +121,7 @@ function importLog(bytes: Uint8Array, answers: Uint8Array | undefined): Imported
             losses,
           ),
           toldLines(
-            readStdioLog(utf8.decode(answers)).map((line) => ({ ...line, from: line.from ?? 'server' })),
+            readStdioLog(textOf(answers)).map((line) => ({ ...line, from: line.from ?? 'server' })),
             losses,
           ),
         );

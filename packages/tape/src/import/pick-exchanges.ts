@@ -50,8 +50,9 @@ export function pickExchanges(
       (found !== undefined || isStream(exchange) || exchange.method === 'DELETE');
     return belongs ? [{ exchange, read: found ?? NOTHING }] : [];
   });
-  losses.add('foreign', final.length - picked.length);
-  losses.add('redirected', exchanges.length - final.length);
+  const redirected = exchanges.filter((exchange) => isRedirected(exchange, urls) && messagesOf(exchange) !== undefined);
+  losses.add('foreign', exchanges.length - redirected.length - picked.length);
+  losses.add('redirected', redirected.length);
   return byTime(picked, ({ exchange }) => exchange.at);
 }
 

@@ -9,7 +9,8 @@ import { rootOf } from './flows.js';
 import { SESSION_MARK } from './live-values.js';
 import { mergedText } from './merge.js';
 import { type NoticeFinding, noticeFindings } from './notices.js';
-import type { AskedLive, ClientPlay, Outcome } from './play-client.js';
+import type { ClientPlay, Outcome } from './play-client.js';
+import type { AskedLive } from './questions.js';
 import { type Spot, spotAt } from './scalars.js';
 import { schemaProblems } from './schema-problems.js';
 

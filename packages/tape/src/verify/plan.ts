@@ -8,10 +8,17 @@ export type Act =
   | { readonly kind: 'request'; readonly order: number; readonly recording: Recording }
   | { readonly kind: 'notice'; readonly order: number; readonly notice: ClientNotice };
 
+/** What a client sent in one body: one act, or those of a batch (2025-03-26). */
+export interface Turn {
+  readonly order: number;
+  readonly batch: boolean;
+  readonly acts: readonly Act[];
+}
+
 /** What one recorded client did, and what it was told, in the order of the tape. */
 export interface ClientPlan {
   readonly lane: RecordedLane;
-  readonly acts: readonly Act[];
+  readonly turns: readonly Turn[];
   readonly recordings: readonly Recording[];
   /** Requests of the server's. */
   readonly asked: readonly Step[];
@@ -45,18 +52,29 @@ function planOf({ lane, from, until }: Segment): ClientPlan {
   const recordings = lane.recordings.filter(ours);
   const acts: Act[] = [
     ...recordings.map((recording): Act => ({ kind: 'request', order: recording.order, recording })),
-    ...lane.notices.filter(ours).map((notice): Act => ({ kind: 'notice', order: notice.order, notice })),
+    ...[...lane.notices.values()].flat().filter(ours).map(actOf),
   ].sort((a, b) => a.order - b.order);
   const steps = [...recordings.flatMap((recording) => recording.steps), ...lane.stream.filter(ours)];
   const inOrder = steps.sort((a, b) => a.order - b.order);
   return {
     owners: ownersOf(recordings, lane.stream),
     lane,
-    acts,
+    turns: turnsOf(acts),
     recordings,
     asked: inOrder.filter(({ kind, method }) => kind === 'request' && method !== 'ping'),
     heard: inOrder.filter(({ kind }) => kind === 'notification'),
   };
+}
+
+function actOf(notice: ClientNotice): Act {
+  return { kind: 'notice', order: notice.order, notice };
+}
+
+/** Acts of one batch have the order of its first message in common, and nothing between them. */
+function turnsOf(acts: readonly Act[]): readonly Turn[] {
+  const batchOf = (act: Act): number | undefined => (act.kind === 'request' ? act.recording : act.notice).batch;
+  const bodies = Map.groupBy(acts, (act) => batchOf(act) ?? act.order);
+  return [...bodies].map(([order, own]) => ({ order, batch: own.every((act) => batchOf(act) === order), acts: own }));
 }
 
 function ownersOf(recordings: readonly Recording[], stream: readonly Step[]): ReadonlyMap<Step, Recording> {

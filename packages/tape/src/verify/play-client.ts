@@ -1,23 +1,22 @@
 import { type Clock, ProxyError } from '@shadowcat/kernel';
 import {
-  failureText,
   type JsonObject,
   type Message,
   notificationText,
   readMessage,
   requestText,
-  responseText,
   spliceMessage,
   textAt,
 } from '@shadowcat/wire';
 import type { ClientNotice, Recording, Step } from '../recording.js';
-import { shapeOf } from '../request-key.js';
 import { type LiveTools, liveTools, recordedEffects } from './effects.js';
 import { causeOf, Heard, type HeardNotice } from './heard.js';
 import type { LiveValues } from './live-values.js';
 import { openingText } from './opening.js';
-import { type ClientPlan, metaFor } from './plan.js';
-import type { Connect, ServerLine } from './server-line.js';
+import { type Patience, UNASKED_MS } from './patience.js';
+import { type Act, type ClientPlan, metaFor, type Turn } from './plan.js';
+import { type AskedLive, Questions, unknownQuestion } from './questions.js';
+import type { Connect, Sent, ServerLine } from './server-line.js';
 import { unreadable } from './unreadable.js';
 import { Waiting } from './waiting.js';
 
@@ -30,15 +29,6 @@ export type Outcome =
   | { readonly kind: 'blocked'; readonly why: string }
   /** Not sent: it could not be. */
   | { readonly kind: 'skipped'; readonly why: string };
-
-/** A request of the live server's. */
-export interface AskedLive {
-  readonly message: Message;
-  /** The recorded one that it was answered as. */
-  readonly as: Step | undefined;
-  /** The client's request that it most likely came of. */
-  readonly during: Recording | undefined;
-}
 
 /** What a live server did with a recorded client. */
 export interface ClientPlay {
@@ -60,16 +50,14 @@ export interface PlayClientParts {
   readonly allowEffects: boolean;
   /** Whether `outputSchema` is of interest. */
   readonly wantsSchemas: boolean;
-  /** How long an answer may take. Milliseconds. */
-  readonly answerMs: number;
+  /** How long is waited for what does not come. */
+  readonly patience: Patience;
   /** Aborted: stop. */
   readonly stop: AbortSignal;
   /** Told after each request. */
   readonly progress?: () => void;
 }
 
-/** How long a request or notification of the server's is waited for that came by itself on the tape. */
-const UNASKED_MS = 3000;
 /** What says already that the server cannot be reached or started. */
 const UNREACHED: ReadonlySet<string> = new Set([
   'spawn_failed',
@@ -77,16 +65,11 @@ const UNREACHED: ReadonlySet<string> = new Set([
   'upstream_unreachable',
   'upstream_timeout',
 ]);
-/** Requests of the server's that are kept and answered in one session. */
-const MAX_ASKED = 10_000;
-const TOO_MANY = { code: -32000, message: 'too many requests of the server' } as const;
-const NOT_HERE = { code: -32601, message: 'the tape has no such request' } as const;
-
 /** A request under way. */
 interface Flight {
   readonly recording: Recording | undefined;
-  readonly method: string;
-  readonly abort: AbortController;
+  /** As it is sent. */
+  readonly message: Message;
   outcome: Extract<Outcome, { kind: 'answered' | 'unanswered' }> | undefined;
   sent: Promise<void>;
 }
@@ -107,14 +90,15 @@ class ClientPlayer {
   readonly #parts: PlayClientParts;
   readonly #flights = new Map<string, Flight>();
   readonly #outcomes = new Map<Recording, Outcome>();
-  readonly #asked: AskedLive[] = [];
-  readonly #unasked: Set<Step>;
+  readonly #questions: Questions;
   /** Tools that may change something by what the tape says. */
   readonly #effectful: ReadonlySet<string>;
   readonly #heard: Heard;
   readonly #givenUp = new Set<Step>();
   readonly #answering = new Set<Promise<void>>();
   readonly #waiting: Waiting;
+  /** Aborted when the tape is played: what is still under way is left. */
+  readonly #ended = new AbortController();
   #server: ServerLine | undefined;
   #lost: ProxyError | undefined;
   #tools: LiveTools | undefined;
@@ -128,7 +112,7 @@ class ClientPlayer {
   constructor(plan: ClientPlan, parts: PlayClientParts) {
     this.#plan = plan;
     this.#parts = parts;
-    this.#unasked = new Set(plan.asked);
+    this.#questions = new Questions(plan.asked);
     this.#heard = new Heard(plan.heard);
     this.#effectful = recordedEffects(plan.recordings);
     this.#waiting = new Waiting(parts.clock);
@@ -139,7 +123,7 @@ class ClientPlayer {
     return {
       plan: this.#plan,
       outcomes: this.#outcomes,
-      asked: this.#asked,
+      asked: this.#questions.asked,
       heard: this.#heard.notices,
       values,
       tools: this.#tools,
@@ -149,7 +133,7 @@ class ClientPlayer {
 
   async run(): Promise<void> {
     const { connect, stop } = this.#parts;
-    if (this.#plan.acts.length === 0) return;
+    if (this.#plan.turns.length === 0) return;
     const onStop = (): void => this.#wake();
     stop.addEventListener('abort', onStop, { once: true });
     const server = await connect({
@@ -161,10 +145,9 @@ class ClientPlayer {
     });
     this.#server = server;
     try {
-      for (const act of this.#plan.acts) {
-        await this.#causes(act.order);
-        if (act.kind === 'notice') await this.#tell(server, act.notice);
-        else await this.#request(server, act.recording);
+      for (const turn of this.#plan.turns) {
+        await this.#causes(turn.order);
+        await this.#take(server, turn);
       }
       await this.#causes(Number.POSITIVE_INFINITY);
     } finally {
@@ -184,7 +167,7 @@ class ClientPlayer {
   }
 
   async #end(server: ServerLine): Promise<void> {
-    for (const { abort } of this.#flights.values()) abort.abort(new ProxyError('cancelled', 'the tape is played'));
+    this.#ended.abort(new ProxyError('cancelled', 'the tape is played'));
     await Promise.all([...this.#flights.values()].map(({ sent }) => sent));
     await Promise.all(this.#answering);
     this.#secrets = server.secrets;
@@ -203,11 +186,14 @@ class ClientPlayer {
   async #causes(order: number): Promise<void> {
     const flights = [...this.#flights.values()].filter(({ recording }) => (recording?.answer?.order ?? order) < order);
     const settled = (): boolean => flights.every(({ outcome }) => outcome !== undefined);
-    if (!(await this.#until(settled, this.#parts.answerMs)) && !this.#parts.stop.aborted) {
-      const late = `no answer within ${this.#parts.answerMs / 1000} s`;
+    const { clock, patience, stop } = this.#parts;
+    const [began, ms] = [clock.now(), patience.answerMs];
+    if (!(await this.#until(settled, ms)) && !stop.aborted) {
+      const late = `no answer within ${ms / 1000} s`;
       const why = this.#lost === undefined ? late : `the server is gone: ${this.#lost.message}`;
       for (const flight of flights) flight.outcome ??= { kind: 'unanswered', why };
     }
+    if (flights.some(({ outcome }) => outcome?.kind === 'unanswered')) patience.missedAnswer(clock.now() - began);
     this.#heard.over ||= order === Number.POSITIVE_INFINITY;
     await this.#unaskedBefore(order);
   }
@@ -218,8 +204,11 @@ class ClientPlayer {
     );
     const heard = this.#heard.before(order).filter((step) => this.#isDue(step));
     const ready = (): boolean =>
-      asked.every((step) => !this.#unasked.has(step)) && heard.every((step) => this.#heard.has(step));
-    if (await this.#until(ready, UNASKED_MS)) return;
+      asked.every((step) => this.#questions.came(step)) && heard.every((step) => this.#heard.has(step));
+    const { clock, patience } = this.#parts;
+    const began = clock.now();
+    if (await this.#until(ready, patience.unaskedMs(order === Number.POSITIVE_INFINITY))) return;
+    patience.missedUnasked(clock.now() - began);
     for (const step of [...asked, ...heard]) this.#givenUp.add(step);
   }
 
@@ -239,11 +228,37 @@ class ClientPlayer {
     this.#waiting.wake();
   }
 
+  async #take(server: ServerLine, { batch, acts }: Turn): Promise<void> {
+    if (batch) return this.#batch(server, acts);
+    for (const act of acts) {
+      if (act.kind === 'notice') await this.#tell(server, act.notice);
+      else await this.#request(server, act.recording);
+    }
+  }
+
+  /** What of a batch can be sent, in one body. */
+  async #batch(server: ServerLine, acts: readonly Act[]): Promise<void> {
+    const messages: Message[] = [];
+    const flights: Flight[] = [];
+    for (const act of acts) {
+      const refused = act.kind === 'notice' ? undefined : await this.#refused(server, act.recording);
+      if (refused !== undefined) continue;
+      if (act.kind === 'notice') messages.push(...this.#noticeOf(act.notice));
+      else {
+        const flight = this.#flight(this.#parts.values.request(act.recording), act.recording);
+        flights.push(flight);
+        messages.push(flight.message);
+      }
+    }
+    const sending =
+      messages.length === 0 ? undefined : this.#follow(flights, (signal) => server.sendBatch(messages, signal));
+    for (const flight of flights) flight.sent = sending ?? flight.sent;
+    if (flights.length === 0) await sending;
+    for (const act of acts) if (act.kind === 'request') this.#parts.progress?.();
+  }
+
   async #request(server: ServerLine, recording: Recording): Promise<void> {
-    const refused = this.#unable(recording) ?? (await this.#guarded(server, recording));
-    this.#sentAll = recording === this.#plan.recordings.at(-1);
-    if (refused !== undefined) this.#outcomes.set(recording, refused);
-    else {
+    if ((await this.#refused(server, recording)) === undefined) {
       const opening = recording.method === 'initialize';
       const text = opening ? openingText(recording, this.#plan) : this.#parts.values.request(recording);
       this.#send(server, text, recording);
@@ -252,10 +267,19 @@ class ClientPlayer {
     this.#parts.progress?.();
   }
 
+  /** Its turn has come: why it is not sent, which is its outcome then. */
+  async #refused(server: ServerLine, recording: Recording): Promise<Outcome | undefined> {
+    const refused = this.#unable(recording) ?? (await this.#guarded(server, recording));
+    this.#sentAll = recording === this.#plan.recordings.at(-1);
+    if (refused !== undefined) this.#outcomes.set(recording, refused);
+    return refused;
+  }
+
   /** A session that was opened before the recording began: what its client said then is not on the tape. */
   async #settle(server: ServerLine, recording: Recording): Promise<void> {
     await this.#causes((recording.answer?.order ?? recording.order) + 0.5);
-    await this.#tell(server, { method: 'notifications/initialized', order: recording.order, text: INITIALIZED });
+    const { order } = recording;
+    await this.#tell(server, { method: 'notifications/initialized', order, text: INITIALIZED, batch: undefined });
   }
 
   #unable(recording: Recording): Outcome | undefined {
@@ -286,51 +310,62 @@ class ClientPlayer {
   /** A request of our own. */
   async #ask(server: ServerLine, method: string, params: JsonObject): Promise<Message | undefined> {
     const flight = this.#send(server, requestText('0', method, JSON.stringify(params)), undefined);
-    await this.#until(() => flight.outcome !== undefined, this.#parts.answerMs);
-    return flight.outcome?.kind === 'answered' ? flight.outcome.message : undefined;
+    const { clock, patience } = this.#parts;
+    const began = clock.now();
+    await this.#until(() => flight.outcome !== undefined, patience.answerMs);
+    if (flight.outcome?.kind === 'answered') return flight.outcome.message;
+    patience.missedAnswer(clock.now() - began);
+    return undefined;
   }
 
   #send(server: ServerLine, text: string, recording: Recording | undefined): Flight {
+    const flight = this.#flight(text, recording);
+    flight.sent = this.#follow([flight], (signal) => server.send(flight.message, signal));
+    return flight;
+  }
+
+  /** A request with an id of ours. */
+  #flight(text: string, recording: Recording | undefined): Flight {
     const idText = String(this.#nextId);
     this.#nextId += 1;
     const message = readMessage(spliceMessage(text, [{ path: ['id'], json: idText }]));
     if (message?.method === undefined) throw new ProxyError('internal', 'a recorded request is none');
-    const { method } = message;
-    const flight: Flight = {
-      recording,
-      method,
-      abort: new AbortController(),
-      outcome: undefined,
-      sent: Promise.resolve(),
-    };
+    const flight: Flight = { recording, message, outcome: undefined, sent: Promise.resolve() };
     this.#flights.set(idText, flight);
-    flight.sent = this.#follow(server, message, flight);
     return flight;
   }
 
-  async #follow(server: ServerLine, message: Message, flight: Flight): Promise<void> {
+  /** What one body brings: the answers to these requests. */
+  async #follow(flights: readonly Flight[], send: (signal: AbortSignal) => Promise<Sent>): Promise<void> {
+    const { signal } = this.#ended;
+    let why: string | undefined;
     try {
-      const { over, problem } = await server.send(message, flight.abort.signal);
-      if (over) flight.outcome ??= { kind: 'unanswered', why: problem ?? 'the reply ended without an answer' };
+      const { over, problem } = await send(signal);
+      if (over) why = problem ?? 'the reply ended without an answer';
     } catch (error) {
       const reason = ProxyError.from(error);
-      if (!flight.abort.signal.aborted) {
+      if (!signal.aborted) {
         if (!this.#received) this.#lost ??= reason;
-        flight.outcome ??= { kind: 'unanswered', why: reason.message };
+        why = reason.message;
       }
     }
+    if (why !== undefined) for (const flight of flights) flight.outcome ??= { kind: 'unanswered', why };
     this.#wake();
   }
 
-  async #tell(server: ServerLine, { method, text }: ClientNotice): Promise<void> {
+  /** A notification as it is sent: none when it is not. */
+  #noticeOf({ method, text }: ClientNotice): readonly Message[] {
     // What a client says about its progress is tagged with a token that the live server did not give.
-    if (method === 'notifications/progress' || this.#lost !== undefined) return;
+    if (method === 'notifications/progress' || this.#lost !== undefined) return [];
     const message = readMessage(method === 'notifications/cancelled' ? this.#cancelling(text) : text);
+    return message === undefined ? [] : [message];
+  }
+
+  async #tell(server: ServerLine, notice: ClientNotice): Promise<void> {
+    const [message] = this.#noticeOf(notice);
     if (message === undefined) return;
-    await server.send(message, this.#parts.stop).catch((error: unknown) => {
-      if (!this.#received) this.#lost ??= ProxyError.from(error);
-    });
-    if (method === 'notifications/initialized') await this.#listen(server);
+    await this.#follow([], () => server.send(message, this.#parts.stop));
+    if (notice.method === 'notifications/initialized') await this.#listen(server);
   }
 
   /** Where something was said on the standing stream, what follows waits for it: it would be lost on one that is not open. */
@@ -355,8 +390,9 @@ class ClientPlayer {
     this.#received = true;
     const problem = unreadable(message.text);
     if (message.kind === 'response') this.#answered(message, problem);
-    else if (problem !== undefined) this.#drop(message);
-    else if (message.kind === 'request') this.#answer(message);
+    else if (message.kind === 'request')
+      this.#reply(problem === undefined ? this.#answerTo(message) : unknownQuestion(message));
+    else if (problem !== undefined) return;
     else this.#heard.add(message, { sent: this.#flights.values(), late: this.#isOver() });
     this.#wake();
   }
@@ -364,11 +400,6 @@ class ClientPlayer {
   /** Whether all that was recorded was sent and answered. */
   #isOver(): boolean {
     return this.#sentAll && [...this.#flights.values()].every(({ outcome }) => outcome !== undefined);
-  }
-
-  /** What cannot be looked at: a question is not left without an answer. */
-  #drop({ kind, idText = 'null' }: Message): void {
-    if (kind === 'request') this.#reply(failureText(idText, NOT_HERE));
   }
 
   #answered(message: Message, problem: string | undefined): void {
@@ -386,30 +417,12 @@ class ClientPlayer {
     if (flight.recording !== undefined) this.#parts.values.learn(flight.recording, message.text);
   }
 
-  /** Answers a request of the server's as it was recorded: the one with the same parameters, else the next of its method. */
-  #answer(message: Message): void {
-    const idText = message.idText ?? 'null';
-    if (message.method === 'ping') {
-      this.#reply(responseText(idText, '{}'));
-      return;
-    }
-    if (this.#asked.length >= MAX_ASKED) {
-      this.#reply(failureText(idText, TOO_MANY));
-      return;
-    }
-    const same = [...this.#unasked].filter(({ method }) => method === message.method);
-    const { key } = shapeOf(message.method ?? '', message.text);
-    const as = same.find(({ method = '', text }) => shapeOf(method, text).key === key) ?? same[0];
-    this.#asked.push({ message, as, during: causeOf(message, this.#flights.values()) });
-    if (as !== undefined) this.#unasked.delete(as);
-    const repeated = as ?? this.#plan.asked.findLast(({ method }) => method === message.method);
-    if (repeated === undefined) this.#reply(failureText(idText, NOT_HERE));
-    else if (repeated.answer !== undefined)
-      this.#reply(spliceMessage(repeated.answer.text, [{ path: ['id'], json: idText }]));
+  #answerTo(message: Message): string | undefined {
+    return this.#questions.answer(message, causeOf(message, this.#flights.values()));
   }
 
-  #reply(text: string): void {
-    const message = readMessage(text);
+  #reply(text: string | undefined): void {
+    const message = text === undefined ? undefined : readMessage(text);
     const server = this.#server;
     if (message === undefined) return;
     // The line may still be opening when the first request comes.

@@ -8,6 +8,8 @@ export interface ServerLine extends AsyncDisposable {
    * it was sent. Rejects when the server cannot be reached, or the signal fired.
    */
   send(message: Message, signal: AbortSignal): Promise<Sent>;
+  /** {@link send} for the messages of one batch (2025-03-26), in one body. There is at least one. */
+  sendBatch(messages: readonly Message[], signal: AbortSignal): Promise<Sent>;
   /**
    * Opens the stream that the server speaks on of its own accord, where the transport has one. Resolves when it is open, or
    * when there is none.

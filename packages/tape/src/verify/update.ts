@@ -15,14 +15,21 @@ export interface UpdatedTape {
   readonly changed: readonly number[];
 }
 
+interface UpdateParts {
+  readonly source: readonly string[];
+  readonly newDigest: NewDigest;
+  readonly keyId: string;
+}
+
 /**
  * The tape with the live answers in the place of those that differ; nothing else changes but digests. A golden tape stays one.
- * The tape must hold its blobs. `source`: its lines as they stand in the file. `undefined`: there is nothing to change.
+ * The tape must hold its blobs. `source`: its lines as they stand in the file. `keyId`: of the key that hid what is hidden in the
+ * new answers. `undefined`: there is nothing to change.
  */
 export function updatedTape(
   tape: Tape,
   results: readonly ExchangeResult[],
-  { source, newDigest }: { readonly source: readonly string[]; readonly newDigest: NewDigest },
+  { source, newDigest, keyId }: UpdateParts,
 ): UpdatedTape | undefined {
   const answers = new Map<number, string>();
   for (const { file, lineNumber, recording, update } of results) {
@@ -37,7 +44,7 @@ export function updatedTape(
   if (answers.size === 0) return undefined;
   const changed = [...answers.keys()].sort((a, b) => a - b);
   if (tape.head.form === 'golden') {
-    const { lines, blobs } = goldenOf({ ...tape, records }, { newDigest });
+    const { lines, blobs } = goldenOf({ ...tape, records }, { newDigest, keyId });
     return { lines, blobs, changed };
   }
   return { lines: sealedLines(records, { source, answers, newDigest }), blobs: [], changed };

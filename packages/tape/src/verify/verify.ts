@@ -6,15 +6,16 @@ import type { Level } from './compare.js';
 import { type Flow, flowsOf } from './flows.js';
 import { type ExchangeResult, type ExchangeStatus, judgeClient } from './judge.js';
 import { LiveValues } from './live-values.js';
+import { Patience } from './patience.js';
 import { type ClientPlan, plansOf } from './plan.js';
-import { type ClientPlay, playClient } from './play-client.js';
+import { type ClientPlay, type PlayClientParts, playClient } from './play-client.js';
 import type { Connect } from './server-line.js';
 
 export interface VerifyOptions {
   readonly overlay: Overlay;
   readonly level: Level;
   readonly allowEffects: boolean;
-  /** How long an answer may take. Milliseconds. */
+  /** How long an answer may take; less when several did not come. Milliseconds. */
   readonly answerMs: number;
 }
 
@@ -50,7 +51,8 @@ export async function verifyTapes(
     components.progress?.(done, total);
   };
   const plays: ClientPlay[] = [];
-  for (const plan of plans) plays.push(await played(plan, options, { ...components, progress }));
+  const patience = new Patience(options.answerMs);
+  for (const plan of plans) plays.push(await played(plan, options, { ...components, progress, patience }));
   const { level, overlay } = options;
   const { redactor } = components;
   return {
@@ -61,17 +63,14 @@ export async function verifyTapes(
 
 function played(
   plan: ClientPlan,
-  { overlay, level, allowEffects, answerMs }: VerifyOptions,
-  { connect, clock, stop, progress }: Omit<VerifyComponents, 'progress'> & { readonly progress: () => void },
+  { overlay, level, allowEffects }: VerifyOptions,
+  { redactor: _, ...parts }: Omit<VerifyComponents, 'progress'> & Pick<PlayClientParts, 'patience' | 'progress'>,
 ): Promise<ClientPlay> {
   const values = new LiveValues(flowsOf(plan.recordings, overlay.bind));
   const wantsSchemas = level === 'contract';
   // Nobody waits for what is not compared.
-  const heard = plan.heard.filter(({ method }) => !isLeftOut(overlay, method));
-  return playClient(
-    { ...plan, heard },
-    { connect, clock, stop, values, allowEffects, wantsSchemas, answerMs, progress },
-  );
+  const heard = plan.heard.filter(({ method }) => level !== 'contract' && !isLeftOut(overlay, method));
+  return playClient({ ...plan, heard }, { ...parts, values, allowEffects, wantsSchemas });
 }
 
 /** The values that a tape's clients got from answers and used: what `verify` looks for by itself. */

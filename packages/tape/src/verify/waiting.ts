@@ -11,7 +11,7 @@ export class Waiting {
 
   /** Resolves when it is so, or the time has run out. Milliseconds. */
   async until(ready: () => boolean, ms: number): Promise<void> {
-    if (ready()) return;
+    if (ready() || ms <= 0) return;
     let late = false;
     const timer = this.#clock.timer(ms, () => {
       late = true;
