@@ -23,6 +23,7 @@ function processHost(): Host {
     cwd: process.cwd(),
     node: process.versions.node,
     terminal: process.stderr.isTTY === true,
+    columns: process.stdout.isTTY === true ? process.stdout.columns : undefined,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     stopping: ({ reload, ...options }) =>

@@ -24,6 +24,8 @@ export interface Host {
   readonly node: string;
   /** Whether stderr is a terminal. */
   readonly terminal: boolean;
+  /** How many columns stdout has; `undefined` where it is no terminal. */
+  readonly columns: number | undefined;
   /** Writes data to stdout. */
   out(text: string): void;
   /** Writes text for people to stderr. */

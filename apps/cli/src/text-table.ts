@@ -19,8 +19,24 @@ export function textTable(headings: readonly string[], rows: readonly (readonly 
 }
 
 /** How many columns of a terminal a text takes. */
-function widthOf(text: string): number {
+export function widthOf(text: string): number {
   let width = 0;
-  for (const char of text) width += NONE.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
+  for (const char of text) width += columnsOf(char);
   return width;
+}
+
+/** A text that takes no more than so many columns: the end of a longer one becomes `…`. */
+export function cutTo(text: string, columns: number): string {
+  let [width, end] = [0, 0];
+  for (const char of text) {
+    width += columnsOf(char);
+    if (width > columns) return `${text.slice(0, end)}…`;
+    // Room for the mark.
+    if (width < columns) end += char.length;
+  }
+  return text;
+}
+
+function columnsOf(char: string): number {
+  return NONE.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
 }

@@ -290,6 +290,9 @@ describe('what the stack gets', () => {
     expect((await shadowcat(['reverse', ...UP, '--record', 'a-file'], { cwd })).err).toContain(
       'a-file is a file that is no tape',
     );
+    // What cannot be looked at is told by whoever is to write there.
+    for (const name of ['x'.repeat(300), 'a\0b'])
+      expect(await recording(name)).toMatchObject({ recording: { kind: 'directory', path: join(cwd, name) } });
   });
 
   it('has the token from wherever it is', async () => {

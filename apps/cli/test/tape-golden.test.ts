@@ -78,7 +78,7 @@ describe('tape fmt', () => {
   it('keeps large values in files beside the tape, and copies them where -o says', async () => {
     const cwd = await tapesIn({ 'a.tape.jsonl': records('big '.repeat(6000)) });
     expect((await shadowcat(['tape', 'fmt', 'a.tape.jsonl'], { cwd })).err).toBe(
-      '11 lines, 1 large values beside it in blobs/\n',
+      '11 lines, 1 large value beside it in blobs/\n',
     );
     mkdirSync(join(cwd, 'sub'));
     await shadowcat(['tape', 'fmt', 'a.tape.jsonl', '-o', 'sub/a.tape.jsonl'], { cwd });

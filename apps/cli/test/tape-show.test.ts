@@ -1,7 +1,7 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { textTable } from '../src/text-table.js';
+import { cutTo, textTable } from '../src/text-table.js';
 import { emptyDirectory, shadowcat } from './support/fake-host.js';
 
 const TAPES = join(import.meta.dirname, '..', '..', '..', 'packages', 'tape', 'test', 'tapes');
@@ -32,6 +32,31 @@ describe('tape show --messages', () => {
       ]),
     );
     expect(lines.filter((line) => line.length > 130)).toEqual([]);
+  });
+
+  it.each([
+    ['a terminal', { columns: 60 }, 60],
+    ['COLUMNS', { env: { COLUMNS: '110' } }, 110],
+    ['a terminal, whatever COLUMNS says', { columns: 80, env: { COLUMNS: '140' } }, 80],
+    ['nobody', { env: { COLUMNS: 'wide' } }, 100],
+  ])('is as wide as %s says', async (_, circumstances, columns) => {
+    const argv = ['tape', 'show', 'golden.tape.jsonl', '--messages'];
+    const { out } = await shadowcat(argv, { cwd: withTapes(), ...circumstances });
+    const lengths = out
+      .split('\n')
+      .filter((line) => /^ *\d+ .*…$/.test(line))
+      .map((line) => line.length);
+    expect(Math.max(...lengths)).toBe(columns);
+    const file = ['-o', 'shown.txt'];
+    const cwd = withTapes();
+    await shadowcat([...argv, ...file], { cwd, ...circumstances });
+    expect(
+      Math.max(
+        ...readFileSync(join(cwd, 'shown.txt'), 'utf8')
+          .split('\n')
+          .map(({ length }) => length),
+      ),
+    ).toBe(100);
   });
 
   it('has no times on a tape that has none', async () => {
@@ -70,6 +95,9 @@ describe('tape show --html', () => {
     expect(page).toContain("default-src 'none'");
     expect(page).toContain('<b>tools/call</b> draw');
     expect(page).toContain('closed-by-client');
+    const factsOf = (end: string): string[] => page.match(new RegExp(`class="(bad|dim)">[^<]*${end}`, 'g')) ?? [];
+    expect(factsOf('closed-by-client').every((facts) => facts.includes('"dim"'))).toBe(true);
+    expect(factsOf('error').every((facts) => facts.includes('"bad"'))).toBe(true);
     expect(page.match(/<details/g)?.length).toBe(page.match(/<\/details>/g)?.length);
   });
 
@@ -81,6 +109,19 @@ describe('tape show --html', () => {
     expect(code).toBe(3);
     expect(out).not.toContain('<script>');
     expect(out).toContain('&lt;script&gt;alert(&#39;&amp;&#39;)');
+  });
+});
+
+describe('texts', () => {
+  it.each([
+    ['abcdef', 6, 'abcdef'],
+    ['abcdefg', 6, 'abcde…'],
+    ['日本語です', 6, '日本…'],
+    ['日本語', 6, '日本語'],
+    ['e\u0301e\u0301e\u0301', 2, 'e\u0301…'],
+    ['', 2, ''],
+  ])('%j is cut to %i columns', (text, columns, cut) => {
+    expect(cutTo(text, columns)).toBe(cut);
   });
 });
 

@@ -5,6 +5,7 @@ import { type FileOps, nodeFiles } from './file-ops.js';
 import { LineQueue } from './line-queue.js';
 import { PartFile, PartGone, type Runs } from './part-file.js';
 import { TapeShelf } from './tape-shelf.js';
+import { Watchdog } from './watchdog.js';
 
 export interface TapeFileOptions {
   /** The first line. */
@@ -32,6 +33,11 @@ export interface TapeFileComponents {
 
 /** While a tape cannot be written, it is tried again this often, in milliseconds. */
 const RETRY_MS = 1000;
+/** A file system that has not answered for so long is in trouble like one that refuses; callers wait for it no longer. Milliseconds. */
+const PATIENCE_MS = 5000;
+/** How long the end of a tape may take, in milliseconds: all of it may have to reach the disk. */
+const FINISH_MS = 30_000;
+const TOO_FAST = 'records came faster than they could be written';
 const DEFAULT_QUEUE = 1_048_576;
 /** What is never asked to wait (a child's stderr) is dropped beyond so many times the queue. */
 const HARD_LIMIT = 16;
@@ -59,8 +65,8 @@ interface Batch {
  * operating system at its end, in one write that the event loop waits for: into the system's memory that takes
  * microseconds, a tenth of what it costs to wake a thread for it, and whoever is killed has lost nothing. A disk that takes
  * longer, and large batches, are written to in the background: one write is under way at most, what came meanwhile goes
- * with the next, and killed, it loses that. When writing fails it says so, keeps what fits into the queue, drops the rest, and
- * tries again. A file that somebody removed, replaced or cut is begun again. What is missing is marked by a `gap`.
+ * with the next, and killed, it loses that. When writing fails, or nothing comes of it, it says so, keeps what fits into the queue,
+ * drops the rest, lets nobody wait, and tries again. A file that somebody removed, replaced or cut is begun again. What is missing is marked by a `gap`.
  */
 export function openTapeFile(path: string, options: TapeFileOptions, components: TapeFileComponents): TapeWriter {
   return new FileWriter(path, options, components);
@@ -83,8 +89,13 @@ class FileWriter implements TapeWriter {
   /** Of the written: those in files that are gone. */
   #gone = 0;
   #lost = 0;
+  /** What was lost before the present trouble. */
+  #lostBefore = 0;
   #error: string | undefined;
   #retryAt: number | undefined;
+  /** What is under way takes too long. */
+  #stalled = false;
+  readonly #watchdog: Watchdog;
   #slowWrites = 0;
   #slowUntil = Number.NEGATIVE_INFINITY;
   /** Somebody took the file: found out beside the writing, which has to begin again. */
@@ -109,6 +120,7 @@ class FileWriter implements TapeWriter {
     this.#shelf = components.shelf ?? new TapeShelf(components.log);
     this.#part = new PartFile(path, options.fd, { files: this.#files, log: components.log, runs: components.runs });
     this.#limit = options.queue ?? DEFAULT_QUEUE;
+    this.#watchdog = new Watchdog(this.#clock, PATIENCE_MS, () => this.#stalls());
     if (options.fd !== undefined) this.#shelf.opened(this);
     this.#schedule();
   }
@@ -116,18 +128,18 @@ class FileWriter implements TapeWriter {
   append(line: string): void {
     this.#appended += 1;
     if (this.#finishing !== undefined || this.#mustDrop(line)) {
+      if (!this.#failing && this.#finishing === undefined) this.#error = TOO_FAST;
       this.#lost += 1;
       this.#queue.lose(1, this.#error ?? 'unknown');
       return;
     }
     this.#queue.add(line);
-    if (this.#retryAt !== undefined) this.#shelf.hold(this.#part.path, this.#queue.size);
+    if (this.#failing) this.#shelf.hold(this.#part.path, this.#queue.size);
     this.#schedule();
   }
 
   room(): Promise<void> | undefined {
-    if (this.#options.onFull === 'drop' || this.#retryAt !== undefined || this.#finishing !== undefined)
-      return undefined;
+    if (this.#options.onFull === 'drop' || this.#failing || this.#finishing !== undefined) return undefined;
     // A tape that is about to be opened has nothing of what passes yet.
     const unopened = this.#part.fd === undefined && this.#queue.length > 0;
     if (!unopened && this.#queue.size <= this.#limit) return undefined;
@@ -145,7 +157,7 @@ class FileWriter implements TapeWriter {
 
   state(): WriterState {
     return {
-      status: this.#finished ? 'closed' : this.#retryAt === undefined ? 'ok' : 'failing',
+      status: this.#finished ? 'closed' : this.#failing ? 'failing' : 'ok',
       written: this.#written,
       bytes: this.#offset,
       lost: this.#lost,
@@ -162,24 +174,27 @@ class FileWriter implements TapeWriter {
   /** Closes the file until there is something to write, unless that is now. */
   rest(): void {
     const busy = this.#pumping !== undefined || this.#scheduled || this.#finishing !== undefined;
-    if (busy || this.#part.fd === undefined) return;
+    // Another file may get the descriptor that is being looked at.
+    if (busy || this.#looking !== undefined || this.#part.fd === undefined) return;
     this.#shelf.closed(this);
     this.#background(this.#part.close().catch(() => undefined));
+  }
+
+  get #failing(): boolean {
+    return this.#retryAt !== undefined || this.#stalled;
   }
 
   /** Whether some of the first `wanted` records are on their way to the tape. */
   #owes(wanted: number): boolean {
     const busy = this.#scheduled || this.#pumping !== undefined;
-    return busy && this.#retryAt === undefined && this.#written - this.#gone + this.#lost < wanted;
+    return busy && !this.#failing && this.#written - this.#gone + this.#lost < wanted;
   }
 
   #mustDrop(line: string): boolean {
-    const failing = this.#retryAt !== undefined;
+    const failing = this.#failing;
     const limit = failing || this.#options.onFull === 'drop' ? this.#limit : this.#limit * HARD_LIMIT;
     const fits = this.#queue.size + line.length <= limit;
-    if (fits && !(failing && this.#queue.size + line.length > this.#shelf.share(this.#part.path))) return false;
-    this.#error ??= 'records came faster than they could be written';
-    return true;
+    return !fits || (failing && this.#queue.size + line.length > this.#shelf.share(this.#part.path));
   }
 
   /** Records made in one turn go out in one write. */
@@ -199,8 +214,11 @@ class FileWriter implements TapeWriter {
   }
 
   #background(work: Promise<void>): void {
+    this.#watchdog.start();
     this.#pumping = work.finally(() => {
       this.#pumping = undefined;
+      this.#watchdog.stop();
+      if (this.#stalled) this.#works();
       if (this.#queue.length > 0 && this.#retryAt === undefined) this.#schedule();
       else if (this.#shelf.crowded) this.rest();
       this.#makeRoom();
@@ -245,6 +263,7 @@ class FileWriter implements TapeWriter {
         this.#fails(error);
       }
       this.#makeRoom();
+      this.#watchdog.start();
     } while (this.#queue.length > 0 && this.#retryAt === undefined);
   }
 
@@ -356,18 +375,32 @@ class FileWriter implements TapeWriter {
   }
 
   #works(): void {
-    this.#shelf.works(this.#part.path, this.#lost);
+    this.#shelf.works(this.#part.path, this.#lost - this.#lostBefore);
     this.#retryAt = undefined;
+    this.#stalled = false;
     this.#retryTimer?.cancel();
     this.#retryTimer = undefined;
   }
 
-  #fails(error: unknown): void {
+  /** What is under way has not come to an end. It goes on; what comes meanwhile is dealt with as if it had failed. */
+  #stalls(): void {
+    this.#troubled(noAnswer());
+    this.#stalled = true;
+    this.#makeRoom();
+  }
+
+  #troubled(error: unknown): void {
+    if (!this.#failing) this.#lostBefore = this.#lost;
     this.#error = error instanceof Error ? error.message : String(error);
     const path = this.#part.path;
     this.#shelf.failed(path, error);
     this.#lost += this.#queue.shrink(Math.min(this.#limit, this.#shelf.share(path)), this.#error);
     this.#shelf.hold(path, this.#queue.size);
+  }
+
+  #fails(error: unknown): void {
+    this.#troubled(error);
+    this.#stalled = false;
     this.#retryAt = this.#clock.now() + RETRY_MS;
     if (this.#finishing !== undefined) return;
     this.#retryTimer?.cancel();
@@ -383,7 +416,7 @@ class FileWriter implements TapeWriter {
     const settled = this.#settled;
     this.#settled = [];
     for (const resolve of settled) resolve();
-    if (this.#queue.size > this.#limit / 2 && this.#retryAt === undefined && !this.#finished) return;
+    if (this.#queue.size > this.#limit / 2 && !this.#failing && !this.#finished) return;
     const roomy = this.#roomy;
     this.#roomy = [];
     for (const resolve of roomy) resolve();
@@ -394,10 +427,9 @@ class FileWriter implements TapeWriter {
     this.#timer = undefined;
     this.#retryTimer?.cancel();
     this.#retryTimer = undefined;
-    while (this.#pumping !== undefined || this.#scheduled) await (this.#pumping ?? Promise.resolve());
-    await this.#looking;
     try {
-      await this.#shelf.inTurn(() => this.#complete());
+      await this.#idle();
+      await this.#shelf.inTurn(() => this.#inTime(this.#complete()));
     } catch (error) {
       this.#fails(error);
       this.#lost += this.#queue.shrink(0, 'unknown');
@@ -406,14 +438,36 @@ class FileWriter implements TapeWriter {
         { err: error, tape: this.#part.path, lost: this.#lost },
         `the tape ${this.#part.path} could not be finished: ${this.#error}${advice}`,
       );
-      await this.#part.close().catch(() => undefined);
+      if (!(error instanceof NoAnswer)) await this.#part.close().catch(() => undefined);
     }
     this.#shelf.ended(this.#part.path, this);
     this.#finished = true;
     this.#makeRoom();
   }
 
+  /** When nothing is under way. Rejects when that does not come to an end. */
+  async #idle(): Promise<void> {
+    while (this.#pumping !== undefined || this.#scheduled) {
+      if (this.#stalled) throw noAnswer();
+      const step = new Promise<void>((resolve) => this.#settled.push(resolve));
+      await Promise.race([this.#pumping ?? Promise.resolve(), step]);
+    }
+  }
+
+  /** Waits for the end of the tape, but not for ever. What is under way then goes on alone; nothing else touches the file any more. */
+  async #inTime(work: Promise<void>): Promise<void> {
+    const { promise, reject } = Promise.withResolvers<void>();
+    const watchdog = new Watchdog(this.#clock, FINISH_MS, () => reject(noAnswer()));
+    watchdog.start();
+    try {
+      await Promise.race([work, promise]);
+    } finally {
+      watchdog.stop();
+    }
+  }
+
   async #complete(): Promise<void> {
+    await this.#looking;
     for (let tries = 1; ; tries += 1) {
       try {
         if (this.#appended === 0 && (await this.#discarded())) return;
@@ -441,4 +495,11 @@ class FileWriter implements TapeWriter {
     this.#log.warn({ tape: this.name }, `nothing was recorded: ${this.name} stays as it was`);
     return true;
   }
+}
+
+/** The file system owes an answer. */
+class NoAnswer extends Error {}
+
+function noAnswer(): NoAnswer {
+  return new NoAnswer('the file system has not answered for seconds');
 }

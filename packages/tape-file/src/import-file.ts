@@ -60,7 +60,7 @@ export interface ImportedFile {
  */
 export async function importFile(paths: readonly string[], options: ImportFileOptions): Promise<ImportedFile> {
   const { out, rules, key, by, form = 'golden', times = false } = options;
-  const [name = ''] = paths;
+  const [name = ''] = paths.map((path) => (path === STDIN_NAME ? 'stdin' : path));
   const files = await Promise.all(paths.map(readWhole));
   const format =
     options.from ?? files.map((bytes, index) => formatOf(bytes, paths[index] ?? '')).find(isNoLog) ?? 'stdio-log';

@@ -32,6 +32,8 @@ export interface Packed {
 export interface PackOptions {
   readonly out: string;
   readonly overlaysOf: OverlaysOf;
+  /** Aborted: nothing is written. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ export interface PackOptions {
  * written then.
  */
 export async function packTapeFiles(paths: readonly string[], options: PackOptions): Promise<Packed> {
-  const { out, overlaysOf } = options;
+  const { out, overlaysOf, stop } = options;
   const files = new Map<string, string>();
   const add = async (name: string, path: string): Promise<void> => {
     if (await isFile(path)) files.set(name, path);
@@ -58,6 +60,7 @@ export async function packTapeFiles(paths: readonly string[], options: PackOptio
   await write(
     out,
     [...others.sort(), ...blobs.sort()].map((name) => ({ name, path: files.get(name) ?? '' })),
+    stop,
   );
   return { out, tapes: paths.length, overlays: others.length - paths.length, blobs: blobs.length };
 }
@@ -98,7 +101,11 @@ async function checkLimits(files: ReadonlyMap<string, string>, out: string): Pro
   );
 }
 
-async function write(out: string, files: readonly { readonly name: string; readonly path: string }[]): Promise<void> {
+async function write(
+  out: string,
+  files: readonly { readonly name: string; readonly path: string }[],
+  stop: AbortSignal | undefined,
+): Promise<void> {
   async function* read(): AsyncGenerator<TarFile> {
     for (const { name, path } of files) yield { name, bytes: await readFile(path) };
   }
@@ -108,8 +115,10 @@ async function write(out: string, files: readonly { readonly name: string; reado
   const isNew = there === undefined || there.isFile();
   const draft = isNew ? `${target}.${process.pid}.new` : target;
   try {
+    stop?.throwIfAborted();
     const archive = Readable.from(tarOf(read()), { objectMode: false });
-    await pipeline(archive, createGzip({ level: 9 }), anywhere, createWriteStream(draft, { mode: 0o600 }));
+    const sink = createWriteStream(draft, { mode: 0o600 });
+    await pipeline(archive, createGzip({ level: 9 }), anywhere, sink, stop === undefined ? {} : { signal: stop });
     if (isNew) await rename(draft, target);
   } catch (error) {
     if (isNew) await rm(draft, { force: true });

@@ -27,7 +27,7 @@ export async function recoverTape(part: string, out = defaultOut(part), runs?: R
   const tape = readTape(bytes, { name: part, newDigest });
   const damage = tape.problems.find(({ kind }) => kind !== 'gap');
   if (damage === undefined)
-    throw new ProxyError('tape_invalid', `${part}: the tape is whole: there is nothing to recover`);
+    throw new ProxyError('tape_invalid', `${part}: the tape is whole: there is nothing to recover${renaming(part)}`);
   const owner = tape.head.process;
   if (tape.end === undefined && owner !== undefined && runs?.(owner) === true)
     throw new ProxyError('tape_invalid', `${beingWritten(part, owner)}, and becomes a tape when that ends`);
@@ -47,6 +47,11 @@ export async function recoverTape(part: string, out = defaultOut(part), runs?: R
   const whole = Buffer.concat([kept, added, Buffer.from(`${seal.end(lost, true)}\n`)]);
   await writeNew(out, whole);
   return { out, records: seal.lines, dropped: bytes.length - kept.length, open: exits.length };
+}
+
+/** A recorder that ends between the last line and the name leaves a tape that lacks its name only. */
+function renaming(part: string): string {
+  return part.endsWith(PART_SUFFIX) ? `; rename it to ${defaultOut(part)}` : '';
 }
 
 function defaultOut(part: string): string {

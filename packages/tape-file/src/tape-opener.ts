@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TapeScope, TapeWriter } from '@shadowcat/tape';
 import { makeDirectoryNow } from './directories.js';
@@ -37,8 +37,9 @@ export function tapeOpener(
   return (scope, head) => {
     const wall = components.clock.wall();
     let path = tapePath(out, wall, scope);
-    // Four digits can come twice in a second that opens many tapes.
-    for (let tries = 0; taken.has(path) && tries < 100; tries += 1) path = tapePath(out, wall, scope);
+    // Four digits can come twice in a second that opens many tapes, here or in another process.
+    const isTaken = (): boolean => taken.has(path) || existsSync(path) || existsSync(`${path}${PART_SUFFIX}`);
+    for (let tries = 0; tries < 100 && isTaken(); tries += 1) path = tapePath(out, wall, scope);
     taken.add(path);
     if (taken.size > 10_000) taken.clear();
     return openTapeFile(path, { ...file, head }, shared);
@@ -69,6 +70,7 @@ function claimFree(out: string, { log }: TapeFileComponents): Claim {
 /** Takes the name; what an earlier recording left under it is kept under another one. */
 function claimOver(out: string, { log, runs }: TapeFileComponents): Claim {
   const part = `${out}${PART_SUFFIX}`;
+  if (!isFree(out)) throw new Error(`${out} is there, and is no file: name another`);
   for (let number = 0; number <= MAX_NAMES; number += 1) {
     const fd = claim(part);
     if (fd !== undefined) return { path: out, fd };
@@ -83,6 +85,15 @@ function claimOver(out: string, { log, runs }: TapeFileComponents): Claim {
     );
   }
   throw new Error(`${part} is taken again and again: name another file`);
+}
+
+/** Whether there is nothing of this name, or a file, which a finished tape replaces. */
+function isFree(out: string): boolean {
+  try {
+    return statSync(out, { throwIfNoEntry: false })?.isFile() !== false;
+  } catch (error) {
+    throw impossible(dirname(out), error);
+  }
 }
 
 function freeName(part: string): string {

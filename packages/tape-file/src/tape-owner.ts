@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 
 /** No head is longer. */
 const HEAD_BYTES = 4096;
@@ -6,7 +6,8 @@ const HEAD_BYTES = 4096;
 /** The process that the head of a tape names as its writer; `undefined` when there is no such tape, or it names none. */
 export function ownerOf(path: string): string | undefined {
   try {
-    const fd = openSync(path, 'r');
+    // A pipe that nobody writes to would not be open before somebody did.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const bytes = Buffer.alloc(HEAD_BYTES);
       const [line = ''] = bytes.toString('utf8', 0, readSync(fd, bytes, 0, HEAD_BYTES, 0)).split('\n', 1);

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ProxyError } from '@shadowcat/kernel';
 import { blobPaths } from '@shadowcat/tape';
@@ -21,6 +22,8 @@ export interface UnpackOptions {
   /** The directory to make. */
   readonly directory: string;
   readonly overlaysOf: OverlaysOf;
+  /** Aborted: nothing is left behind. */
+  readonly stop?: AbortSignal | undefined;
   /** How many files and bytes it may hold. Default {@link PACK_LIMITS}. */
   readonly limits?: PackLimits;
 }
@@ -30,15 +33,16 @@ export interface UnpackOptions {
  * holds anything but tapes, their overlays and their blobs, or is beyond the limits; nothing is left behind then.
  */
 export async function unpackTapeFile(pack: string, options: UnpackOptions): Promise<Unpacked> {
-  const { directory, overlaysOf, limits = PACK_LIMITS } = options;
+  const { directory, overlaysOf, stop, limits = PACK_LIMITS } = options;
   let draft: string | undefined;
   try {
     if ((await stat(pack)).size > limits.bytes) throw invalid(`it is larger than ${limits.bytes} bytes`);
     // A directory of its own: there is nothing in it that a file could replace, or a link that it could follow.
     draft = await mkdtemp(`${directory}.`);
-    const names = await extract(pack, draft, limits);
+    const names = await extract(pack, draft, { limits, stop });
     const unpacked = sorted(names);
     await check(unpacked, { directory: draft, overlaysOf });
+    stop?.throwIfAborted();
     await rename(draft, directory);
     return unpacked;
   } catch (error) {
@@ -49,7 +53,11 @@ export async function unpackTapeFile(pack: string, options: UnpackOptions): Prom
   }
 }
 
-async function extract(pack: string, draft: string, limits: PackLimits): Promise<readonly string[]> {
+async function extract(
+  pack: string,
+  draft: string,
+  { limits, stop }: { readonly limits: PackLimits; readonly stop: AbortSignal | undefined },
+): Promise<readonly string[]> {
   const file = createReadStream(pack);
   const source = createGunzip();
   file.on('error', (error) => source.destroy(error));
@@ -59,7 +67,7 @@ async function extract(pack: string, draft: string, limits: PackLimits): Promise
   const names = new Map<string, string>();
   let bytes = 0;
   try {
-    for await (const entry of tarEntries(source)) {
+    for await (const entry of tarEntries(stop === undefined ? source : addAbortSignal(stop, source))) {
       const { name, size } = entry;
       bytes += size;
       if (packedKind(name) === undefined) throw invalid(`"${name}" in it is no tape, overlay or blob`);

@@ -60,6 +60,9 @@ describe('a disk that is full', () => {
 
   it('is tried again each second without any traffic', async () => {
     const files = troubledFiles();
+    let tries = 0;
+    const { truncate: cut } = files;
+    files.truncate = (fd, length) => cut(fd, length).finally(() => void (tries += 1));
     const { writer, clock, append } = await rig({}, files);
     files.fail = true;
     await append(1, 1);
@@ -69,8 +72,8 @@ describe('a disk that is full', () => {
       const before = writer.state();
       expect(before.status).toBe('failing');
       clock.advance(1);
-      await writer.settled?.();
-      while (clock.pending === 0) await settled();
+      while (tries <= second) await settled();
+      await settled();
     }
     files.fail = false;
     clock.advance(1000);
@@ -200,6 +203,46 @@ describe('a disk that is full', () => {
     expect(log.said.map(({ level }) => level)).toEqual(['error', 'info']);
     await Promise.all(writers.map((writer) => writer.finish()));
     expect(queued()).toBe(0);
+  });
+});
+
+describe('a disk that is full twice', () => {
+  it('is told with what was lost each time, and a later gap with its own reason', async () => {
+    const files = troubledFiles();
+    const { writer, clock, append, log, numbers } = await rig({ queue: 1000 }, files);
+    await append(1, 1);
+    const trouble = async (from: number): Promise<void> => {
+      files.fail = true;
+      await append(from, from + 19);
+      files.fail = false;
+      clock.advance(1000);
+      while (writer.state().status === 'failing') await settled();
+    };
+    await trouble(2);
+    const first = writer.state().lost;
+    await trouble(22);
+    const { lost } = writer.state();
+    expect(first).toBeGreaterThan(0);
+    expect(log.said.filter(({ level }) => level === 'info').map(({ message }) => /(\d+) records/.exec(message)?.[1])).toEqual([
+      String(first),
+      String(lost - first),
+    ]);
+    let free: () => void = () => undefined;
+    files.hold = new Promise((resolve) => {
+      free = resolve;
+    });
+    for (let n = 50; n < 200; n += 1) writer.append(record(n, 1000));
+    files.hold = undefined;
+    free();
+    await writer.settled?.();
+    await writer.finish();
+    expect((await numbers()).length).toBeGreaterThan(20);
+    const gaps = (await readFile(writer.name, 'utf8')).split('\n').filter((line) => line.startsWith('{"k":"gap"'));
+    expect(gaps.map((gap) => JSON.parse(gap).why)).toEqual([
+      noSpace.message,
+      noSpace.message,
+      'records came faster than they could be written',
+    ]);
   });
 });
 

@@ -1,11 +1,20 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { soundTape } from '@shadowcat/tape';
 import { ManualClock } from '@shadowcat/testkit';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { inspectTapeFile, recoverTape, tapeOpener } from '../src/index.js';
 import { HEAD, keepingLog, record, scratch } from './support/rig.js';
+
+/** What the next names are made of, before they are random. */
+const digits: string[] = [];
+vi.mock('node:crypto', async (load) => {
+  const crypto = await load<typeof import('node:crypto')>();
+  const randomBytes = (size: number): Buffer => Buffer.from(digits.shift() ?? crypto.randomBytes(size).toString('hex'), 'hex');
+  return { ...crypto, randomBytes };
+});
 
 const OWNED = HEAD.replace('}', ',"process":"7-0badcafe"}');
 const runs = (mark: string): boolean => mark === '7-0badcafe';
@@ -87,6 +96,7 @@ describe('what is no tape under the name of one', () => {
     ['a folder', (part: string) => mkdir(part)],
     ['nothing but zeros', (part: string) => writeFile(part, Buffer.alloc(10_000))],
     ['an empty file', (part: string) => writeFile(part, '')],
+    ['a pipe that nobody writes to', (part: string) => void execFileSync('mkfifo', [part])],
   ])('is put aside: %s', async (_, put) => {
     const out = join(await scratch(), 'x.tape.jsonl');
     await put(`${out}.part`);
@@ -94,6 +104,36 @@ describe('what is no tape under the name of one', () => {
     writer.append(record(1));
     await writer.finish();
     expect(await readdir(join(out, '..'))).toEqual(['x.tape.jsonl', 'x.tape.jsonl.part.1']);
+  });
+});
+
+describe('what is no file under the name of the tape', () => {
+  it.each([
+    ['a folder', (out: string) => mkdir(out)],
+    ['a pipe', (out: string) => void execFileSync('mkfifo', [out])],
+    ['a device', (out: string) => symlink('/dev/full', out)],
+  ])('is refused at once, not after the recording: %s', async (_, put) => {
+    const out = join(await scratch(), 'x.tape.jsonl');
+    await put(out);
+    expect(() => opener(out)).toThrow(/x\.tape\.jsonl is there, and is no file: name another/);
+    expect(await readdir(join(out, '..'))).toEqual(['x.tape.jsonl']);
+  });
+});
+
+describe('tapes in a folder', () => {
+  it('do not take the name of a tape that another process records there, or has finished', async () => {
+    const folder = await scratch();
+    const clock = new ManualClock();
+    const parts = { clock, log: keepingLog(), runs };
+    const name = (digits: string): string => `${new Date(clock.wall()).toISOString().slice(0, 19).replaceAll(':', '-')}-${digits}.tape.jsonl`;
+    await writeFile(join(folder, name('aaaa')), 'finished');
+    await writeFile(join(folder, `${name('bbbb')}.part`), `${OWNED}\n`);
+    const open = tapeOpener(folder, {}, parts);
+    digits.push('aaaa', 'bbbb', 'cccc');
+    const writer = open('session', HEAD);
+    expect(writer.name).toBe(join(folder, name('cccc')));
+    await writer.finish();
+    expect(await readFile(join(folder, name('aaaa')), 'utf8')).toBe('finished');
   });
 });
 
@@ -126,5 +166,15 @@ describe('what cannot be recovered', () => {
     const { out } = await recoverTape(part);
     await expect(recoverTape(out)).rejects.toMatchObject({ message: expect.stringContaining('nothing to recover') });
     await expect(recoverTape(part)).rejects.toMatchObject({ message: expect.stringContaining('exists already') });
+  });
+
+  it('is a tape that only lacks its name: it says how it gets that', async () => {
+    const part = join(await scratch(), 'x.tape.jsonl.part');
+    await writeFile(part, `${HEAD}\n`);
+    const { out } = await recoverTape(part);
+    await rename(out, part);
+    await expect(recoverTape(part)).rejects.toMatchObject({
+      message: `${part}: the tape is whole: there is nothing to recover; rename it to ${out}`,
+    });
   });
 });

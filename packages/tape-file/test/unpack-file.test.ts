@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { packTapeFiles } from '../src/pack-file.js';
 import { type TarFile, tarOf } from '../src/tar.js';
 import { unpackTapeFile } from '../src/unpack-file.js';
 
@@ -44,5 +45,34 @@ describe('a pack that is too large', () => {
     const pack = await packOf(overlays(1, 1));
     const options = { directory: join(folder, 'out'), overlaysOf: () => [], limits: { files: 3, bytes: 10 } };
     await expect(unpackTapeFile(pack, options)).rejects.toThrow('it is larger than 10 bytes');
+  });
+});
+
+describe('packing and unpacking', () => {
+  const TAPE = join(import.meta.dirname, '..', '..', 'tape', 'test', 'tapes', 'v1-capture.tape.jsonl');
+
+  it('leave nothing behind when they are stopped on the way', async () => {
+    const stop = new AbortController();
+    // Asked for in the middle of both.
+    const overlaysOf = (): string[] => {
+      stop.abort('SIGINT');
+      return [];
+    };
+    const out = join(folder, 'y.tape.tar.gz');
+    await expect(packTapeFiles([TAPE], { out, overlaysOf, stop: stop.signal })).rejects.toThrow();
+    expect(await readdir(folder)).toEqual([]);
+    const pack = await packOf([{ name: 'a.tape.jsonl', bytes: await readFile(TAPE) }]);
+    const again = new AbortController();
+    const options = { directory: join(folder, 'out'), stop: again.signal };
+    await expect(
+      unpackTapeFile(pack, {
+        ...options,
+        overlaysOf: () => {
+          again.abort('SIGINT');
+          return [];
+        },
+      }),
+    ).rejects.toThrow();
+    expect(await readdir(folder)).toEqual(['x.tape.tar.gz']);
   });
 });

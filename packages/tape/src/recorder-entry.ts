@@ -188,7 +188,7 @@ export class RecorderEntry {
   /** The recording ends while the exchange has not. */
   leaveOpen(): void {
     this.#at = this.#parts.now();
-    this.#finish('open-at-end');
+    this.#finish(this.#cancelled ? 'cancelled-by-client' : 'open-at-end');
   }
 
   /** The client does not want the answer to the request with this id any more. False when it is not one of these. */

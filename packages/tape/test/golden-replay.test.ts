@@ -19,7 +19,7 @@ function laneOf({ recordings, stream, streamStatus, notices, changes }: Recorded
     asked: recordings.map(recordingOf),
     stream: stream.map(stepOf),
     streamStatus,
-    notices: notices.map(({ method }) => method),
+    notices: [...notices.values()].flat().map(({ method }) => method),
     changes: changes.length,
   };
 }

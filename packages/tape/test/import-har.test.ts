@@ -114,6 +114,20 @@ describe('an HTTP archive', () => {
     );
   });
 
+  it('with more different secrets than can be looked for is refused', async () => {
+    const entries = Array.from({ length: 5001 }, (_, id) =>
+      entry({
+        at: id,
+        body: call(id, 'a'),
+        request: { headers: [{ name: 'Authorization', value: `Bearer of-request-${id}` }] },
+        text: text(result(id, 'x')),
+      }),
+    );
+    await expect(imported(har(...entries), 'har')).rejects.toThrow(
+      'its headers, cookies and URLs have 5001 different secrets: 5000 are looked for at most',
+    );
+  });
+
   it('in UTF-16 is read, as what Windows shells write', async () => {
     const file = Buffer.from(`\ufeff${har(entry({ body: call(1, 'ä'), text: text(result(1, 'x')) }))}`, 'utf16le');
     expect(detectFormat(file)).toBe('har');
@@ -166,6 +180,22 @@ describe('an HTTP archive', () => {
     await expect(imported(file, 'har')).rejects.toThrow(
       'the file has no bodies of requests (entry 2 is a POST of MCP): save it again with them',
     );
+  });
+
+  it('says which requests have no body, apart from other traffic', async () => {
+    const read = await imported(
+      har(
+        entry({ at: 0, method: 'GET', url: 'http://a.example/' }),
+        entry({ at: 1, session: SESSION, text: opened }),
+        entry({ ...ask(1, 'a', 10), text: text(result(1, 'x')) }),
+      ),
+      'har',
+    );
+    expect(read.losses).toEqual([
+      '1 entry was no MCP and left out',
+      '1 request has no body in the file: left out',
+      '1 session began before the file: its initialize is missing',
+    ]);
   });
 
   it('with redirections has what they led to', async () => {

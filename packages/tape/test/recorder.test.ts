@@ -12,7 +12,7 @@ import {
   withExchange,
 } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, readReply, settled, streamReply } from '@shadowcat/testkit';
-import { errorText, failureSlot, jsonFraming, SESSION_HEADER, sessionSlot, sseFraming } from '@shadowcat/wire';
+import { callSlot, errorText, failureSlot, jsonFraming, SESSION_HEADER, sessionSlot, sseFraming } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { recorder, type TapeWriter } from '../src/index.js';
 import { call, initialize, linesOf, recordingRig, redactor, result, TestClient, TestSession } from './support/rig.js';
@@ -369,6 +369,19 @@ describe('how an exchange ended', () => {
     });
     await answer[Symbol.asyncDispose]();
     expect(last(rig)).toMatchObject({ x: '1', end: 'cancelled-by-client' });
+  });
+
+  it('cancelled-by-client, when the client said so and the recording ended before the stream did', async () => {
+    const rig = recordingRig();
+    const client = new TestClient(
+      rig.layer(async ({ context }) =>
+        context.get(callSlot)?.expectsAnswer === true ? streamReply(endless()) : reply({ status: 202, headers: {} }),
+      ),
+    );
+    await client.raw({ jsonrpc: '2.0', id: 7, method: 'x' });
+    await client.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } });
+    await rig.layer.close();
+    expect(bodyOf(rig).filter((line) => line.includes('"x":"1"')).at(-1)).toContain('"end":"cancelled-by-client"');
   });
 
   it('cancelled-by-client, when a modern client left; closed-by-client, when a legacy one did', async () => {

@@ -1,7 +1,8 @@
-import { settled } from '@shadowcat/testkit';
+import { ManualClock, settled } from '@shadowcat/testkit';
 import type { JsonObject, Message } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import { type Fault, mergeOverlays, NO_OVERLAY, type Overlay, readPointer, type Tape } from '../src/index.js';
+import { LEAVE_MS } from '../src/cut-layer.js';
+import { cutLayer, type Fault, mergeOverlays, NO_OVERLAY, type Overlay, readPointer, type Tape } from '../src/index.js';
 import { call, record, replayRig, result, TestClient } from './support/rig.js';
 import { legacyServer } from './support/servers.js';
 
@@ -91,6 +92,54 @@ describe('a fault in place of an answer', () => {
   });
 });
 
+describe('a broken connection', () => {
+  /** Two equal calls, answered with `a` and `b`, as JSON or after a message on a stream. */
+  async function twice(streamed: boolean): Promise<Tape[]> {
+    const texts = ['a', 'b'];
+    const note: JsonObject = { jsonrpc: '2.0', method: 'notifications/message', params: { data: 1 } };
+    async function* noisy(id: unknown, text: string): AsyncGenerator<JsonObject> {
+      yield note;
+      yield result(id, text);
+    }
+    const server = legacyServer({
+      'tools/call': ({ id }) => {
+        const text = texts.shift() ?? '';
+        return streamed ? noisy(id, text) : result(id, text);
+      },
+    });
+    return record(server, async (client) => {
+      await client.open();
+      await client.post(call(1, 'x'));
+      await client.post(call(2, 'x'));
+    });
+  }
+
+  it.each([
+    ['JSON', false, 2],
+    ['a stream', true, 3],
+  ])('behind the end of %s breaks nothing, and the recording is used', async (_, streamed, event) => {
+    const { replay } = replayRig(await twice(streamed), { overlay: faulty('tools/call', 'disconnect', { event }) });
+    const client = new TestClient(cutLayer({ clock: new ManualClock() })(replay));
+    await client.open();
+    expect((await client.post(call(1, 'x'))).messages.at(-1)).toEqual(result(1, 'a'));
+    expect((await client.post(call(2, 'x'))).messages.at(-1)).toEqual(result(2, 'b'));
+    expect(replay.summary()).toMatchObject({ faults: 0 });
+  });
+
+  it('is that of a whole batch, whose recordings are there for the next request', async () => {
+    const { replay, clock } = replayRig(await twice(false), {
+      overlay: faulty('tools/call', 'disconnect', { nth: [1] }),
+    });
+    const client = new TestClient(cutLayer({ clock })(replay));
+    await client.open();
+    const got = await client.raw([call(1, 'x')]);
+    const broken = expect(got.body.collect(1000)).rejects.toMatchObject({ code: 'upstream_closed' });
+    await clock.pass(LEAVE_MS);
+    await broken;
+    expect((await client.post(call(2, 'x'))).messages).toEqual([result(2, 'a')]);
+  });
+});
+
 describe('a question of the server', () => {
   const question: JsonObject = { jsonrpc: '2.0', id: 77, method: 'roots/list' } as JsonObject;
   const answer = { jsonrpc: '2.0', result: { roots: [] } };
@@ -102,7 +151,13 @@ describe('a question of the server', () => {
       await answered.promise;
       yield result(id, 'thanks');
     }
-    const server = legacyServer({ 'tools/call': ask, '(response)': () => (answered.resolve(), {}) });
+    const server = legacyServer({
+      'tools/call': ask,
+      '(response)': () => {
+        answered.resolve();
+        return {};
+      },
+    });
     return record(server, async (client) => {
       await client.open();
       answered = Promise.withResolvers<void>();
@@ -141,7 +196,11 @@ describe('a replaced value', () => {
     const text = JSON.stringify({ handle: 'recorded-1', n: 1 });
     const server = legacyServer({
       'tools/call:mint': ({ id }) =>
-        ({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text }], ids: ['one-old', 'two-old'] } }) as JsonObject,
+        ({
+          jsonrpc: '2.0',
+          id,
+          result: { content: [{ type: 'text', text }], ids: ['one-old', 'two-old'] },
+        }) as JsonObject,
       'tools/call:use': ({ id }) => result(id, 'used'),
     });
     const tapes = await record(server, async (client) => {
@@ -180,10 +239,13 @@ describe('ping', () => {
     ({ jsonrpc: '2.0', id, method: 'ping', ...(params && { params }) }) as JsonObject;
 
   it('is answered also when it was recorded otherwise, and counts where it is expected', async () => {
-    const tapes = await record(legacyServer({ ping: ({ id }) => ({ jsonrpc: '2.0', id, result: {} }) as JsonObject }), async (client) => {
-      await client.open();
-      await client.post(ping(1));
-    });
+    const tapes = await record(
+      legacyServer({ ping: ({ id }) => ({ jsonrpc: '2.0', id, result: {} }) as JsonObject }),
+      async (client) => {
+        await client.open();
+        await client.post(ping(1));
+      },
+    );
     const expected = [{ where, method: 'ping', min: 2, max: 2 }];
     const { replay } = replayRig(tapes, { overlay: overlay({ expect: expected }) });
     const client = new TestClient(replay);
@@ -198,5 +260,80 @@ describe('ping', () => {
     await other.post(ping(1));
     await other.post(ping(2));
     expect(unrecorded.summary().expectations).toEqual([]);
+  });
+});
+
+describe('an answer of the overlay', () => {
+  const setLevel = (id: number, level = 'info'): JsonObject =>
+    ({ jsonrpc: '2.0', id, method: 'logging/setLevel', params: { level } }) as JsonObject;
+  const answer = [{ where: 'o.yaml:3:5', method: 'logging/setLevel', json: '{"x":1.0}' }];
+
+  async function opened(options: Parameters<typeof replayRig>[1]) {
+    const rig = replayRig(await twoLists(), options);
+    const client = new TestClient(rig.replay);
+    await client.open();
+    return { ...rig, client };
+  }
+
+  it('is for what the tapes do not have, and counted apart', async () => {
+    const { client, replay } = await opened({ overlay: overlay({ answer }) });
+    expect((await client.post(setLevel(4))).text).toBe('{"jsonrpc":"2.0","id":4,"result":{"x":1.0}}');
+    expect((await client.post(setLevel(5))).text).toBe('{"jsonrpc":"2.0","id":5,"result":{"x":1.0}}');
+    expect((await client.post(list(6))).messages).toEqual([tools(6, 'tool-1')]);
+    await expect(client.post(call(7, 'x'))).rejects.toMatchObject({ code: 'replay_miss' });
+    // `initialize`, and the list.
+    expect(replay.summary()).toMatchObject({ served: 2, given: 2, misses: [{ method: 'tools/call' }] });
+  });
+
+  it('is not before a recording, and none where only stricter matches are wanted', async () => {
+    const lists = [{ where, method: 'tools/list', json: '{"tools":[]}' }];
+    const { client, replay } = await opened({ overlay: overlay({ answer: lists }) });
+    expect((await client.post(list(6))).messages).toEqual([tools(6, 'tool-1')]);
+    expect(replay.summary().given).toBe(0);
+    const strict = await opened({ overlay: overlay({ answer }), maxRung: 'normalised' });
+    await expect(strict.client.post(setLevel(1))).rejects.toMatchObject({ data: { reason: 'unknown-method' } });
+  });
+
+  it('is for the tool that it names alone', async () => {
+    const only = [{ where, method: 'tools/call', target: 'x', json: '{"content":[]}' }];
+    const { client } = await opened({ overlay: overlay({ answer: only }) });
+    expect((await client.post(call(1, 'x'))).messages).toEqual([{ jsonrpc: '2.0', id: 1, result: { content: [] } }]);
+    await expect(client.post(call(1, 'y'))).rejects.toMatchObject({ code: 'replay_miss' });
+  });
+
+  it('can fail and be late as those of the tapes', async () => {
+    const { client, clock, replay } = await opened({
+      overlay: overlay({
+        answer,
+        latency: [{ where, method: 'logging/setLevel', ms: 300, jitterMs: 0 }],
+        faults: [{ where, method: 'logging/setLevel', fault: 'error', event: 1, nth: [2] }],
+      }),
+    });
+    let text = '';
+    void client.post(setLevel(1)).then((reply) => {
+      text = reply.text;
+    });
+    await clock.pass(299);
+    expect(text).toBe('');
+    await clock.pass(1);
+    expect(text).toContain('"result"');
+    const second = client.post(setLevel(2));
+    await clock.pass(300);
+    expect((await second).text).toContain('as o.yaml:1:1 wants it');
+    expect(replay.summary()).toMatchObject({ given: 1, faults: 1, exitCode: 0 });
+  });
+
+  it.each([
+    [setLevel(1), 'answer: [{ method: "logging/setLevel", with: {} }]'],
+    [
+      { jsonrpc: '2.0', id: 1, method: 'resources/subscribe', params: { uri: 'file:///a' } },
+      'answer: [{ method: "resources/subscribe", target: "file:///a", with: {} }]',
+    ],
+    [{ jsonrpc: '2.0', id: 1, method: 'prompts/list' }, 'answer: [{ method: "prompts/list", with: { prompts: [] } }]'],
+    [call(1, 'x'), undefined],
+  ])('is what a miss proposes where the result says nothing', async (request, line) => {
+    const { client } = await opened({});
+    const miss = await client.post(request as JsonObject).catch((error: unknown) => error);
+    expect((miss as { data: { overlay?: string } }).data.overlay).toBe(line);
   });
 });

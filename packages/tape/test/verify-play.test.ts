@@ -167,6 +167,22 @@ describe('waiting for what does not come', () => {
     expect((await run).results.filter(({ status }) => status === 'missing')).toHaveLength(CALLS);
   });
 
+  it('goes on at a server that is slow, and has left one request without an answer', async () => {
+    const tapes = await clients(1, []);
+    const clock = new ManualClock();
+    let count = 0;
+    const { connect } = live((message, ear) => {
+      count += 1;
+      if (count === 3) return;
+      if (message.method === 'tools/call') clock.timer(5000, () => answers(message, ear));
+      else answers(message, ear);
+    });
+    const stop = new AbortController().signal;
+    const run = verifyTapes(tapes, { ...options, answerMs: 30_000 }, { connect, redactor, clock, stop });
+    await timed(run, clock);
+    expect((await run).results.filter(({ status }) => status === 'missing')).toHaveLength(1);
+  });
+
   it('takes a bounded time at a server that answers nothing but its opening', async () => {
     const tapes = await clients(1, []);
     const clock = new ManualClock();

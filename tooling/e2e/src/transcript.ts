@@ -23,7 +23,7 @@ export interface CallWatch {
   readonly logs?: boolean;
 }
 
-/** Makes the requests of a tour and writes down what comes back; errors are written down too, not thrown. */
+/** Makes the requests of a tour and writes down what comes back, in the order in which it was asked for; errors are written down too, not thrown. */
 export class Scribe {
   readonly steps: Step[] = [];
   readonly era: TestClient['era'];
@@ -85,13 +85,14 @@ export class Scribe {
   }
 
   async #write(head: Step, ask: () => Promise<Json>, extras: () => Partial<Step> = () => ({})): Promise<void> {
+    const place = this.steps.push(head) - 1;
     const before = this.#client.requests.length;
     const outcome = await ask().then(
       (answer) => ({ answer }),
       (error: unknown) => ({ error: errorOf(error) }),
     );
     const asked = this.#client.requests.slice(before).filter(({ method }) => method !== 'roots/list');
-    this.steps.push({ ...head, ...outcome, ...(asked.length > 0 && { asked }), ...extras() });
+    this.steps[place] = { ...head, ...outcome, ...(asked.length > 0 && { asked }), ...extras() };
   }
 }
 

@@ -1,31 +1,27 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { run } from '../src/processes.js';
-import { runShadowcat, shadowcat, workFolder } from '../src/shadowcat.js';
+import { shadowcat, workFolder } from '../src/shadowcat.js';
 import { varyingServer } from '../src/varying-server.js';
 
-/** action.yml, the GitHub Action: its inputs and outputs, and its scripts, run by bash as GitHub runs them. */
+/** action.yml, the GitHub Action: its scripts, run by bash as GitHub runs them. */
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 interface Step {
   readonly id?: string;
-  readonly name: string;
   readonly if?: string;
-  readonly uses?: string;
-  readonly shell?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly run?: string;
 }
 
 interface Action {
-  readonly inputs: Readonly<Record<string, { readonly description: string; readonly default: string }>>;
-  readonly outputs: Readonly<Record<string, { readonly value: string }>>;
-  readonly runs: { readonly using: string; readonly steps: readonly Step[] };
+  readonly inputs: Readonly<Record<string, { readonly default: string }>>;
+  readonly runs: { readonly steps: readonly Step[] };
 }
 
 let action: Action;
@@ -42,40 +38,6 @@ beforeAll(async () => {
   await chmod(bin, 0o755);
 });
 afterAll(() => work[Symbol.asyncDispose]());
-
-describe('action.yml', () => {
-  it('uses every input, by way of variables, and has an output for every step', () => {
-    const text = JSON.stringify(action.runs.steps);
-    for (const name of Object.keys(action.inputs)) expect(text).toContain(`inputs.${name}`);
-    // What a user writes must not become a part of a script.
-    for (const { run = '' } of action.runs.steps) expect(run).not.toContain('${{');
-    const ids = action.runs.steps.flatMap(({ id }) => id ?? []);
-    for (const { value } of Object.values(action.outputs)) {
-      expect(ids).toContain(/^\$\{\{ steps\.(\w+)\.outputs\.[\w-]+ \}\}$/.exec(value)?.[1]);
-    }
-  });
-
-  it('pins what it brings along', async () => {
-    const manifest = JSON.parse(await readFile(join(ROOT, 'apps/cli/package.json'), 'utf8')) as { version: string };
-    expect(action.inputs['version']?.default).toBe(manifest.version);
-    expect(action.inputs['node-version']?.default).toBe((await readFile(join(ROOT, '.node-version'), 'utf8')).trim());
-    const uses = action.runs.steps.flatMap((step) => step.uses ?? []);
-    expect(uses).not.toEqual([]);
-    for (const used of uses) expect(used).toMatch(/^actions\/[\w-]+@[0-9a-f]{40}$/);
-  });
-
-  it.for([
-    ['lint', 'tape lint'],
-    ['scan', 'tape scan'],
-    ['verify', 'verify'],
-    ['replay', 'replay'],
-  ] as const)('calls %s with options that it has', async ([id, command]) => {
-    const script = action.runs.steps.find((step) => step.id === id)?.run ?? '';
-    expect(script).toContain(`shadowcat ${command} `);
-    const { stdout } = await runShadowcat([...command.split(' '), '--help'], work.path);
-    for (const [flag] of script.matchAll(/(?<=[ (])--[a-z-]+/g)) expect(stdout).toContain(`${flag} `);
-  });
-});
 
 interface Ran {
   /** By step. */
@@ -167,7 +129,7 @@ describe('the action, run by bash', () => {
     const file = join(work.path, 'adds.tape.jsonl');
     const test = fileURLToPath(new URL('../dist/tape-tests/recording.node-test.js', import.meta.url));
     const env = { CI: '', SHADOWCAT_MODE: 'record', TAPE: file, SERVER: server.at(-1) ?? '' };
-    await run({ command: process.execPath, args: ['--test', test], cwd: work.path, env });
+    await run({ command: process.execPath, args: [test], cwd: work.path, env });
     tape = await readFile(file, 'utf8');
     ask = join(work.path, 'ask.mjs');
     const client = new URL('../dist/tape-tests/client.js', import.meta.url).href;
@@ -194,6 +156,30 @@ describe('the action, run by bash', () => {
     expect(ran.codes).toEqual({ tapes: 0, lint: 0, scan: 0 });
     expect(ran.outputs).toEqual({ 'tapes.count': '1', 'lint.exit-code': '0', 'scan.exit-code': '0' });
     expect(ran.summary).toContain('### shadowcat tape lint: passed');
+  });
+
+  it('takes names as they are, and none of them for an option or a command', async () => {
+    const cwd = await repository('names');
+    const names = ['--strict.tape.jsonl', 'test/a \'b\' "c".tape.jsonl', 'test/$(touch pwned) `id` *.tape.jsonl'];
+    for (const name of names) await writeFile(join(cwd, name), tape);
+    const ran = await runAction(cwd, { scan: 'false', tapes: '*.tape.jsonl\r\n  test/*.tape.jsonl\n\n*.tape.jsonl' });
+    expect(ran).toMatchObject({ codes: { tapes: 0, lint: 0 }, outputs: { 'tapes.count': '4' } });
+    expect(await readdir(cwd)).not.toContain('pwned');
+  });
+
+  it('installs the version that it is told, and says where it cannot run', async () => {
+    const script = action.runs.steps.find(({ id }) => id === 'install')?.run ?? '';
+    const npm = join(work.path, 'npm-bin', 'npm');
+    await mkdir(dirname(npm));
+    await writeFile(npm, '#!/bin/sh\nprintf "<%s>" "$@"\n');
+    await chmod(npm, 0o755);
+    const path = join(work.path, 'path');
+    const env = { PATH: `${dirname(npm)}:${process.env['PATH']}`, GITHUB_PATH: path, VERSION: '1.2.3; touch pwned' };
+    const linux = await bash(script, work.path, { ...env, RUNNER_OS: 'Linux' });
+    expect(linux).toEqual({ code: 0, text: expect.stringMatching(/<shadowcat@1\.2\.3; touch pwned>$/) });
+    expect(await readFile(path, 'utf8')).toBe(`${join(work.path, 'runner', 'shadowcat', 'bin')}\n`);
+    const windows = await bash(script, work.path, { ...env, RUNNER_OS: 'Windows' });
+    expect(windows).toEqual({ code: 2, text: '::error title=shadowcat::this action runs on Linux and macOS\n' });
   });
 
   it('annotates what is wrong, and goes on', async () => {

@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { describe, expect, it } from 'vitest';
+import { execFile } from 'node:child_process';
+import { copyFile, cp, readFile, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientKind, drive } from '../src/clients.js';
 import { fixtureServer, type ServerUnderTest, startFixture } from '../src/servers.js';
 import { runShadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
@@ -38,34 +40,71 @@ async function golden(kind: ClientKind, name: string, at: { folder: Folder; behi
   expect(code).toBe(0);
   const made = await runShadowcat(['tape', 'fmt', tape], folder.path);
   expect(made).toMatchObject({ code: 0 });
-  expect(await runShadowcat(['tape', 'lint', tape], folder.path)).toMatchObject({ code: 0, stdout: '' });
   return (await readFile(tape, 'utf8')).split('\n');
 }
+
+/** No rule has anything against the tapes of these names. */
+async function expectSound({ path }: Folder, ...names: string[]): Promise<void> {
+  const tapes = names.map((name) => `${name}.tape.jsonl`);
+  expect(await runShadowcat(['tape', 'lint', ...tapes], path)).toMatchObject({ code: 0, stdout: '' });
+}
+
+/** Commits one golden tape, puts the other in its place, and edits that: what git says to each. */
+async function gitDiffs(folder: Folder, one: string, other: string): Promise<{ again: string; edited: string }> {
+  const cwd = `${folder.path}/repository`;
+  const tape = `${cwd}/s.tape.jsonl`;
+  const user = ['-c', 'user.name=e2e', '-c', 'user.email=e2e@localhost'];
+  const git = (...args: string[]): Promise<string> =>
+    promisify(execFile)('git', [...user, ...args], { cwd }).then(({ stdout }) => stdout);
+  await promisify(execFile)('git', ['init', '-q', cwd]);
+  await cp(`${folder.path}/blobs`, `${cwd}/blobs`, { recursive: true });
+  await copyFile(`${folder.path}/${one}.tape.jsonl`, tape);
+  await git('add', '.');
+  await git('commit', '-qm', 'tape');
+  await copyFile(`${folder.path}/${other}.tape.jsonl`, tape);
+  const again = await git('diff', '--stat');
+  await writeFile(tape, (await readFile(tape, 'utf8')).replace('Say hello', 'Say goodbye'));
+  expect((await runShadowcat(['tape', 'fmt', tape], cwd)).code).toBe(0);
+  return { again, edited: await git('diff', '--numstat') };
+}
+
+let fixture: Awaited<ReturnType<typeof startFixture>>;
+beforeAll(async () => {
+  fixture = await startFixture();
+});
+afterAll(async () => {
+  await fixture[Symbol.asyncDispose]();
+});
 
 const words = ({ target }: ServerUnderTest): string[] => ['--', target.command, ...target.args];
 
 describe.each<ClientKind>(['v1', 'v2-pinned'])('recordings of %s over HTTP', { timeout: 120_000 }, (kind) => {
   it('have the golden form of those of their replay: streams are streams, and tell when to come back', async () => {
     await using folder = await workFolder();
-    await using server = await startFixture();
-    const first = await golden(kind, 'first', { folder, behind: ['--upstream', server.url] });
+    const first = await golden(kind, 'first', { folder, behind: ['--upstream', fixture.url] });
     await using replay = await startShadowcat(['replay', `${folder.path}/first.tape.jsonl`, '--all-used'], folder.path);
     expect(await golden(kind, 'second', { folder, behind: ['--upstream', replay.url] })).toEqual(first);
     expect((await replay.stop()).code).toBe(0);
+    await expectSound(folder, 'first', 'second');
   });
 });
 
 describe.each<ClientKind>(['v1', 'v2-legacy', 'v2-pinned'])('recordings of %s', { timeout: 120_000 }, (kind) => {
-  it('of the fixture have the same golden form, and so has one of its replay', async () => {
+  it('of the fixture are an empty git diff, and so is one of its replay; an edited record is one line and the last', async () => {
     await using folder = await workFolder();
     const server = fixtureServer();
     const first = await golden(kind, 'first', { folder, behind: words(server) });
-    const second = await golden(kind, 'second', { folder, behind: words(server) });
-    expect(second).toEqual(first);
-
     await using replay = await startShadowcat(['replay', `${folder.path}/first.tape.jsonl`], folder.path);
-    const third = await golden(kind, 'third', { folder, behind: ['--upstream', replay.url] });
+    const [second, third] = await Promise.all([
+      golden(kind, 'second', { folder, behind: words(server) }),
+      golden(kind, 'third', { folder, behind: ['--upstream', replay.url] }),
+    ]);
     expect((await replay.stop()).code).toBe(0);
+    expect(second).toEqual(first);
     expect(third).toEqual(first);
+    await expectSound(folder, 'first', 'second', 'third');
+    // One edited record is one changed line, and the last, which seals the tape.
+    const edited = '2\t2\ts.tape.jsonl\n';
+    if (kind !== 'v2-legacy') expect(await gitDiffs(folder, 'first', 'second')).toEqual({ again: '', edited });
   });
 });

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectV1 } from '../src/client-v1.js';
 import { connectV2 } from '../src/client-v2.js';
@@ -14,7 +12,7 @@ import type { Target, TestClient } from '../src/test-client.js';
 /*
  * What a tape must do, one `describe` a row of the table in the design of tapes. Rows that are shown elsewhere: what SIGKILL
  * leaves on disk, what can be read of a torn or damaged tape, and that recording repeats nothing, in recording.test.ts;
- * placeholders of secrets, in secrets.test.ts.
+ * placeholders of secrets, in secrets.test.ts; that recording again is an empty git diff, in golden.test.ts.
  */
 
 const CLIENTS: Readonly<Record<string, (target: Target) => Promise<TestClient>>> = {
@@ -23,8 +21,6 @@ const CLIENTS: Readonly<Record<string, (target: Target) => Promise<TestClient>>>
   'client v2, 2026-07-28': (target) => connectV2(target, { mode: 'pinned' }),
 };
 const EVERYONE = Object.entries(CLIENTS);
-/** One client of each era. */
-const BOTH_ERAS = EVERYONE.filter(([name]) => name !== 'client v2, legacy');
 const WITH_SESSIONS = EVERYONE.filter(([name]) => !name.includes('2026'));
 
 let fixture: Awaited<ReturnType<typeof startFixture>>;
@@ -57,17 +53,56 @@ async function progressOf(client: TestClient, steps = 4): Promise<number[]> {
   return seen;
 }
 
-describe('an unrecorded tool', () => {
-  it.each(EVERYONE)('is a miss, and never the answer of another tool: %s', async (_, connect) => {
-    const tape = await taped(async (url) => {
-      await using client = await connect({ url });
+/** What the tape of a client holds, besides its progress and its list. */
+interface Usual {
+  readonly tape: string;
+  /** What each session was told about itself. */
+  readonly sessions: readonly string[];
+}
+
+const usuals = new Map<string, Promise<Usual>>();
+
+/** The tape of a client that lists, calls and waits; where there are sessions, of two at the same time that do the same. */
+function usual(name: string): Promise<Usual> {
+  let made = usuals.get(name);
+  if (made === undefined) {
+    made = recordUsual(name);
+    usuals.set(name, made);
+  }
+  return made;
+}
+
+async function recordUsual(name: string): Promise<Usual> {
+  const sessions: string[] = [];
+  const tape = await taped(async (url) => {
+    await atOnce(name, url, async (client) => {
+      await client.listTools();
       await client.callTool('echo', { a: 1 });
+      expect(await progressOf(client)).toHaveLength(4);
+      sessions.push(textOf(await client.callTool('whoami', {})));
     });
+  });
+  return { tape, sessions };
+}
+
+/** Two sessions of a client, or one client where there are none. */
+async function atOnce(name: string, url: string, use: (client: TestClient) => Promise<void>): Promise<void> {
+  const connect = CLIENTS[name];
+  if (connect === undefined) throw new TypeError(`no client ${name}`);
+  const count = WITH_SESSIONS.some(([one]) => one === name) ? 2 : 1;
+  const clients = await Promise.all(Array.from({ length: count }, () => connect({ url })));
+  await Promise.all(clients.map(use));
+  for (const client of clients) await client[Symbol.asyncDispose]();
+}
+
+describe('an unrecorded tool', () => {
+  it.each(EVERYONE)('is a miss, and never the answer of another tool: %s', async (kind, connect) => {
+    const { tape } = await usual(kind);
     await using replay = await startShadowcat(['replay', tape], folder.path);
     {
       await using client = await connect({ url: replay.url });
       for (const [name, args] of [
-        ['whoami', { a: 1 }],
+        ['log', { a: 1 }],
         ['echo', { a: 2 }],
       ] as const) {
         await expect(client.callTool(name, args)).rejects.toMatchObject({
@@ -85,33 +120,23 @@ describe('an unrecorded tool', () => {
 });
 
 describe('two sessions with equal ids, on one tape', () => {
-  it.each(WITH_SESSIONS)('each get their own answers, at the same time: %s', async (_, connect) => {
-    const ask = async (url: string, values: readonly string[]): Promise<string[]> => {
-      const clients = await Promise.all(values.map(() => connect({ url })));
-      const answers = await Promise.all(
-        clients.map(async (client) => [textOf(await client.callTool('whoami', {})), await client.listTools()]),
-      );
-      for (const client of clients) await client[Symbol.asyncDispose]();
-      return answers.map(([whoami]) => String(whoami));
-    };
-    let recorded: string[] = [];
-    const tape = await taped(async (url) => {
-      recorded = await ask(url, ['one', 'two']);
-    });
-    expect(new Set(recorded).size).toBe(2);
+  it.each(WITH_SESSIONS)('each get their own answers, at the same time: %s', async (kind) => {
+    const { tape, sessions } = await usual(kind);
+    expect(new Set(sessions).size).toBe(2);
     await using replay = await startShadowcat(['replay', tape], folder.path);
-    expect(new Set(await ask(replay.url, ['one', 'two'])).size).toBe(2);
+    const told: string[] = [];
+    await atOnce(kind, replay.url, async (client) => {
+      const [whoami] = await Promise.all([client.callTool('whoami', {}), client.listTools()]);
+      told.push(textOf(whoami));
+    });
+    expect(new Set(told).size).toBe(2);
     expect((await replay.stop()).code).toBe(0);
   });
 });
 
 describe('requests that were not recorded and shift every id', () => {
-  it.each(EVERYONE)('cost none of 4 progress callbacks: %s', async (_, connect) => {
-    const tape = await taped(async (url) => {
-      await using client = await connect({ url });
-      await client.listTools();
-      expect(await progressOf(client)).toHaveLength(4);
-    });
+  it.each(EVERYONE)('cost none of 4 progress callbacks: %s', async (kind, connect) => {
+    const { tape } = await usual(kind);
     await using replay = await startShadowcat(['replay', tape], folder.path);
     {
       await using client = await connect({ url: replay.url });
@@ -138,44 +163,6 @@ describe('a server that mints handles', () => {
       stderr: '',
     });
   });
-});
-
-describe('re-recording an unchanged server', () => {
-  const git = (cwd: string, ...args: string[]): Promise<string> =>
-    promisify(execFile)('git', ['-c', 'user.name=e2e', '-c', 'user.email=e2e@localhost', ...args], { cwd }).then(
-      ({ stdout }) => stdout,
-    );
-
-  it.each(BOTH_ERAS)(
-    'is an empty git diff; one edited record is one changed line and the last: %s',
-    async (_, connect) => {
-      await using repository = await workFolder();
-      const tape = join(repository.path, 's.tape.jsonl');
-      const record = async (): Promise<void> => {
-        const made = await taped(async (url) => {
-          await using client = await connect({ url });
-          await client.listTools();
-          await Promise.all([1, 2, 3].map((n) => client.callTool('echo', { n, text: 'Grüße ☃' })));
-          await progressOf(client);
-          await client.callTool('test_sampling', { prompt: 'Say hello' });
-          await client.readResource('test://static-text');
-        });
-        await copyFile(made, tape);
-        expect((await runShadowcat(['tape', 'fmt', tape], repository.path)).code).toBe(0);
-      };
-      await record();
-      await git(repository.path, 'init', '-q');
-      await git(repository.path, 'add', '.');
-      await git(repository.path, 'commit', '-qm', 'tape');
-      await record();
-      expect(await git(repository.path, 'diff', '--stat')).toBe('');
-
-      const text = await readFile(tape, 'utf8');
-      await writeFile(tape, text.replace('Say hello', 'Say goodbye'));
-      expect((await runShadowcat(['tape', 'fmt', tape], repository.path)).code).toBe(0);
-      expect(await git(repository.path, 'diff', '--numstat')).toBe('2\t2\ts.tape.jsonl\n');
-    },
-  );
 });
 
 describe('the text of the wire', () => {

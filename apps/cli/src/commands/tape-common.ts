@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Checked } from '../config/checks.js';
+import type { Settings } from '../config/settings.js';
 import { CliError, EXIT } from '../errors.js';
 import { type ReportFile, reportTarget } from '../options/replay-types.js';
 import type { Report } from '../reports/report.js';
@@ -13,9 +14,25 @@ export const formatOption = (): Option =>
   new Option('--format <format>', 'how to show it').choices(['text', 'json']).default('text');
 
 /** What all commands on tapes have: their exit codes, `--log-level`, and no configuration file. */
-export function beginTape(context: CommandContext, command: Command): void {
+export function beginTape(context: CommandContext, command: Command): Settings {
   context.family = 'tape';
-  context.settings('tape', command);
+  return context.settings('tape', command);
+}
+
+/** Runs what takes a while and writes a file at its end, so that it can tidy up when it is asked to stop. */
+export async function stoppable<T>(
+  context: CommandContext,
+  settings: Settings,
+  run: (stop: AbortSignal) => Promise<T>,
+): Promise<T> {
+  using stopping = context.host.stopping({ drainMs: 0, log: context.log(settings) });
+  try {
+    return await run(stopping.signal);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    const why = `stopped by ${String(stopping.signal.reason)}: nothing was written`;
+    throw new CliError(why, { exitCode: EXIT.incomplete, cause: error });
+  }
 }
 
 /** What was found, or a usage error. */
@@ -40,6 +57,12 @@ export function writable(given: string, cwd: string, sources: readonly string[] 
 function isSameFile(a: string, b: string): boolean {
   const [one, other] = [a, b].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
   return one?.isFile() === true && one.dev === other?.dev && one.ino === other.ino;
+}
+
+/** How many lines a tape has that was made, and what lies beside it. */
+export function madeText({ lines, blobs }: { readonly lines: number; readonly blobs: number }): string {
+  const beside = blobs === 0 ? '' : `, ${blobs} large ${blobs === 1 ? 'value' : 'values'} beside it in blobs/`;
+  return `${lines} lines${beside}`;
 }
 
 /** Where something goes that -o does not say: never over a file. */

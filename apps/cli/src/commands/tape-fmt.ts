@@ -5,7 +5,7 @@ import { specsOf } from '../options/table.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addPlainFlags } from './flags.js';
-import { beginTape, usable, writable } from './tape-common.js';
+import { beginTape, madeText, usable, writable } from './tape-common.js';
 
 /** `shadowcat tape fmt`. */
 export function addFmt(tape: Command, context: CommandContext): void {
@@ -28,9 +28,8 @@ export function addFmt(tape: Command, context: CommandContext): void {
     const out = options.out === undefined ? path : writable(options.out, host.cwd);
     const { formatTapeFile } = await import('@shadowcat/tape-file');
     const made = await formatTapeFile(path, { out, times: options.times === true });
-    const beside = made.blobs === 0 ? '' : `, ${made.blobs} large values beside it in blobs/`;
     host.out(`${made.sha}  ${relative(host.cwd, made.out)}\n`);
-    host.err(`${made.lines} lines${beside}\n`);
+    host.err(`${madeText(made)}\n`);
     const { gapLines } = await import('../tapes/gaps.js');
     for (const line of gapLines([made.from], host.cwd)) host.err(`${line}\n`);
   });

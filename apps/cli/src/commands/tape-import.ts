@@ -9,7 +9,7 @@ import { VERSION } from '../version.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags } from './flags.js';
-import { notThere, writable } from './tape-common.js';
+import { madeText, notThere, writable } from './tape-common.js';
 
 const FORMATS: readonly ImportFormat[] = ['har', 'mitmproxy', 'stdio-log'];
 const TAPE_SUFFIX = '.tape.jsonl';
@@ -80,10 +80,9 @@ export function addImport(tape: Command, context: CommandContext): void {
       times: flags.times === true,
     });
     const { printable } = await import('../tapes/render.js');
-    const beside = made.blobs === 0 ? '' : `, ${made.blobs} large values beside it in blobs/`;
     host.out(`${relative(host.cwd, out)}\n`);
     host.err(
-      `${made.messages} ${made.messages === 1 ? 'message' : 'messages'} of a ${TITLES[made.format]}, ${made.lines} lines${beside}\n`,
+      `${made.messages} ${made.messages === 1 ? 'message' : 'messages'} of a ${TITLES[made.format]}, ${madeText(made)}\n`,
     );
     for (const loss of made.losses) host.err(`${printable(loss)}\n`);
   });

@@ -10,7 +10,7 @@ import { overlayPaths } from '../overlay/overlay-paths.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags, addPlainFlags } from './flags.js';
-import { beginTape, notThere, usable, writable } from './tape-common.js';
+import { beginTape, notThere, stoppable, usable, writable } from './tape-common.js';
 import { beginScan, type FileSecret, secretText } from './tape-secrets.js';
 
 const TAPE_SUFFIX = '.tape.jsonl';
@@ -43,7 +43,9 @@ export function addPack(tape: Command, context: CommandContext): void {
       context.exitCode = EXIT.secretFound;
       return;
     }
-    const { tapes, overlays, blobs } = await packTapeFiles(paths, { out, overlaysOf: overlayPaths });
+    const { tapes, overlays, blobs } = await stoppable(context, settings, (stop) =>
+      packTapeFiles(paths, { out, overlaysOf: overlayPaths, stop }),
+    );
     host.out(`${relative(host.cwd, out)}\n`);
     host.err(`${counted({ tapes, overlays, blobs })}\n`);
   });
@@ -58,7 +60,7 @@ export function addUnpack(tape: Command, context: CommandContext): void {
   });
   command.option('-o, --out <dir>', 'the directory to make (default: bug-report for bug-report.tape.tar.gz)');
   addPlainFlags(command, specsOf('tape')).action(async (name: string, options: { out?: string }) => {
-    beginTape(context, command);
+    const settings = beginTape(context, command);
     const { host } = context;
     const pack = usable(checkTape(name, host.cwd));
     const given = options.out ?? defaultDirectory(name);
@@ -66,7 +68,9 @@ export function addUnpack(tape: Command, context: CommandContext): void {
     if (existsSync(directory)) throw new CliError(`-o: ${given} is there already: name a directory that is not`);
     if (!existsSync(dirname(directory))) throw new CliError(`-o: there is no directory ${dirname(given)}`);
     const { unpackTapeFile } = await import('@shadowcat/tape-file');
-    const { tapes, overlays, blobs } = await unpackTapeFile(pack, { directory, overlaysOf: overlayPaths });
+    const { tapes, overlays, blobs } = await stoppable(context, settings, (stop) =>
+      unpackTapeFile(pack, { directory, overlaysOf: overlayPaths, stop }),
+    );
     for (const file of tapes) host.out(`${relative(host.cwd, resolve(directory, file))}\n`);
     host.err(`${counted({ tapes: tapes.length, overlays: overlays.length, blobs: blobs.length })}\n`);
   });

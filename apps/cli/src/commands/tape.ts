@@ -4,6 +4,7 @@ import type { Tape, TapeSummary } from '@shadowcat/tape';
 import type { Command } from 'commander';
 import { checkDirectory, checkTape } from '../config/checks.js';
 import { CliError, EXIT } from '../errors.js';
+import type { Host } from '../host.js';
 import { specsOf } from '../options/table.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
@@ -95,7 +96,8 @@ function addShow(tape: Command, context: CommandContext): void {
     ]);
     const tape = await inspectTapeFile(path);
     const summary = { ...summariseTape(tape), name };
-    const text = await shown(tape, summary, options);
+    const columns = options.out === undefined ? columnsOf(host) : COLUMNS;
+    const text = await shown(tape, { summary, columns }, options);
     if (options.out === undefined) host.out(text);
     else writeFileSync(resolve(host.cwd, options.out), text);
     for (const line of (await import('../tapes/render.js')).problemLines(summary)) host.err(`shadowcat: ${line}\n`);
@@ -107,15 +109,27 @@ function addShow(tape: Command, context: CommandContext): void {
   });
 }
 
+/** How wide lines are where there is no terminal, and no COLUMNS. */
+const COLUMNS = 100;
+
+function columnsOf({ columns, env }: Host): number {
+  const told = Number(env['COLUMNS']);
+  return columns ?? (Number.isInteger(told) && told > 0 ? told : COLUMNS);
+}
+
 /** The tape in the form that was asked for. */
-async function shown(tape: Tape, summary: TapeSummary, { format, messages, html }: ShowOptions): Promise<string> {
+async function shown(
+  tape: Tape,
+  { summary, columns }: { readonly summary: TapeSummary; readonly columns: number },
+  { format, messages, html }: ShowOptions,
+): Promise<string> {
   const { timelineOf } = await import('@shadowcat/tape');
   if (html === true) return (await import('../tapes/page.js')).tapePage([{ summary, entries: timelineOf(tape) }]);
   if (format === 'json') return json(messages === true ? { ...summary, messages: timelineOf(tape) } : summary);
   const { headText, tapeText } = await import('../tapes/render.js');
   if (messages !== true) return tapeText(summary);
   const { timelineText } = await import('../tapes/render-timeline.js');
-  return `${headText(summary)}${timelineText(timelineOf(tape))}`;
+  return `${headText(summary)}${timelineText(timelineOf(tape), columns)}`;
 }
 
 function addRecover(tape: Command, context: CommandContext): void {

@@ -106,10 +106,13 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** `undefined`: not there, or not to be looked at: behind a folder of somebody else's, too long a name. */
 function kindOf(path: string): 'file' | 'directory' | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return undefined;
-  return stat.isDirectory() ? 'directory' : 'file';
+  try {
+    return statSync(path).isDirectory() ? 'directory' : 'file';
+  } catch {
+    return undefined;
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -35,6 +35,7 @@ const NOWHERE: Host = {
   cwd: '.',
   node: '',
   terminal: false,
+  columns: undefined,
   out: () => {},
   err: () => {},
   stopping: () => ({ signal: new AbortController().signal, [Symbol.dispose]() {} }),

@@ -94,7 +94,8 @@ export const overlayShape = record('an overlay', {
   expect: field(rules(expectRule), 'how often something has to be asked for'),
 });
 
-type OverlayFile = NonNullable<ReturnType<(typeof overlayShape)['read']>>;
+/** An overlay file as it was read. */
+export type OverlayFile = NonNullable<ReturnType<(typeof overlayShape)['read']>>;
 
 function rules<T>(rule: Shape<T>): Shape<readonly Sited<T>[]> {
   return list(sited(rule));

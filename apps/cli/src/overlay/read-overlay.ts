@@ -3,6 +3,7 @@ import { relative } from 'node:path';
 import { mergeOverlays, type Overlay } from '@shadowcat/tape';
 import { readYaml } from '../config/yaml-document.js';
 import { CliError, problemsError } from '../errors.js';
+import { contradictions } from './contradictions.js';
 import { overlayOf, overlayShape } from './overlay-shape.js';
 
 /** Larger files are no overlay. */
@@ -38,7 +39,10 @@ export function parseOverlay(
     problem: (line: string) => void problems.push(line),
   };
   const file = overlayShape.read(root, 'overlay', reading);
-  if (file === undefined) return { problems: problems.map((line) => line.replaceAll(': overlay.', ': ')) };
+  if (file !== undefined) problems.push(...contradictions(file));
+  if (file === undefined || problems.length > 0) {
+    return { problems: problems.map((line) => line.replaceAll(': overlay.', ': ')) };
+  }
   return { overlay: overlayOf(file) };
 }
 

@@ -55,7 +55,7 @@ async function dryRun(reach: readonly RuleReach[], config: ReplayConfig, io: Io)
   for (const { where, rule, touches } of reach) {
     io.print(`${where}: ${rule}: ${touches === undefined ? 'for what is not on the tapes' : `touches ${touches}`}`);
   }
- 
+
   return conclude(reachReport(reach), config, io);
 }
 

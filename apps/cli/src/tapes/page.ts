@@ -2,14 +2,18 @@ import type { ExchangeSummary, TapeSummary, TimelineEntry } from '@shadowcat/tap
 import { seconds, stateOf } from './render.js';
 
 const STYLE = `
+:root{color-scheme:light dark}
 body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222;background:#fff}
 h1{font-size:1.3rem;overflow-wrap:anywhere} h2{font-size:1.1rem;margin-top:2rem}
-details{border:1px solid #ddd;border-radius:4px;margin:.4rem 0;padding:.2rem .6rem} summary{cursor:pointer}
+details{border:1px solid #ddd;border-radius:4px;margin:.4rem 0;padding:.2rem .6rem} summary{cursor:pointer;overflow-wrap:anywhere}
+summary:hover{background:#8881} .facts{float:right;margin-left:1rem} summary::after{content:'';display:block;clear:both}
 details details{border:0;border-left:3px solid #ddd;border-radius:0;margin:.2rem 0}
 .client{border-left-color:#2a6fb5!important} .server{border-left-color:#3b8a4a!important}
-.bad{color:#a8321c} .dim{color:#777} code,pre{font:12px/1.45 ui-monospace,monospace}
+.bad{color:#a8321c} .dim{color:#6a6a6a} code,pre{font:12px/1.45 ui-monospace,monospace}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0}
-@media (prefers-color-scheme:dark){body{color:#ddd;background:#181818} details{border-color:#444} .bad{color:#f08a70} .dim{color:#999}}
+@media (max-width:40rem){body{margin:1rem auto} .facts{float:none;display:block;margin-left:1rem}}
+@media (prefers-color-scheme:dark){body{color:#ddd;background:#181818} details{border-color:#444} .bad{color:#f08a70} .dim{color:#999}
+.client{border-left-color:#6aa9e9!important} .server{border-left-color:#6cc07c!important}}
 `;
 const ARROWS: Readonly<Record<TimelineEntry['from'], string>> = { client: '→', server: '←', proxy: '·' };
 /** How much of one message is on the page, in characters. */
@@ -41,7 +45,13 @@ const isCut = ({ content }: TimelineEntry): boolean => content.length > MAX_CONT
 
 function tapeSection({ summary, entries }: PagedTape): string {
   const { name, form, version, at, records, exchanges } = summary;
-  const facts = [form, `format ${version}`, ...(at === undefined ? [] : [`recorded ${at}`]), `${records} records`];
+  const facts = [
+    form,
+    `format ${version}`,
+    ...(at === undefined ? [] : [`recorded ${at}`]),
+    `${records} records`,
+    `${exchanges.length} exchanges`,
+  ];
   const byExchange = Map.groupBy(entries, ({ s, x }) => `${s} ${x}`);
   const lanes = Map.groupBy(exchanges, ({ s }) => s);
   const loose = entries.filter(({ x }) => x === undefined);
@@ -72,10 +82,17 @@ function exchangeBlock(exchange: ExchangeSummary, entries: readonly TimelineEntr
   const { line, method, target, status, took, end } = exchange;
   const timed = entries.some(({ at }) => at !== undefined);
   const facts = [...(status === undefined ? [] : [`${status}`]), ...(timed ? [seconds(took)] : []), end ?? 'cut off'];
-  const bad = end !== 'answered' || entries.some(({ kind }) => kind === 'error');
+  const bad = !isPlainEnd(exchange) || entries.some(({ kind }) => kind === 'error');
   const title = `<b>${escaped(method)}</b> ${escaped(target ?? '')}`;
-  return `<details><summary>${title} <span class="${bad ? 'bad' : 'dim'}">${escaped(facts.join(' · '))}</span> <span class="dim">line ${line}</span></summary>
+  const about = `<span class="${bad ? 'bad' : 'dim'}">${escaped(facts.join(' · '))}</span> <span class="dim">· line ${line}</span>`;
+  return `<details><summary>${title} <span class="facts">${about}</span></summary>
 ${entries.map(entryBlock).join('\n')}</details>`;
+}
+
+/** Whether an exchange ended as one may: streams that the server speaks on end when one of both leaves. */
+function isPlainEnd({ method, end }: ExchangeSummary): boolean {
+  if (end === 'answered' || end === 'cancelled-by-client') return true;
+  return method === 'GET' && (end === 'closed-by-client' || end === 'closed-by-server');
 }
 
 function entryBlock(entry: TimelineEntry): string {

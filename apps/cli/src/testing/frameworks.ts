@@ -32,6 +32,8 @@ export interface Spot {
   readonly directory: string;
   /** Who asks: a test, or a place in a file for all tests that share the tape. */
   readonly owner: string;
+  /** Whether the owner can be run again, and then asks for the same tape again. */
+  readonly repeats: boolean;
   /** Whether it may be awaited there. */
   readonly inTest: boolean;
   /** Has the tape opened and closed with the test, or with the tests that share it. */
@@ -80,6 +82,7 @@ export function vitestFramework(vitest: Vitest): Framework {
         return {
           directory,
           owner: `the tests at ${path}:${line}`,
+          repeats: false,
           inTest: false,
           attach: (use) => attachScope(vitest, use),
         };
@@ -87,7 +90,7 @@ export function vitestFramework(vitest: Vitest): Framework {
       const owner = `the test "${context.task.name}" (${context.task.id})`;
       const attach = (use: TapeUse): void =>
         context.onTestFinished(({ task }) => use.close({ complete: task.result?.state === 'pass' }));
-      return { directory, owner, inTest: true, attach };
+      return { directory, owner, repeats: true, inTest: true, attach };
     },
   };
 }
@@ -144,7 +147,7 @@ export function nodeFramework(node: NodeTest): Framework {
         });
       };
       const directory = file === undefined ? process.cwd() : dirname(file);
-      return { directory, owner: `the tests at ${file}:${line}`, inTest: true, attach };
+      return { directory, owner: `the tests at ${file}:${line}`, repeats: false, inTest: true, attach };
     },
   };
 }

@@ -20,6 +20,11 @@ export interface TestPlace {
  */
 const PRIVATE_GROUPS = new Set(['Listening', 'Replay', 'Verify', 'Mirror', 'Logging']);
 
+/** `record` is about such a proxy as well: the only tape that a test writes is the one it names. */
+const SHARED = SPECS.filter(({ group, name }) => !PRIVATE_GROUPS.has(group) && name !== 'record').map(
+  ({ name }) => name,
+);
+
 /** Free port, no drain to speak of: what is still in flight when a test has ended is nobody's any more. */
 const ENDPOINT = { listen: '127.0.0.1:0', 'drain-timeout': '500ms' } as const;
 
@@ -66,12 +71,11 @@ function upstreamFlags(upstream: Upstream): Flags {
 /** Resolves options as the command does, with `flags` in the place of its flags. */
 function settingsOf(command: CommandName, flags: Flags, place: TestPlace): Settings {
   const specs = specsOf(command);
-  const shared = SPECS.filter(({ group }) => !PRIVATE_GROUPS.has(group)).map(({ name }) => name);
   const file = loadConfig({ config: undefined, ...place });
   const { settings, problems } = resolveSettings(specs, {
     flags: new Map(Object.entries(flags).map(([name, given]) => [name, entryOf(name, given)])),
-    env: Object.fromEntries(shared.map((name) => [variableOf(name), place.env[variableOf(name)]])),
-    file: file && { ...file, entries: only(file.entries, shared) },
+    env: Object.fromEntries(SHARED.map((name) => [variableOf(name), place.env[variableOf(name)]])),
+    file: file && { ...file, entries: only(file.entries, SHARED) },
   });
   if (problems.length > 0) throw problemsError(problems);
   return settings;

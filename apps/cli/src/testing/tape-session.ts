@@ -24,6 +24,8 @@ import { proxySettings, replaySettings, type TestPlace } from './settings.js';
 export interface Verdict {
   /** All of them ran and passed: only then what nobody asked for is missing, and only then a recording is one to keep. */
   readonly complete: boolean;
+  /** Whether somebody else says why there is no recording. Default false. */
+  readonly told?: boolean;
 }
 
 /** A tape that is being replayed or recorded, or the server itself, for one test or for those that share it. */
@@ -154,10 +156,12 @@ async function openRecording(source: TapeSource, upstream: Upstream): Promise<Ta
     const running = new Owned(stderrLog);
     owned.add('the recording', () => running.close());
     const endpoint = await openServer(proxySettings(upstream, capture, place), place, running);
-    const end = async ({ complete }: Verdict): Promise<readonly Finding[]> => {
+    const end = async ({ complete, told }: Verdict): Promise<readonly Finding[]> => {
       await running.close();
       try {
-        return complete ? await keep(capture, source) : left(source);
+        if (complete) return await keep(capture, source);
+        if (told !== true) tellLeft(source);
+        return [];
       } finally {
         await owned.close();
       }
@@ -177,9 +181,8 @@ async function keep(capture: string, source: TapeSource): Promise<readonly Findi
   return [];
 }
 
-function left(source: TapeSource): readonly Finding[] {
+function tellLeft(source: TapeSource): void {
   stderrLog.warn({}, `${nameOf(source)} was not written: not every test that records it ran and passed`);
-  return [];
 }
 
 async function openServer(config: ReturnType<typeof proxySettings>, place: TestPlace, owned: Owned): Promise<Endpoint> {

@@ -6,13 +6,8 @@ import { canRecord } from './options.js';
 import { failureMessage, findingLines, missLines, TapeError, tapeErrorOf } from './tape-error.js';
 import type { TapeSession, TapeSource, Verdict } from './tape-session.js';
 
-interface Claim {
-  readonly owner: string | undefined;
-  readonly use: TapeUse;
-}
-
 /** Who is recording, or has recorded, which tape in this process: a second one would replace what the first has recorded. */
-const RECORDING = new Map<string, Claim>();
+const RECORDING = new Map<string, TapeUse>();
 
 /** Misses that cannot be laid at one test's door. */
 interface Unclear {
@@ -25,8 +20,10 @@ export interface TapeUseOptions {
   readonly source: TapeSource;
   /** Its stack says where the test asked for the tape. */
   readonly at: Error;
-  /** Whoever records the tape, and may do so again; `undefined`: somebody whom nobody has to be told apart from afterwards. */
+  /** Whoever records the tape; `undefined`: somebody who does as he likes once the tape is closed. */
   readonly owner: string | undefined;
+  /** Whether the owner may record the tape once more, because it is a test that can be tried again. */
+  readonly repeats: boolean;
 }
 
 /** One tape and the tests that share it: opened once, closed once, and what was missed told to the test that missed it. */
@@ -85,7 +82,7 @@ export class TapeUse {
     this.#session = undefined;
     if (session === undefined) return;
     const kept = verdict.complete && this.#options.owner !== undefined;
-    if (!kept && RECORDING.get(session.path)?.use === this) RECORDING.delete(session.path);
+    if (!kept && RECORDING.get(session.path) === this) RECORDING.delete(session.path);
     const ending = session.end({ complete: verdict.complete && !this.#missed && session.misses().length === 0 });
     const found = await ending.catch((error: unknown) => {
       throw tapeErrorOf(error, this.#options.at);
@@ -117,17 +114,22 @@ export class TapeUse {
   }
 
   async #claim(session: TapeSession): Promise<void> {
-    const { owner } = this.#options;
     const other = RECORDING.get(session.path);
-    if (other === undefined || (other.owner === owner && other.use.session === undefined)) {
-      RECORDING.set(session.path, { owner, use: this });
+    if (other === undefined || this.#repeats(other)) {
+      RECORDING.set(session.path, this);
       return;
     }
-    await session.end({ complete: false });
+    await session.end({ complete: false, told: true });
+    const { owner = 'another openTape' } = other.#options;
     throw new CliError(
-      `${this.#name} was recorded already, by ${other.owner ?? 'another openTape'}: one would overwrite what the other records\n` +
+      `${this.#name} was recorded already, by ${owner}: one would overwrite what the other records\n` +
         'give each its own tape, or share one by calling useTape in their describe or file',
     );
+  }
+
+  #repeats(other: TapeUse): boolean {
+    const { owner, repeats } = this.#options;
+    return repeats && other.#options.owner === owner && other.session === undefined;
   }
 
   #fresh(): readonly MissReport[] {

@@ -47,8 +47,8 @@ export function usedTape(
 ): UsedTape {
   const { name, options, at } = asked;
   const { test, ...rest } = options;
-  const { directory, owner, inTest, attach } = framework.spot({ ...callerOf(at), test });
-  const use = new TapeUse({ source: sourceOf(name, rest, { directory, at }), at, owner });
+  const { directory, owner, repeats, inTest, attach } = framework.spot({ ...callerOf(at), test });
+  const use = new TapeUse({ source: sourceOf(name, rest, { directory, at }), at, owner, repeats });
   attach(use);
   return new Used(use, inTest ? undefined : at);
 }
@@ -60,7 +60,8 @@ export function usedTape(
  */
 export async function openTape(name: string | URL, options: TapeOptions = {}): Promise<OpenTape> {
   const at = placeOf(openTape);
-  const use = new TapeUse({ source: sourceOf(name, options, { directory: process.cwd(), at }), at, owner: undefined });
+  const source = sourceOf(name, options, { directory: process.cwd(), at });
+  const use = new TapeUse({ source, at, owner: undefined, repeats: false });
   const tape = viewOf(await use.open());
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {

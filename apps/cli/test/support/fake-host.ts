@@ -32,13 +32,15 @@ export interface Circumstances {
   /** Default: a new, empty directory. */
   readonly cwd?: string;
   readonly terminal?: boolean;
+  /** Default: stdout is no terminal. */
+  readonly columns?: number;
   /** What the stack does; default: ends at once with 0. */
   readonly stack?: (started: Started) => Promise<number>;
 }
 
 /** Runs a command line in this process, with a stack that only notes what it is given. */
 export async function shadowcat(argv: readonly string[], circumstances: Circumstances = {}): Promise<Outcome> {
-  const { env = {}, cwd = emptyDirectory(), terminal = false, stack = async () => 0 } = circumstances;
+  const { env = {}, cwd = emptyDirectory(), terminal = false, columns, stack = async () => 0 } = circumstances;
   const started: Started[] = [];
   const start =
     (what: Started['what']) =>
@@ -59,6 +61,7 @@ export async function shadowcat(argv: readonly string[], circumstances: Circumst
     cwd,
     node: process.versions.node,
     terminal,
+    columns,
     out: (text) => {
       out += text;
     },

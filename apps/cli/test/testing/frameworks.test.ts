@@ -73,7 +73,12 @@ describe('Vitest', () => {
     const { test, finish } = fakeTest();
     const { use, notes } = notingUse();
     const spot = fakeVitest(test).spot();
-    expect(spot).toMatchObject({ directory: '/project/test', inTest: true, owner: 'the test "adds" (1)' });
+    expect(spot).toMatchObject({
+      directory: '/project/test',
+      inTest: true,
+      owner: 'the test "adds" (1)',
+      repeats: true,
+    });
     spot.attach(use);
     await finish('pass');
     expect(notes).toEqual(['close, complete']);
@@ -98,7 +103,7 @@ describe('Vitest', () => {
     const vitest = fakeVitest();
     const { use, notes } = notingUse();
     const spot = vitest.spot();
-    expect(spot).toMatchObject({ inTest: false, owner: 'the tests at /project/test/x.test.ts:7' });
+    expect(spot).toMatchObject({ inTest: false, owner: 'the tests at /project/test/x.test.ts:7', repeats: false });
     spot.attach(use);
     const task = { id: '1', name: 'adds' };
     await vitest.run('beforeAll');
@@ -134,8 +139,8 @@ describe('node:test', () => {
   it('opens and closes a tape with the test or suite that asks for it', async () => {
     const { spot, run } = fakeNode();
     const { use, notes } = notingUse();
-    const { attach, directory, inTest } = spot();
-    expect({ directory, inTest }).toEqual({ directory: '/project/test', inTest: true });
+    const { attach, ...place } = spot();
+    expect(place).toMatchObject({ directory: '/project/test', inTest: true, repeats: false });
     attach(use);
     await run('before');
     await run('beforeEach', { name: 'adds', fullName: 'suite > adds' });

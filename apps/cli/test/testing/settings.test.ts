@@ -63,6 +63,13 @@ describe('the settings of a tape in a test', () => {
 });
 
 describe('the real server of a tape', () => {
+  it('is not recorded without a tape, whatever is configured for the proxy that people start', () => {
+    const cwd = emptyDirectory({ 'shadowcat.yaml': 'record: tapes/\n' });
+    for (const env of [{}, { SHADOWCAT_RECORD: 'tapes' }]) {
+      expect(proxySettings('http://localhost:3000/mcp', undefined, { cwd, env }).recording).toBeUndefined();
+    }
+  });
+
   it('has an address, perhaps with headers', () => {
     const url = 'http://localhost:3000/mcp';
     for (const upstream of [url, new URL(url), { url }]) {

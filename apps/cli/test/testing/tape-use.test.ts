@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { TapeOptions } from '../../src/testing/options.js';
 import { TapeError } from '../../src/testing/tape-error.js';
 import { TapeUse } from '../../src/testing/tape-use.js';
@@ -13,11 +13,12 @@ interface Asked {
   readonly options?: TapeOptions;
   readonly env?: Readonly<Record<string, string>>;
   readonly owner?: string;
+  readonly repeats?: boolean;
 }
 
-function useOf({ path, cwd, options = {}, env = {}, owner = 'a test' }: Asked): TapeUse {
+function useOf({ path, cwd, options = {}, env = {}, owner = 'a test', repeats = true }: Asked): TapeUse {
   const source = { path, name: 'small.tape.jsonl', options, place: { cwd, env } };
-  return new TapeUse({ source, at: new Error('asked for here'), owner });
+  return new TapeUse({ source, at: new Error('asked for here'), owner, repeats });
 }
 
 const MISS =
@@ -182,9 +183,30 @@ describe('a tape that cannot be opened', () => {
   });
 });
 
+/** A server that knows how to begin. */
+const SERVER = `
+  process.stdin.on('data', (lines) => {
+    for (const line of String(lines).trim().split('\\n')) {
+      const { id, method } = JSON.parse(line);
+      const result = { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 's', version: '1' } };
+      if (method === 'initialize') console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
+    }
+  });
+`;
+
 describe('recording', () => {
   const record = { SHADOWCAT_MODE: 'record' };
   const options: TapeOptions = { upstream: { command: process.execPath, args: ['-e', '0'] } };
+
+  it('is never done on CI', async () => {
+    const { path, cwd } = await smallTape('a');
+    const before = await readFile(path, 'utf8');
+    const use = useOf({ path, cwd, options, env: { ...record, CI: 'true' } });
+    await expect(use.open()).rejects.toThrow(
+      /^SHADOWCAT_MODE=record: CI is set, and a run on CI never records a tape\n/,
+    );
+    expect(await readFile(path, 'utf8')).toBe(before);
+  });
 
   it('is done by one test only', async () => {
     const { cwd } = await smallTape();
@@ -192,7 +214,11 @@ describe('recording', () => {
     const one = useOf({ ...asked, owner: 'the test "one"' });
     await one.open();
     const other = useOf({ ...asked, owner: 'the test "other"' });
+    const said = vi.spyOn(process.stderr, 'write');
     await expect(other.open()).rejects.toThrow('new.tape.jsonl was recorded already, by the test "one"');
+    // The tape itself is none the worse for it.
+    expect(said).not.toHaveBeenCalled();
+    said.mockRestore();
     await one.close({ complete: false });
   });
 
@@ -203,9 +229,22 @@ describe('recording', () => {
     await one.open();
     await expect(useOf(asked).open()).rejects.toThrow('new.tape.jsonl was recorded already, by the test "one"');
     await one.close({ complete: false });
-    // As when a test is tried again.
+  });
+
+  it.for([
+    ['is not done twice from one place', false],
+    ['is done again when a test is tried again', true],
+  ] as const)('%s', async ([, repeats]) => {
+    const { cwd } = await smallTape();
+    const server = { command: process.execPath, args: ['-e', SERVER] };
+    const asked = { path: join(cwd, 'new.tape.jsonl'), cwd, options: { upstream: server }, env: record, repeats };
+    const one = useOf(asked);
+    await callTools((await one.open()).transport());
+    await one.close({ complete: true });
     const again = useOf(asked);
-    await again.open();
+    const opening = again.open();
+    if (repeats) await opening;
+    else await expect(opening).rejects.toThrow('new.tape.jsonl was recorded already, by a test: one would overwrite');
     await again.close({ complete: false });
   });
 

@@ -25,7 +25,7 @@ function ask(name: string | URL, place: Pick<Spot, 'directory' | 'inTest'>, at =
       const attach = (attached: TapeUse): void => {
         use = attached;
       };
-      return { ...place, owner: 'a test', attach };
+      return { ...place, owner: 'a test', repeats: false, attach };
     },
   };
   const tape = usedTape(framework, { name, options: {}, at });

@@ -3,6 +3,7 @@ const SENTENCES = {
   foreign: (n: number, what: string) => `${n} ${plural(n, what)} no MCP and left out`,
   redirected: (n: number) =>
     `${n} ${n === 1 ? 'redirection was' : 'redirections were'} left out: what they led to is there`,
+  bare: (n: number) => `${n} ${n === 1 ? 'request has' : 'requests have'} no body in the file: left out`,
   unread: (n: number) => `${n} ${n === 1 ? 'body' : 'bodies'} could not be decoded: left out`,
   unanswered: (n: number) =>
     `${n} ${n === 1 ? 'answer is' : 'answers are'} missing: what was asked ends as it broke off`,

@@ -51,7 +51,9 @@ export function pickExchanges(
     return belongs ? [{ exchange, read: found ?? NOTHING }] : [];
   });
   const redirected = exchanges.filter((exchange) => isRedirected(exchange, urls) && messagesOf(exchange) !== undefined);
-  losses.add('foreign', exchanges.length - redirected.length - picked.length);
+  const bare = final.filter((it) => chosen.has(endpointOf(it.url)) && isBare(it));
+  losses.add('foreign', exchanges.length - redirected.length - bare.length - picked.length);
+  losses.add('bare', bare.length);
   losses.add('redirected', redirected.length);
   return byTime(picked, ({ exchange }) => exchange.at);
 }
@@ -70,9 +72,13 @@ function choose(endpoints: ReadonlyMap<string, number>, url: string | undefined)
   throw new ProxyError('tape_invalid', `no MCP endpoint is at ${wanted}; there are:${list}`);
 }
 
+/** Whether its file does not have what was sent. */
+const isBare = ({ method, body, frames }: ImportedExchange): boolean =>
+  method === 'POST' && body === undefined && frames === undefined;
+
 /** Says why there is no MCP in these. */
 function refuse(exchanges: readonly ImportedExchange[]): never {
-  const bare = exchanges.find((it) => it.method === 'POST' && it.body === undefined && hasField(it));
+  const bare = exchanges.find((it) => isBare(it) && hasField(it));
   throw new ProxyError(
     'tape_invalid',
     bare === undefined

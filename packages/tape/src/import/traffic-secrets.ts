@@ -1,13 +1,16 @@
+import { ProxyError } from '@shadowcat/kernel';
 import { secretValues } from '../redact-known.js';
 import { percentDecoded, queryOf } from '../url-query.js';
 import type { ImportedExchange } from './imported.js';
 
+/** Each is looked for in each message. */
+const MAX_SECRETS = 5000;
 /** Shorter values of cookies may be words of ordinary text, such as `dark`. */
 const MIN_COOKIE = 12;
 
 /**
  * What is secret of how exchanges were sent: values of header fields and of cookies, of the query and the user in a URL. None of these is on a
- * tape; where a message repeats one it is to be hidden too.
+ * tape; where a message repeats one it is to be hidden too. Throws `tape_invalid` when there are too many to look for.
  */
 export function trafficSecrets(exchanges: readonly ImportedExchange[]): string[] {
   const secrets = new Set<string>();
@@ -23,6 +26,11 @@ export function trafficSecrets(exchanges: readonly ImportedExchange[]): string[]
     }
   }
   for (const url of urls) for (const secret of urlSecrets(url)) secrets.add(secret);
+  if (secrets.size > MAX_SECRETS)
+    throw new ProxyError(
+      'tape_invalid',
+      `its headers, cookies and URLs have ${secrets.size} different secrets: ${MAX_SECRETS} are looked for at most; import it in parts`,
+    );
   return [...secrets];
 }
 

@@ -97,7 +97,7 @@ class ClientPlayer {
   readonly #givenUp = new Set<Step>();
   readonly #answering = new Set<Promise<void>>();
   readonly #waiting: Waiting;
-  /** Aborted when the tape is played: what is still under way is left. */
+  /** Aborted when the tape is played, or it was told to stop: what is still under way is left. */
   readonly #ended = new AbortController();
   #server: ServerLine | undefined;
   #lost: ProxyError | undefined;
@@ -134,7 +134,10 @@ class ClientPlayer {
   async run(): Promise<void> {
     const { connect, stop } = this.#parts;
     if (this.#plan.turns.length === 0) return;
-    const onStop = (): void => this.#wake();
+    const onStop = (): void => {
+      this.#ended.abort(new ProxyError('cancelled', STOPPED));
+      this.#wake();
+    };
     stop.addEventListener('abort', onStop, { once: true });
     const server = await connect({
       message: (message) => this.#hear(message),
@@ -184,7 +187,9 @@ class ClientPlayer {
 
   /** Waits until what came before this on the tape has come again, or is given up. */
   async #causes(order: number): Promise<void> {
-    const flights = [...this.#flights.values()].filter(({ recording }) => (recording?.answer?.order ?? order) < order);
+    const flights = [...this.#flights.values()].filter(
+      ({ recording, outcome }) => outcome === undefined && (recording?.answer?.order ?? order) < order,
+    );
     const settled = (): boolean => flights.every(({ outcome }) => outcome !== undefined);
     const { clock, patience, stop } = this.#parts;
     const [began, ms] = [clock.now(), patience.answerMs];
@@ -254,7 +259,10 @@ class ClientPlayer {
       messages.length === 0 ? undefined : this.#follow(flights, (signal) => server.sendBatch(messages, signal));
     for (const flight of flights) flight.sent = sending ?? flight.sent;
     if (flights.length === 0) await sending;
-    for (const act of acts) if (act.kind === 'request') this.#parts.progress?.();
+    for (const act of acts) {
+      if (act.kind === 'request') this.#parts.progress?.();
+      else if (act.notice.method === 'notifications/initialized') await this.#listen(server);
+    }
   }
 
   async #request(server: ServerLine, recording: Recording): Promise<void> {
@@ -364,7 +372,7 @@ class ClientPlayer {
   async #tell(server: ServerLine, notice: ClientNotice): Promise<void> {
     const [message] = this.#noticeOf(notice);
     if (message === undefined) return;
-    await this.#follow([], () => server.send(message, this.#parts.stop));
+    await this.#follow([], (signal) => server.send(message, signal));
     if (notice.method === 'notifications/initialized') await this.#listen(server);
   }
 
