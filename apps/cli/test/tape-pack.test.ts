@@ -206,6 +206,8 @@ describe('tape unpack', () => {
     ['an absolute path', gzipSync(archiveOf([{ name: '/srv/b.tape.jsonl', bytes: TAPE }])), /is no tape, overlay/],
     ['a path of Windows', gzipSync(archiveOf([{ name: '..\\b.tape.jsonl', bytes: TAPE }])), /is no tape, overlay/],
     ['a device of Windows', gzipSync(archiveOf([{ name: 'CON.tape.jsonl', bytes: TAPE }])), /is no tape, overlay/],
+    ['one with a blank', gzipSync(archiveOf([{ name: 'CON .tape.jsonl', bytes: TAPE }])), /is no tape, overlay/],
+    ['one in small digits', gzipSync(archiveOf([{ name: 'com¹.tape.jsonl', bytes: TAPE }])), /is no tape, overlay/],
     ['a blob elsewhere', gzipSync(archiveOf([good, { name: 'blobs/57/../../x.png' }])), /is no tape, overlay/],
     ['another file', gzipSync(archiveOf([good, { name: '.bashrc' }])), /is no tape, overlay/],
     ['a symbolic link', gzipSync(archiveOf([{ name: 'blobs', type: '2', link: '/etc' }, good])), /is no plain file/],

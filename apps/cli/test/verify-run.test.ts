@@ -3,18 +3,17 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { VerifyConfig } from '../src/stack/contract.js';
 import { runVerify } from '../src/stack/run-verify.js';
-import { emptyDirectory, type Outcome, shadowcat } from './support/fake-host.js';
+import { type Circumstances, emptyDirectory, type Outcome, shadowcat } from './support/fake-host.js';
 import { type LiveAnswers, liveServer, text } from './support/live-server.js';
 import { call, type Made, madeTape } from './support/made-tape.js';
 
 /** `verify` as a whole, in this process, against a server in this process. */
 
-function verify(cwd: string, ...flags: readonly string[]): Promise<Outcome> {
-  const stack: Parameters<typeof shadowcat>[1] & object = {
-    cwd,
+function verify(where: string | Circumstances, ...flags: readonly string[]): Promise<Outcome> {
+  return shadowcat(['verify', 't.tape.jsonl', ...flags], {
+    ...(typeof where === 'string' ? { cwd: where } : where),
     stack: ({ config, io }) => runVerify(config as VerifyConfig, io),
-  };
-  return shadowcat(['verify', 't.tape.jsonl', ...flags], stack);
+  });
 }
 
 async function against(
@@ -47,6 +46,23 @@ describe('verify', () => {
     expect(await verify(cwd, ...to, '--level', level)).toMatchObject({ code });
   });
 
+  it.each([
+    ['that ends', [], 0],
+    ['that cannot begin', ['--upstream', 'ws://127.0.0.1:9/mcp'], 5],
+  ])('draws how far it is on a terminal, and leaves nothing of it: a run %s', async (_, flags, code) => {
+    const { cwd, to } = await against([call('a', text('a'))], {
+      ...tools(readOnly('a')),
+      'tools/call': () => text('a'),
+    });
+    const target = flags.length === 0 ? to : flags;
+    const ended = await verify({ cwd, terminal: true }, ...target);
+    expect(ended.code).toBe(code);
+    expect(ended.err).toMatch(/^\r[█░]+ 0\/2/);
+    const last = ended.err.split('\r').at(-1) ?? '';
+    expect(last.startsWith('\u001b[K')).toBe(true);
+    expect(last).not.toMatch(/[█░]/);
+  });
+
   it('sends a batch as the batch that it was', async () => {
     const answers = { 'tools/call': ({ name = '' }) => text(name) };
     const pair = [call('a', text('a')), call('b', text('b'))];
@@ -59,6 +75,15 @@ describe('verify', () => {
       .map((body) => JSON.parse(body) as unknown)
       .map((body) => (Array.isArray(body) ? body.length : 0));
     expect(calls).toEqual([0, 0, 2, 1]);
+  });
+
+  it('says that the server may speak another era when it refuses to begin', async () => {
+    const error = { code: -32601, message: 'Method not found' };
+    const { cwd, to } = await against([], { initialize: () => ({ error }) });
+    const refused = await verify(cwd, ...to);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('the server refuses initialize');
+    expect(refused.err).toContain('shadowcat reverse');
   });
 
   it('does not call what may have effects, and says that the result is incomplete', async () => {

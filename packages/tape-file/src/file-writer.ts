@@ -5,7 +5,7 @@ import { type FileOps, nodeFiles } from './file-ops.js';
 import { LineQueue } from './line-queue.js';
 import { PartFile, PartGone, type Runs } from './part-file.js';
 import { TapeShelf } from './tape-shelf.js';
-import { Watchdog } from './watchdog.js';
+import { inTime, NoAnswer, Watchdog } from './watchdog.js';
 
 export interface TapeFileOptions {
   /** The first line. */
@@ -384,7 +384,7 @@ class FileWriter implements TapeWriter {
 
   /** What is under way has not come to an end. It goes on; what comes meanwhile is dealt with as if it had failed. */
   #stalls(): void {
-    this.#troubled(noAnswer());
+    this.#troubled(new NoAnswer());
     this.#stalled = true;
     this.#makeRoom();
   }
@@ -429,7 +429,7 @@ class FileWriter implements TapeWriter {
     this.#retryTimer = undefined;
     try {
       await this.#idle();
-      await this.#shelf.inTurn(() => this.#inTime(this.#complete()));
+      await this.#shelf.inTurn(() => inTime(this.#complete(), this.#clock, FINISH_MS));
     } catch (error) {
       this.#fails(error);
       this.#lost += this.#queue.shrink(0, 'unknown');
@@ -448,21 +448,9 @@ class FileWriter implements TapeWriter {
   /** When nothing is under way. Rejects when that does not come to an end. */
   async #idle(): Promise<void> {
     while (this.#pumping !== undefined || this.#scheduled) {
-      if (this.#stalled) throw noAnswer();
+      if (this.#stalled) throw new NoAnswer();
       const step = new Promise<void>((resolve) => this.#settled.push(resolve));
       await Promise.race([this.#pumping ?? Promise.resolve(), step]);
-    }
-  }
-
-  /** Waits for the end of the tape, but not for ever. What is under way then goes on alone; nothing else touches the file any more. */
-  async #inTime(work: Promise<void>): Promise<void> {
-    const { promise, reject } = Promise.withResolvers<void>();
-    const watchdog = new Watchdog(this.#clock, FINISH_MS, () => reject(noAnswer()));
-    watchdog.start();
-    try {
-      await Promise.race([work, promise]);
-    } finally {
-      watchdog.stop();
     }
   }
 
@@ -495,11 +483,4 @@ class FileWriter implements TapeWriter {
     this.#log.warn({ tape: this.name }, `nothing was recorded: ${this.name} stays as it was`);
     return true;
   }
-}
-
-/** The file system owes an answer. */
-class NoAnswer extends Error {}
-
-function noAnswer(): NoAnswer {
-  return new NoAnswer('the file system has not answered for seconds');
 }

@@ -7,7 +7,7 @@ const OVERLAY_SUFFIX = '.overlay.yaml';
 const MAX_TAPE_NAME = MAX_TAR_NAME - OVERLAY_SUFFIX.length;
 const BLOB = /^blobs\/[0-9a-f]{2}\/[0-9a-f]{62}\.[a-z0-9]{1,8}$/;
 /** What some file system has another meaning for: separators, drives, wildcards, hidden files, options, devices. */
-const UNSAFE = /^[.~-]|[/\\:*?"<>|]|\p{C}|^(?:con|prn|aux|nul|com\d|lpt\d)\./iu;
+const UNSAFE = /^[.~-]|[/\\:*?"<>|]|\p{C}|^(?:con|prn|aux|nul|(?:com|lpt)[\d¹²³]) *\./iu;
 
 /** What a file of a pack is, by its name; `undefined` for what no pack has. */
 export function packedKind(name: string): 'tape' | 'overlay' | 'blob' | undefined {

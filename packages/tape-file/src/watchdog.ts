@@ -33,3 +33,22 @@ export class Watchdog {
     this.#timer = undefined;
   }
 }
+
+/** The file system owes an answer. */
+export class NoAnswer extends Error {
+  constructor() {
+    super('the file system has not answered for seconds');
+  }
+}
+
+/** Waits for `work`, but not for ever: then rejects with {@link NoAnswer}, while what is under way goes on alone. */
+export async function inTime(work: Promise<void>, clock: Clock, ms: number): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<void>();
+  const watchdog = new Watchdog(clock, ms, () => reject(new NoAnswer()));
+  watchdog.start();
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    watchdog.stop();
+  }
+}

@@ -57,7 +57,7 @@ async function rig(options: Partial<TapeFileOptions> & { hang?: Step; maxOpen?: 
 /** Whether it has settled once everything that can happen has happened. */
 async function isSettled(promise: Promise<unknown> | undefined): Promise<boolean> {
   let done = promise === undefined;
-  promise?.then(() => {
+  void promise?.then(() => {
     done = true;
   });
   for (let turn = 0; turn < 20; turn += 1) await settled();
@@ -89,36 +89,42 @@ describe('a file system that does not answer', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it.each(['write', 'sync'] as const)('in the middle of a %s lets the traffic go on, and loses what does not fit', async (step) => {
-    const { clock, writer, files, numbers } = await rig({ queue: 1000, durable: true });
-    writer.append(record(1));
-    await writer.settled?.();
-    files.hang = step;
-    for (let n = 2; n <= 3; n += 1) writer.append(record(n, 600));
-    await isSettled(undefined);
-    for (let n = 4; n <= 5; n += 1) writer.append(record(n, 600));
-    const room = writer.room();
-    expect(await isSettled(room)).toBe(false);
-    await clock.pass(5_000);
-    expect(await isSettled(room)).toBe(true);
-    for (let n = 6; n <= 9; n += 1) writer.append(record(n, 600));
-    expect(writer.room()).toBeUndefined();
-    expect(writer.state()).toMatchObject({ status: 'failing', lost: 5 });
-    files.answer();
-    while (writer.state().status === 'failing') await settled();
-    writer.append(record(10));
-    await writer.settled?.();
-    await writer.finish();
-    expect(await numbers()).toEqual(['1', '2', '3', '4', 'gap of 5', '10']);
-    expect(clock.pending).toBe(0);
-  });
+  it.each(['write', 'sync'] as const)(
+    'in the middle of a %s lets the traffic go on, and loses what does not fit',
+    async (step) => {
+      const { clock, writer, files, numbers } = await rig({ queue: 1000, durable: true });
+      writer.append(record(1));
+      await writer.settled?.();
+      files.hang = step;
+      for (let n = 2; n <= 3; n += 1) writer.append(record(n, 600));
+      await isSettled(undefined);
+      for (let n = 4; n <= 5; n += 1) writer.append(record(n, 600));
+      const room = writer.room();
+      expect(await isSettled(room)).toBe(false);
+      await clock.pass(5_000);
+      expect(await isSettled(room)).toBe(true);
+      for (let n = 6; n <= 9; n += 1) writer.append(record(n, 600));
+      expect(writer.room()).toBeUndefined();
+      expect(writer.state()).toMatchObject({ status: 'failing', lost: 5 });
+      files.answer();
+      while (writer.state().status === 'failing') await settled();
+      writer.append(record(10));
+      await writer.settled?.();
+      await writer.finish();
+      expect(await numbers()).toEqual(['1', '2', '3', '4', 'gap of 5', '10']);
+      expect(clock.pending).toBe(0);
+    },
+  );
 
   it('is not what a process sees that was stopped, and goes on', async () => {
     const path = join(await scratch(), 'x.tape.jsonl');
     let alarms: (() => void)[] = [];
     const timer = (_: number, fire: () => void): Timer => {
       alarms.push(fire);
-      return { cancel: () => void (alarms = alarms.filter((other) => other !== fire)) };
+      const cancel = (): void => {
+        alarms = alarms.filter((other) => other !== fire);
+      };
+      return { cancel };
     };
     const clock: Clock = { now: () => 0, wall: () => 0, timer };
     const [log, files] = [keepingLog(), hangingFiles()];
@@ -137,27 +143,30 @@ describe('a file system that does not answer', () => {
     await writer.finish();
   });
 
-  it.each(['write', 'sync', 'rename', 'identify'] as const)('to the %s of a tape that ends holds up nobody for ever', async (step) => {
-    const { clock, writer, files, log, path, numbers } = await rig();
-    writer.append(record(1));
-    await writer.settled?.();
-    files.hang = step;
-    writer.append(record(2));
-    if (step !== 'write') await writer.settled?.();
-    const finished = writer.finish();
-    expect(await isSettled(finished)).toBe(false);
-    await clock.pass(30_000);
-    expect(await isSettled(finished)).toBe(true);
-    expect(writer.state().status).toBe('closed');
-    expect(log.said.at(-1)?.message).toMatch(/could not be finished: .*not answered/);
-    expect(existsSync(path)).toBe(false);
-    expect(clock.pending).toBe(0);
-    // What is still under way may go on, and leaves no half of a tape.
-    files.answer();
-    await isSettled(undefined);
-    if (step !== 'write') while (!existsSync(path)) await settled();
-    if (step !== 'write') expect(await numbers()).toEqual(['1', '2']);
-  });
+  it.each(['write', 'sync', 'rename', 'identify'] as const)(
+    'to the %s of a tape that ends holds up nobody for ever',
+    async (step) => {
+      const { clock, writer, files, log, path, numbers } = await rig();
+      writer.append(record(1));
+      await writer.settled?.();
+      files.hang = step;
+      writer.append(record(2));
+      if (step !== 'write') await writer.settled?.();
+      const finished = writer.finish();
+      expect(await isSettled(finished)).toBe(false);
+      await clock.pass(30_000);
+      expect(await isSettled(finished)).toBe(true);
+      expect(writer.state().status).toBe('closed');
+      expect(log.said.at(-1)?.message).toMatch(/could not be finished: .*not answered/);
+      expect(existsSync(path)).toBe(false);
+      expect(clock.pending).toBe(0);
+      // What is still under way may go on, and leaves no half of a tape.
+      files.answer();
+      await isSettled(undefined);
+      if (step !== 'write') while (!existsSync(path)) await settled();
+      if (step !== 'write') expect(await numbers()).toEqual(['1', '2']);
+    },
+  );
 
   it('when it is asked for a file keeps that file open: its descriptor must not become that of another', async () => {
     const { clock, writer, files, shelf } = await rig({ maxOpen: 1 });

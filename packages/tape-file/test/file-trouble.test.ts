@@ -62,7 +62,10 @@ describe('a disk that is full', () => {
     const files = troubledFiles();
     let tries = 0;
     const { truncate: cut } = files;
-    files.truncate = (fd, length) => cut(fd, length).finally(() => void (tries += 1));
+    files.truncate = (fd, length) =>
+      cut(fd, length).finally(() => {
+        tries += 1;
+      });
     const { writer, clock, append } = await rig({}, files);
     files.fail = true;
     await append(1, 1);
@@ -223,10 +226,9 @@ describe('a disk that is full twice', () => {
     await trouble(22);
     const { lost } = writer.state();
     expect(first).toBeGreaterThan(0);
-    expect(log.said.filter(({ level }) => level === 'info').map(({ message }) => /(\d+) records/.exec(message)?.[1])).toEqual([
-      String(first),
-      String(lost - first),
-    ]);
+    expect(
+      log.said.filter(({ level }) => level === 'info').map(({ message }) => /(\d+) records/.exec(message)?.[1]),
+    ).toEqual([String(first), String(lost - first)]);
     let free: () => void = () => undefined;
     files.hold = new Promise((resolve) => {
       free = resolve;

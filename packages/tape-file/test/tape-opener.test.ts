@@ -12,7 +12,8 @@ import { HEAD, keepingLog, record, scratch } from './support/rig.js';
 const digits: string[] = [];
 vi.mock('node:crypto', async (load) => {
   const crypto = await load<typeof import('node:crypto')>();
-  const randomBytes = (size: number): Buffer => Buffer.from(digits.shift() ?? crypto.randomBytes(size).toString('hex'), 'hex');
+  const randomBytes = (size: number): Buffer =>
+    Buffer.from(digits.shift() ?? crypto.randomBytes(size).toString('hex'), 'hex');
   return { ...crypto, randomBytes };
 });
 
@@ -125,7 +126,8 @@ describe('tapes in a folder', () => {
     const folder = await scratch();
     const clock = new ManualClock();
     const parts = { clock, log: keepingLog(), runs };
-    const name = (digits: string): string => `${new Date(clock.wall()).toISOString().slice(0, 19).replaceAll(':', '-')}-${digits}.tape.jsonl`;
+    const name = (digits: string): string =>
+      `${new Date(clock.wall()).toISOString().slice(0, 19).replaceAll(':', '-')}-${digits}.tape.jsonl`;
     await writeFile(join(folder, name('aaaa')), 'finished');
     await writeFile(join(folder, `${name('bbbb')}.part`), `${OWNED}\n`);
     const open = tapeOpener(folder, {}, parts);

@@ -19,6 +19,7 @@ import { type FaultRule, isFor, type Overlay } from './overlay.js';
 import { pauseBefore } from './pace.js';
 import { type PlayParts, pause, playRequest, staysOpen, waiting } from './play.js';
 import { placeText, type Recording, type Step } from './recording.js';
+import type { ExchangeEnd } from './records.js';
 import type { ReplayLedger } from './replay-summary.js';
 import type { RequestShape } from './request-key.js';
 import { isProgressOf, liveRequest, rewrittenAnswer } from './rewrite.js';
@@ -84,7 +85,7 @@ export class Answering {
     }
     const play = this.#serve(found, session, message);
     const whole = play.recording.streamed ? undefined : wholeOf(play);
-    if (fault !== undefined) this.#cut(asked, { fault, found, streamed: whole === undefined });
+    this.#cut(asked, { found, play, streamed: whole === undefined });
     if (whole !== undefined) {
       await this.#wait(delayMs + this.#pauses(play), session, exchange.signal);
       session.release(play);
@@ -117,7 +118,8 @@ export class Answering {
     return this.#streamed(asked.exchange, streamed, { headers: asked.headers, first: texts });
   }
 
-  #inBatch({ session, call }: Asked, message: Message): string | Play {
+  #inBatch(asked: Asked, message: Message): string | Play {
+    const { session, call } = asked;
     const found = this.#find(session, message, call);
     const { fault, delayMs } = found.disruption;
     if (fault !== undefined && isInstead(fault)) {
@@ -127,6 +129,7 @@ export class Answering {
     }
     const play = this.#serve(found, session, message);
     const whole = play.recording.streamed ? undefined : wholeOf(play);
+    this.#cut(asked, { found, play, streamed: whole === undefined });
     if (whole === undefined || delayMs + this.#pauses(play) > 0) return play;
     session.release(play);
     return rewrittenAnswer(whole, play);
@@ -141,10 +144,12 @@ export class Answering {
   }
 
   #serve({ shape, match, disruption }: Found, session: LiveSession, message: Message): Play {
-    const { matcher, overlay } = this.#parts;
+    const { matcher, overlay, disruptions } = this.#parts;
     const { recording } = match;
     const { fault, delayMs } = disruption;
     const hangs = fault?.fault === 'hang';
+    const steps = hangs ? [] : disrupted(recording.steps, fault);
+    if (steps !== recording.steps) disruptions.deal();
     // Of what hangs the client has had nothing: when it asks again, the recording is still there.
     if (hangs) {
       if (shape.method === 'initialize') this.#parts.unopened(session);
@@ -153,8 +158,8 @@ export class Answering {
       this.#remind(session, recording);
     }
     const error = errorOf(recording);
-    if (error !== undefined && recording.steps.length === 0) throw error;
-    const steps = hangs ? [] : disrupted(recording.steps, fault);
+    // A stream that had begun has the error as its last message.
+    if (error !== undefined && !recording.streamed && recording.steps.length === 0 && !hangs) throw error;
     const answerDropped = recording.answer !== undefined && !steps.includes(recording.answer);
     return {
       recording,
@@ -171,6 +176,7 @@ export class Answering {
 
   #refuse(fault: FaultRule, session: LiveSession, message: Message): Refusal {
     const { idText = 'null' } = message;
+    this.#parts.disruptions.deal();
     switch (fault.fault) {
       case 'lost-session':
         this.#parts.lose(session);
@@ -192,9 +198,12 @@ export class Answering {
   }
 
   /** Marks where the connection of the answer ends. A client that cannot come back for the rest may ask again. */
-  #cut(asked: Asked, about: { fault: FaultRule; found: Found; streamed: boolean }): void {
-    const { fault, found, streamed } = about;
-    if (fault.fault !== 'disconnect' && fault.fault !== 'close') return;
+  #cut(asked: Asked, about: { found: Found; play: Play; streamed: boolean }): void {
+    const { found, play, streamed } = about;
+    const { fault } = found.disruption;
+    if (fault?.fault !== 'disconnect' && fault?.fault !== 'close') return;
+    if (fault.event > messagesOf(play)) return;
+    this.#parts.disruptions.deal();
     const how = fault.fault === 'close' ? 'close' : 'reset';
     const cut: Cut = { before: fault.event, how, retryMs: fault.retryMs ?? POLL_MS, where: fault.where };
     asked.exchange.context.set(cutSlot, cut);
@@ -297,6 +306,12 @@ function wholeOf({ recording, steps, live, session, hold }: Play): Step | undefi
   return silent ? answer : undefined;
 }
 
+/** How many messages will be sent, the answer included; a reply that is none counts as one. */
+function messagesOf({ recording, steps, live }: Play): number {
+  const sent = steps.filter((step) => !isLeftOut(step, recording, live.progressToken)).length;
+  return recording.raw === undefined ? sent : Math.max(1, sent);
+}
+
 function isLeftOut(step: Step, recording: Recording, progressToken: string | undefined): boolean {
   return progressToken === undefined && isProgressOf(step, recording);
 }
@@ -308,9 +323,16 @@ function textReply(text: string, contentType: string, status = 200): Reply {
 
 /** The proxy's own error that the recorded client got. */
 function errorOf({ answer, raw, exit }: Recording): ProxyError | undefined {
-  if (answer !== undefined || raw !== undefined || exit?.end !== 'error' || exit.code === undefined) return undefined;
-  return new ProxyError(codeOf(exit.code), exit.message ?? 'the recorded exchange ended with an error');
+  if (answer !== undefined || raw !== undefined || exit?.code === undefined) return undefined;
+  return new ProxyError(codeOf(exit.code), exit.message ?? TOLD[exit.end] ?? TOLD.error);
 }
+
+/** What the client is told where the tape has no message. */
+const TOLD: Readonly<Partial<Record<ExchangeEnd, string>> & { error: string }> = {
+  reset: 'the connection of the server broke before it answered',
+  'closed-by-server': 'the server ended its stream before it answered',
+  error: 'the recorded exchange ended with an error',
+};
 
 function codeOf(code: string): ErrorCode {
   return Object.hasOwn(BLAME, code) ? (code as ErrorCode) : 'upstream_closed';

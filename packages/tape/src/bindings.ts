@@ -1,4 +1,5 @@
 import { type JsonNode, jsonTree, stringOf } from './json-tree.js';
+import { type Change, withChanges } from './replaced.js';
 
 /** Shorter values are only replaced where they are the whole value, and never in answers. */
 const MIN_EMBEDDED = 6;
@@ -44,18 +45,12 @@ export class Bindings {
   /** A recorded message with the live values in it; every other byte as it was. */
   live(text: string): string {
     if (this.empty) return text;
-    const edits: { readonly node: JsonNode; readonly json: string }[] = [];
+    const edits: Change[] = [];
     eachScalar(jsonTree(text), (node) => {
       const json = this.#liveOf(text, node);
       if (json !== undefined) edits.push({ node, json });
     });
-    let out = '';
-    let at = 0;
-    for (const { node, json } of edits) {
-      out += text.slice(at, node.start) + json;
-      at = node.end;
-    }
-    return out + text.slice(at);
+    return withChanges(text, edits);
   }
 
   #liveOf(text: string, node: JsonNode): string | undefined {

@@ -25,6 +25,11 @@ export class Disruptions {
     return this.#dealt;
   }
 
+  /** A fault did something: not each does, as one at an event that does not come. */
+  deal(): void {
+    this.#dealt += 1;
+  }
+
   /** For the next request. The first fault that hits counts; all latencies add up. */
   next(request: { readonly method: string; readonly target: string | undefined }): Disruption {
     const { faults, latency } = this.#overlay;
@@ -35,7 +40,6 @@ export class Disruptions {
     for (const rule of latency) {
       if (isFor(rule, request)) delayMs += rule.ms + rule.jitterMs * this.#chance(rule, this.#count(rule));
     }
-    if (fault !== undefined) this.#dealt += 1;
     return { fault, delayMs };
   }
 
@@ -70,11 +74,11 @@ function scrambled(seed: number): number {
 /** Faults that change which messages are sent, and in which order. */
 const RESHAPES: ReadonlySet<Fault> = new Set(['drop', 'reorder']);
 
-/** What is sent of these messages under a fault. */
+/** What is sent of these messages under a fault: the same list where it changes nothing. */
 export function disrupted(steps: readonly Step[], fault: FaultRule | undefined): readonly Step[] {
   if (fault === undefined || !RESHAPES.has(fault.fault)) return steps;
   const at = fault.event - 1;
-  if (fault.fault === 'drop') return steps.filter((_, index) => index !== at);
+  if (fault.fault === 'drop') return at >= steps.length ? steps : steps.filter((_, index) => index !== at);
   const [one, other] = [steps[at], steps[at + 1]];
   if (one === undefined || other === undefined) return steps;
   return [...steps.slice(0, at), other, one, ...steps.slice(at + 2)];

@@ -88,9 +88,11 @@ function headerFields(headers: HeaderMap, shown: ShownTexts, allowed: ReadonlySe
   return `{${out}}`;
 }
 
+/** `error` is what the proxy told the client instead of an answer. What the server did has its own word, and needs no message. */
 export function exitFields(end: ExchangeEnd, error?: { code: string; message: string }): string {
-  const why = error === undefined ? '' : `,"code":"${error.code}","message":${JSON.stringify(error.message)}`;
-  return `"end":"${end}"${why}`;
+  if (error === undefined) return `"end":"${end}"`;
+  const message = end === 'error' ? `,"message":${JSON.stringify(error.message)}` : '';
+  return `"end":"${end}","code":"${error.code}"${message}`;
 }
 
 export function textFields(text: string, about: { from?: Sender; why?: string } = {}): string {

@@ -21,6 +21,11 @@ export class LiveSessions {
   readonly #newId: () => string;
   readonly #bound = new Map<string, LiveSession>();
   readonly #unused: Set<RecordedLane>;
+  readonly #everUsed = new Set<RecordedLane>();
+  /** Used again after all were. */
+  readonly #reused = new Set<RecordedLane>();
+  /** Canonical parameters of recorded openings. */
+  readonly #asked = new WeakMap<Message, string>();
   /** Sessions whose client went while the tape still waited for it. */
   readonly #waiting: LiveSession[] = [];
   #sessionless: LiveSession;
@@ -130,10 +135,6 @@ export class LiveSessions {
     }
     return asked;
   }
-
-  readonly #asked = new WeakMap<Message, string>();
-  readonly #everUsed = new Set<RecordedLane>();
-  readonly #reused = new Set<RecordedLane>();
 
   #take(lane: RecordedLane): void {
     this.#unused.delete(lane);

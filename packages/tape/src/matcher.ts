@@ -41,14 +41,14 @@ export class Matcher {
   /** Whether a tape has the answer. */
   has(session: LiveSession, shape: RequestShape): boolean {
     const match = session.find(shape, this.#parts.ladder);
-    return match !== undefined && uselessness(match, session) === undefined;
+    return match !== undefined && unservable(match, session) === undefined;
   }
 
   /** Throws `replay_miss`. `modern`: whether the request is of 2026-07-28. */
   find(session: LiveSession, shape: RequestShape, modern: boolean): Match {
     const { library, ladder, given, keyId } = this.#parts;
     const match = session.find(shape, ladder);
-    const useless = match && uselessness(match, session);
+    const useless = match && unservable(match, session);
     if (match !== undefined && useless === undefined) return match;
     const own = ladder.allows('rule') ? given.for(shape) : undefined;
     if (own !== undefined) return { recording: own, rung: 'rule', otherAnswers: false, given: true };
@@ -89,7 +89,7 @@ export class Matcher {
 }
 
 /** Why a recording cannot be served although it is what was asked for. */
-function uselessness({ recording }: Match, session: LiveSession): Miss | undefined {
+function unservable({ recording }: Match, session: LiveSession): Miss | undefined {
   const { answer, raw, exit, previous } = recording;
   if (previous !== undefined && !session.used.has(previous)) return outOfOrder(recording, previous);
   const silent = answer === undefined && raw === undefined;

@@ -19,8 +19,8 @@ import {
   targetSlot,
 } from '@shadowcat/wire';
 import { exitFields, replyFields, requestFields, sseFields, textFields } from './lines.js';
-import { withoutHiddenParams } from './param-headers.js';
 import { endOf, ownError } from './own-errors.js';
+import { withoutHiddenParams } from './param-headers.js';
 import { MESSAGE_LIMITS } from './parse-record.js';
 import type { Lane, Lanes, LateRecord } from './recorder-lanes.js';
 import { type MessageAbout, messageRecord, redactedOr } from './recorder-messages.js';
@@ -172,7 +172,8 @@ export class RecorderEntry {
   failed(thrown: unknown, at: number): void {
     this.#at = at;
     const error = ProxyError.from(thrown);
-    this.#finish(error.code === 'cancelled' ? this.#left() : 'error', error);
+    if (error.code === 'cancelled') this.#finish(this.#left());
+    else this.#finish('error', error);
   }
 
   bodyEnded(end: BodyEnd): void {
@@ -182,7 +183,9 @@ export class RecorderEntry {
 
   #bodyEnded(end: BodyEnd): void {
     if (this.#rawSize > 0) this.#putRaw();
-    this.#finish(this.#outcome(end), this.#told);
+    const outcome = this.#outcome(end);
+    const isTold = this.#told !== undefined && this.#told.code !== 'cancelled' && outcome !== 'answered';
+    this.#finish(outcome, isTold ? this.#told : undefined);
   }
 
   /** The recording ends while the exchange has not. */
@@ -372,9 +375,8 @@ export class RecorderEntry {
   #finish(end: ExchangeEnd, error?: ProxyError): void {
     if (this.#ended) return;
     if (this.#lane === undefined) this.#decide(undefined);
-    const why =
-      end === 'error' && error ? { code: error.code, message: this.#parts.redactor.text(error.message) } : undefined;
-    this.#put('x-', exitFields(end, why));
+    const told = error && { code: error.code, message: this.#parts.redactor.text(error.message) };
+    this.#put('x-', exitFields(end, told));
     this.#ended = true;
     const lane = this.#lane;
     if (lane === undefined) return;

@@ -116,7 +116,7 @@ export interface SseRecord extends OfExchange {
 export interface ExitRecord extends OfExchange {
   readonly k: 'x-';
   readonly end: ExchangeEnd;
-  /** Of the proxy's own error, when that was the answer. */
+  /** Of the proxy's own error, when the client was told that instead of an answer; the message only where `end` is `error`. */
   readonly code?: string;
   readonly message?: string;
 }

@@ -1,9 +1,9 @@
 import { type JsonNode, jsonTree } from './json-tree.js';
 import type { Pointer } from './pointer.js';
-import { embedded, type Spot } from './verify/scalars.js';
+import { embedded, entriesOf, type Spot } from './verify/scalars.js';
 
 /** A value that gives way to another. */
-interface Change {
+export interface Change {
   readonly node: JsonNode;
   readonly json: string;
 }
@@ -17,7 +17,7 @@ export function replacedAt(
   { at, json }: { readonly at: Pointer; readonly json: string },
   seen: (before: string) => void = () => undefined,
 ): string {
-  return applied(text, changesAt({ text, node: jsonTree(text) }, at, { json, seen }));
+  return withChanges(text, changesAt({ text, node: jsonTree(text) }, at, { json, seen }));
 }
 
 function changesAt(
@@ -34,20 +34,15 @@ function changesAt(
     const inner = embedded(spot);
     const changes = inner === undefined ? [] : changesAt(inner, [step, ...rest], put);
     if (inner === undefined || changes.length === 0) return [];
-    return [{ node, json: JSON.stringify(applied(inner.text, changes)) }];
+    return [{ node, json: JSON.stringify(withChanges(inner.text, changes)) }];
   }
-  const children =
-    node.kind === 'object'
-      ? node.members.map(({ key, value }) => [key, value] as const)
-      : node.kind === 'array'
-        ? node.items.map((item, index) => [String(index), item] as const)
-        : [];
-  return children.flatMap(([key, child]) =>
+  return entriesOf(node).flatMap(([key, child]) =>
     step === '*' || step === key ? changesAt({ text, node: child }, rest, put) : [],
   );
 }
 
-function applied(text: string, changes: readonly Change[]): string {
+/** The text with these values changed; they are in the text's order and not inside of each other. */
+export function withChanges(text: string, changes: readonly Change[]): string {
   let out = '';
   let at = 0;
   for (const { node, json } of changes) {

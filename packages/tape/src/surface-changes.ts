@@ -30,8 +30,10 @@ export function surfaceChanges(before: Surface, after: Surface): readonly Surfac
   for (const kind of SURFACE_KINDS) {
     const [old, now] = [before.offers[kind], after.offers[kind]];
     if (old === undefined || now === undefined) continue;
+    const newNames = namesByRest([...now].filter(([name]) => !old.has(name)));
     for (const name of new Set([...old.keys(), ...now.keys()])) {
-      const renamed = now.has(name) ? undefined : newNameOf(old.get(name), { old, now });
+      const alike = now.has(name) ? [] : (newNames.get(unnamed(old.get(name))) ?? []);
+      const renamed = alike.length === 1 ? alike[0] : undefined;
       changes.push(...offerChanges({ kind, name, renamed }, { before: old.get(name), after: now.get(name) }));
     }
   }
@@ -40,20 +42,19 @@ export function surfaceChanges(before: Surface, after: Surface): readonly Surfac
 
 const RATINGS: readonly Rating[] = ['breaking', 'dangerous', 'minor'];
 
-type Offers = ReadonlyMap<string, Offered>;
+/** The names of what is new, by all the rest of it: what is gone and has the same rest may be called so now. */
+function namesByRest(added: readonly (readonly [string, Offered])[]): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const [name, offered] of added) {
+    const rest = unnamed(offered);
+    found.set(rest, [...(found.get(rest) ?? []).slice(0, 1), name]);
+  }
+  return found;
+}
 
-/** What is new and like one that is gone in all but its name. */
-function newNameOf(
-  gone: Offered | undefined,
-  { old, now }: { readonly old: Offers; readonly now: Offers },
-): string | undefined {
-  const unnamed = (offered: Offered | undefined): string => {
-    const { name: _name, title: _title, uri: _uri, uriTemplate: _template, ...rest } = offered?.value ?? {};
-    return spelled(rest);
-  };
-  const wanted = unnamed(gone);
-  const alike = [...now].filter(([name, offered]) => !old.has(name) && unnamed(offered) === wanted);
-  return alike.length === 1 ? alike[0]?.[0] : undefined;
+function unnamed(offered: Offered | undefined): string {
+  const { name: _name, title: _title, uri: _uri, uriTemplate: _template, ...rest } = offered?.value ?? {};
+  return spelled(rest);
 }
 
 function offerChanges(

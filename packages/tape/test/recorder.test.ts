@@ -12,7 +12,15 @@ import {
   withExchange,
 } from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, readReply, settled, streamReply } from '@shadowcat/testkit';
-import { callSlot, errorText, failureSlot, jsonFraming, SESSION_HEADER, sessionSlot, sseFraming } from '@shadowcat/wire';
+import {
+  callSlot,
+  errorText,
+  failureSlot,
+  jsonFraming,
+  SESSION_HEADER,
+  sessionSlot,
+  sseFraming,
+} from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
 import { recorder, type TapeWriter } from '../src/index.js';
 import { call, initialize, linesOf, recordingRig, redactor, result, TestClient, TestSession } from './support/rig.js';
@@ -381,7 +389,11 @@ describe('how an exchange ended', () => {
     await client.raw({ jsonrpc: '2.0', id: 7, method: 'x' });
     await client.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } });
     await rig.layer.close();
-    expect(bodyOf(rig).filter((line) => line.includes('"x":"1"')).at(-1)).toContain('"end":"cancelled-by-client"');
+    expect(
+      bodyOf(rig)
+        .filter((line) => line.includes('"x":"1"'))
+        .at(-1),
+    ).toContain('"end":"cancelled-by-client"');
   });
 
   it('cancelled-by-client, when a modern client left; closed-by-client, when a legacy one did', async () => {
@@ -420,8 +432,12 @@ describe('how an exchange ended', () => {
   });
 
   it.each([
-    ['reset', new ProxyError('upstream_closed', 'it broke', { cause: new Error('ECONNRESET') }), {}],
-    ['closed-by-server', new ProxyError('upstream_closed', 'it ended'), {}],
+    [
+      'reset',
+      new ProxyError('upstream_closed', 'it broke', { cause: new Error('ECONNRESET') }),
+      { code: 'upstream_closed' },
+    ],
+    ['closed-by-server', new ProxyError('upstream_closed', 'it ended'), { code: 'upstream_closed' }],
     ['error', new ProxyError('child_exited', 'it died: token=hunter2'), { code: 'child_exited' }],
     ['error', new ProxyError('upstream_timeout', 'it took too long'), { code: 'upstream_timeout' }],
   ])('%s, when the proxy itself tells the client that there is no answer: %o', async (end, failure, about) => {

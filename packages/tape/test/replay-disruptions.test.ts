@@ -226,6 +226,45 @@ describe('a replaced value', () => {
   });
 });
 
+describe('the pauses of a recording', () => {
+  it('pass on the clock between the messages of a stream, and end when the client cancels', async () => {
+    async function* slow(id: unknown): AsyncGenerator<JsonObject> {
+      yield { jsonrpc: '2.0', method: 'notifications/message', params: { data: 1 } } as JsonObject;
+      yield result(id, 'done');
+    }
+    const recorded = await record(legacyServer({ 'tools/call': ({ id }) => slow(id) }), async (client) => {
+      await client.open();
+      await client.post(call(1, 'x'));
+      await client.post(call(2, 'x'));
+    });
+    // A second before everything that the server says to a call.
+    const tapes = recorded.map((tape) => ({
+      ...tape,
+      records: tape.records.map((one) =>
+        one.k === 'msg' && one.from === 'server' && !one.text.includes('serverInfo') ? { ...one, t: 1_000_000 } : one,
+      ),
+    }));
+    const { replay, clock } = replayRig(tapes, { time: 2 });
+    const client = new TestClient(replay);
+    await client.open();
+    const read = async (id: number): Promise<string[]> => {
+      const seen: string[] = [];
+      for await (const { text } of (await client.raw(call(id, 'x'))).body.frames()) {
+        seen.push(`${clock.now()} ${text?.includes('done') === true ? 'answer' : 'message'}`);
+      }
+      return seen;
+    };
+    const whole = read(1);
+    await clock.pass(1000);
+    expect(await whole).toEqual(['500 message', '1000 answer']);
+    const cancelled = read(2);
+    await clock.pass(500);
+    await client.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 2 } });
+    expect(await cancelled).toEqual(['1500 message']);
+    expect(clock.pending).toBe(0);
+  });
+});
+
 describe('several overlays', () => {
   it('have the seed of the last one that names one', () => {
     const { seed: _, ...silent } = NO_OVERLAY;

@@ -447,30 +447,42 @@ describe('an exchange without an answer', () => {
     });
   });
 
-  it('that the proxy answered with an error in the middle of a stream gets what came before, then the error', async () => {
-    const failure = new ProxyError('child_exited', 'the child died (exit code 1)');
-    const base = legacyServer();
-    const server: Handler = async (exchange) => {
-      if (exchange.context.get(callSlot)?.method !== 'tools/call') return base(exchange);
-      return streamReply(
-        (async function* () {
-          yield `data: ${JSON.stringify(progress(1, 1))}\n\n`;
-          exchange.context.set(failureSlot, failure);
-          yield `data: ${errorText(failure, '1')}\n\n`;
-        })(),
+  it.each([
+    [new ProxyError('child_exited', 'the child died (exit code 1)'), 'the child died (exit code 1)'],
+    [
+      new ProxyError('upstream_closed', 'http://127.0.0.1:4711 ended it'),
+      'the server ended its stream before it answered',
+    ],
+    [
+      new ProxyError('upstream_closed', 'http://127.0.0.1:4711 broke', { cause: new Error('ECONNRESET') }),
+      'the connection of the server broke before it answered',
+    ],
+  ])(
+    'that ended with an error of the proxy in the middle of a stream gets what came before, then the error: %o',
+    async (failure, said) => {
+      const base = legacyServer();
+      const server: Handler = async (exchange) => {
+        if (exchange.context.get(callSlot)?.method !== 'tools/call') return base(exchange);
+        return streamReply(
+          (async function* () {
+            yield `data: ${JSON.stringify(progress(1, 1))}\n\n`;
+            exchange.context.set(failureSlot, failure);
+            yield `data: ${errorText(failure, '1')}\n\n`;
+          })(),
+        );
+      };
+      const tapes = await unanswered(
+        async (client) => void (await client.post(call(1, 'x', {}, { progressToken: 1 }))),
+        server,
       );
-    };
-    const tapes = await unanswered(
-      async (client) => void (await client.post(call(1, 'x', {}, { progressToken: 1 }))),
-      server,
-    );
-    const client = new TestClient(replayRig(tapes).replay);
-    await client.open();
-    expect((await client.post(call(5, 'x', {}, { progressToken: 5 }))).messages).toEqual([
-      progress(5, 1),
-      JSON.parse(errorText(failure, '5')),
-    ]);
-  });
+      const client = new TestClient(replayRig(tapes).replay);
+      await client.open();
+      expect((await client.post(call(5, 'x', {}, { progressToken: 5 }))).messages).toEqual([
+        progress(5, 1),
+        JSON.parse(errorText(new ProxyError(failure.code, said), '5')),
+      ]);
+    },
+  );
 
   it('because the recording ended before is a miss that says so', async () => {
     const tapes = await unanswered(

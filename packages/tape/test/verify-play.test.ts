@@ -167,6 +167,38 @@ describe('waiting for what does not come', () => {
     expect((await run).results.filter(({ status }) => status === 'missing')).toHaveLength(CALLS);
   });
 
+  it('takes as long as it took on the tape: a server that says something every 8 s', async () => {
+    const tick = notice('resources/updated', { uri: 'a:1' });
+    const told = await record(
+      legacyServer({
+        'tools/call:work': async function* (message: Message) {
+          yield tick;
+          yield tick;
+          yield result(message.id, 'answer of tools/call');
+        },
+      }),
+      async (client) => {
+        await client.open();
+        await client.post(call(1, 'work'));
+      },
+    );
+    const tapes = told.map((tape) => ({
+      ...tape,
+      records: tape.records.map((one) =>
+        one.k === 'msg' && one.text.includes('a:1') ? { ...one, t: 8_000_000 } : one,
+      ),
+    }));
+    const clock = new ManualClock();
+    const { connect } = live((message, ear) => {
+      answers(message, ear);
+      if (message.method !== 'tools/call') return;
+      for (const ms of [8000, 16_000]) clock.timer(ms, () => ear.message(messageOf(tick)));
+    });
+    const run = start(tapes, connect, clock);
+    expect(await timed(run, clock)).toBe(16_000);
+    expect(statuses(await run)).toEqual(['match', 'match']);
+  });
+
   it('goes on at a server that is slow, and has left one request without an answer', async () => {
     const tapes = await clients(1, []);
     const clock = new ManualClock();

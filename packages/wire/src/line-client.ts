@@ -1,12 +1,4 @@
-import {
-  type Clock,
-  type Connection,
-  type Exchange,
-  type Log,
-  ProxyError,
-  type Reply,
-  reply,
-} from '@shadowcat/kernel';
+import { type Clock, type Connection, type Exchange, type Log, ProxyError, type Reply, reply } from '@shadowcat/kernel';
 import type { Call } from './call.js';
 import { Correlator, type Flying, type Sender } from './correlator.js';
 import type { Message } from './jsonrpc.js';

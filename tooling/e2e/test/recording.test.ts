@@ -65,16 +65,20 @@ describe.concurrent('a recorder that is killed in the middle of a stream', () =>
       return parts;
     };
     const parts = (await Promise.all([inTurn(kills.slice(0, 5)), inTurn(kills.slice(5))])).flat();
-    const recovered = await Promise.all(parts.map((part) => runShadowcat(['tape', 'recover', part], folder.path)));
-    expect(recovered.map(({ code }) => code)).toEqual(kills.map(() => 0));
+    // Whatever was left is recovered in the same way: killed early, in the middle and late shows it.
+    const some = [1, 13, 24];
+    const recovered = await Promise.all(
+      some.map((after) => runShadowcat(['tape', 'recover', parts[kills.indexOf(after)] ?? ''], folder.path)),
+    );
+    expect(recovered.map(({ code }) => code)).toEqual(some.map(() => 0));
     const tapes = recovered.map(({ stdout }) => stdout.trim());
 
     await using replay = await startShadowcat(['replay', ...tapes], folder.path);
-    const clients = await Promise.all(kills.map(() => connectV1({ url: replay.url })));
+    const clients = await Promise.all(some.map(() => connectV1({ url: replay.url })));
     const answers = await Promise.all(
-      clients.map((client) => Promise.any(kills.map((after) => client.callTool('echo', { n: after })))),
+      clients.map((client) => Promise.any(some.map((after) => client.callTool('echo', { n: after })))),
     );
-    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(kills.length);
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(some.length);
     await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
   });
 });
@@ -287,7 +291,17 @@ for await (const line of createInterface({ input: process.stdin })) {
       DELETE: 'answered',
       left: expect.stringMatching(/^(open-at-end|closed-by-client)$/),
     });
+    expect(await readFile(tape, 'utf8')).not.toContain('-32013');
+
+    // Who cannot come back for the rest is told by the replay what it was told then.
+    const replaying = startShadowcat(['replay', 'x.tape.jsonl'], folder.path);
     expect(await runShadowcat(['tape', 'lint', 'x.tape.jsonl'], folder.path)).toMatchObject({ code: 0 });
+    await using replay = await replaying;
+    const again = await openSession(replay.url);
+    for (const tool of ['reset', 'short']) {
+      const text = await (await again.post(toolCall(tool, tool))).text();
+      expect(text).toMatch(/"method":"notifications\/progress"[\s\S]*"id":"(reset|short)","error":\{"code":-32013/);
+    }
   });
 });
 

@@ -166,7 +166,8 @@ describe('a client that is cut', () => {
       await using client = await connectV1({ url });
       await progressOf(client);
     });
-    const rule = `{ method: tools/call, fault: ${fault}, event: 3, nth: 1, retry-after: 20ms }`;
+    const back = fault === 'close' ? ', retry-after: 20ms' : '';
+    const rule = `{ method: tools/call, fault: ${fault}, event: 3, nth: 1${back} }`;
     await writeFile(`${folder.path}/cut.overlay.yaml`, `faults: [${rule}]\n`);
     const flags = ['--overlay', 'cut.overlay.yaml', '--all-used'];
     await using replay = await startShadowcat(['replay', tape, ...flags], folder.path);

@@ -42,7 +42,11 @@ export async function runVerify(config: VerifyConfig, io: Io): Promise<number> {
   for (let run = 1; run <= (times ?? 1) && !signal.aborted; run += 1) {
     const progress = config.progress ? barOf(io, times === undefined ? '' : `run ${run} of ${times}: `) : undefined;
     const components = { connect, redactor, clock, stop: signal, ...(progress === undefined ? {} : { progress }) };
-    runs.push(await verifyTapes(tapes, options, components));
+    try {
+      runs.push(await verifyTapes(tapes, options, components));
+    } finally {
+      if (progress !== undefined) io.draw?.(WIPE);
+    }
   }
   await owned.close();
   const results = times === undefined ? resultsOf(runs) : await learned(runs, config, io);
@@ -102,11 +106,13 @@ async function update(
 
 const WIDTH = 24;
 
-/** A bar that is drawn over itself, and wiped in the end. */
+const WIPE = '\r\u001b[K';
+
+/** A bar that is drawn over itself. */
 function barOf(io: Io, label: string): (done: number, total: number) => void {
   return (done, total) => {
     const filled = Math.round((WIDTH * done) / Math.max(1, total));
     const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
-    io.draw?.(done >= total ? '\r\u001b[K' : `\r${label}${bar} ${done}/${total}\u001b[K`);
+    io.draw?.(`\r${label}${bar} ${done}/${total}\u001b[K`);
   };
 }

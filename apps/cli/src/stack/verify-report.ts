@@ -18,12 +18,24 @@ export function verifyReport(results: readonly ExchangeResult[], exitCode: numbe
   const hint = blocked.size === 0 ? '' : `; not called without --allow-effects: ${[...blocked].join(', ')}`;
   return {
     command: 'verify',
-    headline: `${results.length} exchanges: ${parts.join(', ')}${hint}`,
+    headline: `${results.length} exchanges: ${parts.join(', ')}${hint}${eraHint(results)}`,
     exitCode,
     findings: results.flatMap((result) => findingsOf(result, cwd)),
     cases: results.map((result) => caseOf(result, cwd)),
     figures: { counts, exchanges: results.map((result) => exchangeOf(result, cwd)) },
   };
+}
+
+/** The requests that begin each era's conversations. */
+const OPENINGS: ReadonlySet<string> = new Set(['initialize', 'server/discover']);
+
+/** A server that refuses to begin differs in all else too: that is one reason, not many. */
+function eraHint(results: readonly ExchangeResult[]): string {
+  const refused = results.find(({ method, status, recording }) => {
+    return status === 'error-shape' && OPENINGS.has(method) && recording?.answer?.value['result'] !== undefined;
+  });
+  if (refused === undefined) return '';
+  return `; the server refuses ${refused.method}: if it speaks another era than the tape, put shadowcat reverse in front of it`;
 }
 
 /** A finding for each place that differs; one for what has no two values to show. */

@@ -63,14 +63,17 @@ interface Vitest {
   afterEach(run: (context: { readonly task: VitestTask }) => void): void;
   afterAll(run: (context: object, suite: VitestTask) => Promise<void>): void;
   readonly expect: { getState(): { readonly testPath?: string | undefined } };
-  readonly TestRunner: { getCurrentTest(): { readonly context: ConcurrentTest } | undefined };
+  /** Not in old versions. */
+  readonly TestRunner?: { getCurrentTest(): { readonly context: ConcurrentTest } | undefined };
 }
 
 export function vitestFramework(vitest: Vitest): Framework {
+  const { TestRunner } = vitest;
+  if (TestRunner === undefined) throw new Error('shadowcat/vitest needs Vitest 5 or newer');
   return {
     spot({ file, line, test }) {
       const path = vitest.expect.getState().testPath ?? file;
-      const context = test ?? vitest.TestRunner.getCurrentTest()?.context;
+      const context = test ?? TestRunner.getCurrentTest()?.context;
       if (context !== undefined && test === undefined && context.task.concurrent === true) {
         throw new Error(
           'useTape in a concurrent test has to know whose it is: test.concurrent(name, async (test) => {\n' +

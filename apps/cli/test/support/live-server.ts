@@ -36,7 +36,9 @@ export async function liveServer(answers: LiveAnswers): Promise<{ readonly url: 
       if (kind !== 'request') return [];
       const params = (value['params'] ?? {}) as Params;
       const own = answers[`${method}:${params.name}`] ?? answers[method] ?? (() => ({ result: {} }));
-      return [{ jsonrpc: '2.0', id, ...(method === 'initialize' ? OPENED : own(params)) }];
+      return [
+        { jsonrpc: '2.0', id, ...(method === 'initialize' && answers[method] === undefined ? OPENED : own(params)) },
+      ];
     });
     if (replies.length === 0) return void response.writeHead(202).end();
     response.writeHead(200, { 'content-type': 'application/json' });

@@ -92,6 +92,12 @@ describe('Vitest', () => {
     expect(notes).toEqual(['close']);
   });
 
+  it('is told when it is too old to say which test runs', () => {
+    const { hooks } = keptHooks('beforeAll', 'beforeEach', 'afterEach', 'afterAll');
+    const old = { ...hooks, expect: { getState: () => ({}) } };
+    expect(() => vitestFramework(old)).toThrow('shadowcat/vitest needs Vitest 5 or newer');
+  });
+
   it('asks a concurrent test who it is', () => {
     const { test } = fakeTest({ concurrent: true });
     const vitest = fakeVitest(test);

@@ -1,4 +1,13 @@
-import { Body, type Context, type Exchange, Frame, type Handler, type Reply, reply, silentLog } from '@shadowcat/kernel';
+import {
+  Body,
+  type Context,
+  type Exchange,
+  Frame,
+  type Handler,
+  type Reply,
+  reply,
+  silentLog,
+} from '@shadowcat/kernel';
 import { classifiedExchange, jsonReply, ManualClock, readReply, settled } from '@shadowcat/testkit';
 import { callSlot, type Json, type JsonObject, type SessionHandle, sessionSlot, sseFraming } from '@shadowcat/wire';
 import { legacyOverModern } from '../../src/legacy-over-modern/legacy-over-modern.js';
@@ -128,10 +137,7 @@ export function bridgeTo(
   const session = sessionHandle();
   const send = (
     body: object | string,
-    {
-      session: own,
-      ...parts
-    }: { session?: SessionHandle; headers?: Record<string, string>; context?: Context } = {},
+    { session: own, ...parts }: { session?: SessionHandle; headers?: Record<string, string>; context?: Context } = {},
   ) => {
     const exchange = classifiedExchange({ body, ...parts });
     exchange.context.set(sessionSlot, own ?? session);

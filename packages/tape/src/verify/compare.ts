@@ -30,6 +30,8 @@ export interface Comparing {
 
 /** The most places that are told for one answer. */
 const MAX_DIFFERENCES = 100;
+/** Of a recorded list so many items are tried for one that looks like a live one. */
+const MAX_SHAPES = 256;
 /** Longer values are cut where they are shown. */
 export const MAX_VALUE = 300;
 /** Each server's own tokens (MCP: opaque to clients): that there is one is compared, not which. */
@@ -110,14 +112,16 @@ class Comparison {
     // How many there are is no shape; each has to look like one that was recorded.
     if (recorded.node.items.length === 0) return;
     for (const index of live.node.items.keys()) {
-      const tries = recorded.node.items.map((node) => {
+      if (this.#found.length >= MAX_DIFFERENCES) return;
+      let best: AnswerDifference[] | undefined;
+      for (const node of recorded.node.items.slice(0, MAX_SHAPES)) {
         const found: AnswerDifference[] = [];
         const spot = { text: recorded.text, node };
         new Comparison(this.#comparing, found).compare(spot, at(live, index), [...path, String(index)]);
-        return found;
-      });
-      const best = tries.reduce((one, other) => (other.length < one.length ? other : one));
-      this.#found.push(...best);
+        if (best === undefined || found.length < best.length) best = found;
+        if (best.length === 0) break;
+      }
+      this.#found.push(...(best ?? []));
     }
   }
 

@@ -1,6 +1,8 @@
-/** How long a request or notification of the server's is waited for that came by itself on the tape. Milliseconds. */
+/** So much longer than on the tape a request or notification of the server's is waited for that came by itself. Milliseconds. */
 export const UNASKED_MS = 3000;
-/** How long such waits may take in one run, all together, and how long one at the end of a client may still take then. */
+/** One such wait takes no longer. */
+const UNASKED_MOST_MS = 30_000;
+/** When such waits were in vain for so long, there are no more, but a short one at the end of each client. */
 const UNASKED_TOTAL_MS = 12_000;
 const UNASKED_LAST_MS = 100;
 /** So many answers that do not come are waited for as long as one may take; each later one so long. */
@@ -27,9 +29,10 @@ export class Patience {
     return spent ? Math.min(this.#answerMs, LATE_ANSWER_MS) : this.#answerMs;
   }
 
-  /** How long what nobody asked for may take. `last`: nothing comes after it. */
-  unaskedMs(last: boolean): number {
-    return Math.max(last ? UNASKED_LAST_MS : 0, Math.min(UNASKED_MS, UNASKED_TOTAL_MS - this.#unaskedSpent));
+  /** How long what nobody asked for may take. `usualMs`: how long it took on the tape; `last`: nothing comes after it. */
+  unaskedMs({ usualMs, last }: { readonly usualMs: number; readonly last: boolean }): number {
+    if (this.#unaskedSpent >= UNASKED_TOTAL_MS) return last ? UNASKED_LAST_MS : 0;
+    return Math.min(usualMs + UNASKED_MS, UNASKED_MOST_MS);
   }
 
   /** An answer did not come in so many milliseconds. */

@@ -205,16 +205,19 @@ class ClientPlayer {
 
   async #unaskedBefore(order: number): Promise<void> {
     const asked = this.#plan.asked.filter(
-      (step) => step.answer !== undefined && step.answer.order < order && this.#isDue(step),
+      (step) => step.answer !== undefined && step.answer.order < order && !this.#questions.came(step),
     );
-    const heard = this.#heard.before(order).filter((step) => this.#isDue(step));
-    const ready = (): boolean =>
-      asked.every((step) => this.#questions.came(step)) && heard.every((step) => this.#heard.has(step));
+    const heard = this.#heard.before(order).filter((step) => !this.#heard.has(step));
+    const open = [...asked, ...heard].filter((step) => this.#isDue(step));
+    const came = (step: Step): boolean =>
+      step.kind === 'request' ? this.#questions.came(step) : this.#heard.has(step);
     const { clock, patience } = this.#parts;
     const began = clock.now();
-    if (await this.#until(ready, patience.unaskedMs(order === Number.POSITIVE_INFINITY))) return;
+    const usualMs = open.reduce((sum, { gapMs }) => sum + gapMs, 0);
+    const ms = patience.unaskedMs({ usualMs, last: order === Number.POSITIVE_INFINITY });
+    if (await this.#until(() => open.every(came), ms)) return;
     patience.missedUnasked(clock.now() - began);
-    for (const step of [...asked, ...heard]) this.#givenUp.add(step);
+    for (const step of open) this.#givenUp.add(step);
   }
 
   /** Not when the request that it came of was not sent. */

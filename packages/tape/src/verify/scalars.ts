@@ -57,13 +57,14 @@ export function* spotsAt(spot: Spot, [step, ...rest]: Pointer): Generator<Spot, 
     return;
   }
   const { text, node } = spot.node.kind === 'string' ? (embedded(spot) ?? spot) : spot;
-  const entries =
-    node.kind === 'object'
-      ? node.members.map(({ key, value }) => [key, value] as const)
-      : node.kind === 'array'
-        ? node.items.map((item, index) => [String(index), item] as const)
-        : [];
-  for (const [key, child] of entries) if (step === '*' || step === key) yield* spotsAt({ text, node: child }, rest);
+  for (const [key, child] of entriesOf(node))
+    if (step === '*' || step === key) yield* spotsAt({ text, node: child }, rest);
+}
+
+/** The members or items of a value, with their keys as pointers name them. */
+export function entriesOf(node: JsonNode): readonly (readonly [key: string, child: JsonNode])[] {
+  if (node.kind === 'object') return node.members.map(({ key, value }) => [key, value] as const);
+  return node.kind === 'array' ? node.items.map((item, index) => [String(index), item] as const) : [];
 }
 
 /** The value that a pointer leads to, through JSON in strings where it has to; `undefined` when there is none. */

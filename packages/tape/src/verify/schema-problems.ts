@@ -9,7 +9,9 @@ export interface SchemaProblem {
 }
 
 const MAX_PROBLEMS = 20;
-const MAX_DEPTH = 64;
+/** Schemas and values are the server's: one that leads to itself in several ways could be followed for ever. */
+const MAX_DEPTH = 256;
+const MAX_CHECKS = 50_000;
 
 interface At {
   readonly path: Pointer;
@@ -18,25 +20,33 @@ interface At {
 
 /**
  * Where a value breaks a JSON Schema. Of the vocabulary of 2020-12 this checks what tools use: types, `enum` and `const`,
- * members, items, lengths and bounds, `pattern`, the combinations, and `$ref` within the schema. What it does not know allows
- * everything.
+ * members, items, lengths and bounds, `pattern`, the combinations, and `$ref` within the schema. What it does not know, and what
+ * would take too long to find out, allows everything.
  */
 export function schemaProblems(schema: JsonObject, value: Json, path: Pointer = []): readonly SchemaProblem[] {
-  const checker = new Checker(schema);
+  const checker = new Checker(schema, { left: MAX_CHECKS });
   checker.check(schema, value, { path, depth: 0 });
   return checker.problems;
 }
 
+/** How many more schemas are looked at; when none, nothing more is told. */
+interface Budget {
+  left: number;
+}
+
 class Checker {
   readonly #root: JsonObject;
+  readonly #budget: Budget;
   readonly problems: SchemaProblem[] = [];
 
-  constructor(root: JsonObject) {
+  constructor(root: JsonObject, budget: Budget) {
     this.#root = root;
+    this.#budget = budget;
   }
 
   check(schema: Json | undefined, value: Json, at: At): void {
-    if (this.problems.length >= MAX_PROBLEMS || at.depth > MAX_DEPTH) return;
+    this.#budget.left = at.depth > MAX_DEPTH ? 0 : this.#budget.left - 1;
+    if (this.problems.length >= MAX_PROBLEMS || this.#budget.left <= 0) return;
     if (schema === false) this.#tell(at, 'nothing');
     const rules = asObject(schema);
     if (rules === undefined) return;
@@ -52,7 +62,7 @@ class Checker {
   }
 
   #tell({ path }: At, wanted: string): void {
-    if (this.problems.length < MAX_PROBLEMS) this.problems.push({ path, wanted });
+    if (this.problems.length < MAX_PROBLEMS && this.#budget.left > 0) this.problems.push({ path, wanted });
   }
 
   #resolve(ref: string): Json | undefined {
@@ -60,7 +70,7 @@ class Checker {
     if (!ref.startsWith('#/')) return undefined;
     let found: Json | undefined = this.#root;
     for (const step of ref.slice(2).split('/')) {
-      const key = decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~');
+      const key = decoded(step).replaceAll('~1', '/').replaceAll('~0', '~');
       found = Array.isArray(found) ? found[Number(key)] : asObject(found)?.[key];
     }
     return found;
@@ -92,8 +102,7 @@ class Checker {
     if (typeof maximum === 'number' && value > maximum) this.#tell(at, `at most ${maximum}`);
     if (typeof exclusiveMinimum === 'number' && value <= exclusiveMinimum) this.#tell(at, `above ${exclusiveMinimum}`);
     if (typeof exclusiveMaximum === 'number' && value >= exclusiveMaximum) this.#tell(at, `below ${exclusiveMaximum}`);
-    if (typeof multipleOf === 'number' && !Number.isInteger(value / multipleOf))
-      this.#tell(at, `a multiple of ${multipleOf}`);
+    if (typeof multipleOf === 'number' && !isMultiple(value, multipleOf)) this.#tell(at, `a multiple of ${multipleOf}`);
   }
 
   #array({ items, prefixItems, minItems, maxItems }: JsonObject, value: readonly Json[], at: At): void {
@@ -120,9 +129,9 @@ class Checker {
   }
 
   #combinations({ allOf, anyOf, oneOf, not }: JsonObject, value: Json, at: At): void {
-    for (const schema of Array.isArray(allOf) ? allOf : []) this.check(schema, value, at);
+    for (const schema of Array.isArray(allOf) ? allOf : []) this.check(schema, value, { ...at, depth: at.depth + 1 });
     const fits = (schema: Json): boolean => {
-      const checker = new Checker(this.#root);
+      const checker = new Checker(this.#root, this.#budget);
       checker.check(schema, value, { ...at, depth: at.depth + 1 });
       return checker.problems.length === 0;
     };
@@ -149,6 +158,20 @@ function isOf(type: Json, value: Json): boolean {
   }
 }
 
+/** Apart from what decimal fractions lose as binary ones: 0.3 is a multiple of 0.1. */
+function isMultiple(value: number, of: number): boolean {
+  const times = value / of;
+  return !Number.isFinite(times) || Math.abs(times - Math.round(times)) <= 1e-9 * Math.max(1, Math.abs(times));
+}
+
+function decoded(step: string): string {
+  try {
+    return decodeURIComponent(step);
+  } catch {
+    return step;
+  }
+}
+
 function equal(one: Json, other: Json): boolean {
   return sorted(one) === sorted(other);
 }
@@ -161,12 +184,22 @@ function sorted(value: Json): string {
   return `{${keys.map((key) => `${JSON.stringify(key)}:${sorted(object[key] ?? null)}`).join(',')}}`;
 }
 
-/** Groups that repeat what repeats: such patterns can take for ever, and they are the server's. */
-const ENDLESS = /\([^()]*(?:[+*]|\{\d+,\d*\})[^()]*\)(?:[+*]|\{\d+,\d*\})/;
+/** What repeats, without a bound of its own. */
+const REPEATS = /[+*]|\{\d+,\d*\}/g;
+const REPEATED_GROUP = /\)(?:[+*]|\{\d+,\d*\})/;
+/** So many of what repeats, side by side, are tried; more, or long texts, can take for ever. */
+const MAX_REPEATS = 3;
+const MAX_MATCHED = 1000;
+
+/** Whether trying a pattern of the server's could take for ever: groups that repeat what repeats or has a choice. */
+function isEndless(pattern: string): boolean {
+  const repeats = pattern.match(REPEATS)?.length ?? 0;
+  return repeats > MAX_REPEATS || (REPEATED_GROUP.test(pattern) && (repeats > 1 || pattern.includes('|')));
+}
 
 /** `undefined` when the pattern is none that can be tried. */
 function matches(pattern: string, value: string): boolean | undefined {
-  if (ENDLESS.test(pattern)) return undefined;
+  if (value.length > MAX_MATCHED || isEndless(pattern)) return undefined;
   try {
     return new RegExp(pattern, 'u').test(value);
   } catch {

@@ -26,7 +26,7 @@ export interface VerifyComponents {
   readonly clock: Clock;
   /** Aborted: play no further. */
   readonly stop: AbortSignal;
-  /** Told after each request how many there were. */
+  /** Told in the beginning and after each request how many there were. */
   readonly progress?: (done: number, total: number) => void;
 }
 
@@ -46,6 +46,7 @@ export async function verifyTapes(
   const plans = plansOf(tapes);
   const total = plans.reduce((sum, { recordings }) => sum + recordings.length, 0);
   let done = 0;
+  components.progress?.(done, total);
   const progress = (): void => {
     done += 1;
     components.progress?.(done, total);
