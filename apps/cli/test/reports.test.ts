@@ -114,12 +114,12 @@ describe('a report', () => {
       annotations({ ...REPORT, findings: findings.slice(0, 1) }, { root, cwd }).map(
         (line) => /file=([^,]*)/.exec(line)?.[1],
       );
-    expect(files('/home/runner/work/x', '/home/runner/work/x/packages/notes')).toEqual([
+    expect(files('/srv/runner/work/x', '/srv/runner/work/x/packages/notes')).toEqual([
       'packages/notes/tapes/a b.tape.jsonl',
     ]);
-    expect(files('/home/runner/work/x', '/home/runner/work/x')).toEqual(['tapes/a b.tape.jsonl']);
-    for (const elsewhere of [undefined, '', '/home/runner/other'])
-      expect(files(elsewhere, '/home/runner/work/x')).toEqual(['tapes/a b.tape.jsonl']);
+    expect(files('/srv/runner/work/x', '/srv/runner/work/x')).toEqual(['tapes/a b.tape.jsonl']);
+    for (const elsewhere of [undefined, '', '/srv/runner/other'])
+      expect(files(elsewhere, '/srv/runner/work/x')).toEqual(['tapes/a b.tape.jsonl']);
   });
 
   it('of a hostile tape steers no terminal, and is only text on a page', () => {

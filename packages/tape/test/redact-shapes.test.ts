@@ -207,7 +207,7 @@ describe('what is no secret', () => {
     'headers: { Authorization: `Bearer $'.concat('{token}` }'),
     'docker run -u 1000:1000 -p 8080:80 image',
     'git commit -a -p',
-    'PWD=/home/alice',
+    'PWD=/srv/alice',
     'the token is base64-encoded, the secret is 12 characters',
     'Release key: 9554F04D7259F04124DE6B476D5A82AC7E37093B',
     'secret:\n  name: a\n  type: Opaque',

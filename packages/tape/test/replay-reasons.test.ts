@@ -1,7 +1,7 @@
 import { ProxyError } from '@shadowcat/kernel';
 import { errorText, type JsonObject } from '@shadowcat/wire';
 import { describe, expect, it } from 'vitest';
-import type { Tape } from '../src/index.js';
+import type { Tape, TapeRecord } from '../src/index.js';
 import type { MissReason } from '../src/miss.js';
 import { call, record, replayRig, result, TestClient } from './support/rig.js';
 import { legacyServer } from './support/servers.js';
@@ -96,7 +96,7 @@ const SCENARIOS: Readonly<Record<MissReason, Scenario>> = {
     tapes: async () =>
       (await calls(call(1, 'x'))).map((tape) => ({
         ...tape,
-        records: tape.records.flatMap((one) => {
+        records: tape.records.flatMap((one): TapeRecord[] => {
           if (one.k === 'msg' && one.from === 'server' && one.text.includes('answer of')) return [];
           return one.k === 'x-' ? [{ ...one, end: 'open-at-end' as const }] : [one];
         }),

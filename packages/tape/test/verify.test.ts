@@ -573,7 +573,13 @@ describe('learning kinds of values', () => {
 
   it.each([
     ['UUIDs', [`id ${uuid('a')}`], [[`id ${uuid('b')}`], [`id ${uuid('c')}`]], [`uuid ${text}`], []],
-    ['temporary paths', ['in /tmp/a1/x'], [['in /tmp/b2/x'], ['in /tmp/c3/x']], [`temporary-path ${text}`], []],
+    [
+      'temporary paths',
+      ['in /var/tmp/a1/x'],
+      [['in /var/tmp/b2/x'], ['in /var/tmp/c3/x']],
+      [`temporary-path ${text}`],
+      [],
+    ],
     ['numbers that are times', ['x', 1767261600], [['x', 1767261601]], ['timestamp /result/structuredContent/at'], []],
     ['nothing else', [`id ${uuid('a')}`], [[`id ${uuid('b')}`], ['no id']], [], [text]],
     ['no change for good', [`id ${uuid('a')}`], [[`key ${uuid('b')}`], [`key ${uuid('c')}`]], [], [text]],

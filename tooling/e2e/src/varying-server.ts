@@ -3,8 +3,8 @@ import { join } from 'node:path';
 
 /**
  * An MCP server over stdio whose answers vary as those of real servers do: `open` mints a handle that `use` wants back, in
- * structured content, in JSON text and in a sentence; `now` tells the time; `write` does not say that it only reads; `work` reports progress and logs; `whoami` shows
- * a variable that may be secret. With `CHANGED` set `add` is off by one, with `SILENT` `work` says nothing.
+ * structured content, in JSON text and in a sentence; `now` tells the time; `work` reports progress and logs. With
+ * `CHANGED` set `add` is off by one, with `SILENT` `work` says nothing.
  */
 const SCRIPT = `
 import { randomUUID } from 'node:crypto';
@@ -19,9 +19,7 @@ const tools = [
   { name: 'open', inputSchema: schema, annotations: readOnly },
   { name: 'use', inputSchema: schema, annotations: readOnly },
   { name: 'now', inputSchema: schema, annotations: readOnly },
-  { name: 'write', inputSchema: schema },
   { name: 'work', inputSchema: schema, annotations: readOnly },
-  { name: 'whoami', inputSchema: schema, annotations: readOnly },
 ];
 const off = process.env.CHANGED === undefined ? 0 : 1;
 const text = (value) => ({ content: [{ type: 'text', text: value }] });
@@ -36,8 +34,6 @@ const calls = {
   },
   use: ({ handle }) => (open.has(handle) ? text('used ' + handle) : { ...text('unknown handle'), isError: true }),
   now: () => text(JSON.stringify({ at: new Date().toISOString(), zone: 'UTC' })),
-  write: () => text('written'),
-  whoami: () => text('you are ' + (process.env.API_TOKEN ?? 'nobody')),
   work: (args, token) => {
     for (const progress of process.env.SILENT === undefined ? [1, 2, 3] : []) {
       if (token !== undefined) say('progress', { progressToken: token, progress, total: 3 });
