@@ -29,6 +29,7 @@ import { Farewells } from './farewells.js';
 import { HttpClient } from './http-client.js';
 import { lostSession } from './lost-session.js';
 import { SessionRecovery } from './session-recovery.js';
+import { StreamOpenings } from './stream-openings.js';
 import { type HeaderRules, UpstreamHeaders } from './upstream-headers.js';
 
 export interface HttpUpstreamOptions extends HeaderRules {
@@ -101,6 +102,7 @@ class Upstream {
   readonly #firstByteTimeout: number;
   readonly #recovery: SessionRecovery;
   readonly #farewells: Farewells;
+  readonly #openings: StreamOpenings;
   #foreign = 0;
   /** From how many foreign answers on that is said again. */
   #sayNext = 1;
@@ -113,6 +115,7 @@ class Upstream {
     this.#firstByteTimeout = options.firstByteTimeout ?? 60_000;
     this.#client = new HttpClient({ url: new URL(options.url), connectTimeout: options.connectTimeout ?? 5_000 });
     this.#headers = new UpstreamHeaders(options);
+    this.#openings = new StreamOpenings(components.clock);
     const deadline = this.#firstByteTimeout === 0 ? 60_000 : this.#firstByteTimeout;
     this.#recovery = new SessionRecovery(
       { target: options.target, name: this.#client.name, deadline },
@@ -210,7 +213,9 @@ class Upstream {
       asked = fromNoEventOn(first);
     }
     const used = session?.upstream?.sessionId;
-    const reply = await this.#send(asked);
+    const stands = session !== undefined && asked.method === 'GET';
+    if (session !== undefined && !stands && this.#openings.any) await this.#openings.settled(session);
+    const reply = await (stands ? this.#openings.watch(session, this.#send(asked)) : this.#send(asked));
     if (session === undefined || used === undefined || reply.head.status < 400) return reply;
     const { lost, answer } = await lostSession(reply);
     if (!lost || asked.trial === true || session.ended || this.#over.has(session)) return answer;

@@ -66,7 +66,8 @@ export async function recordFlows(mitmdump: string, folder: string): Promise<Flo
         `hardump=${join(folder, 'tour.har')}`,
       ],
     ],
-    env: { PYTHONUNBUFFERED: '1' },
+    // The addon lies in the checkout, where nothing is to be left.
+    env: { PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' },
   });
   await dump.line(/listening at/, { timeoutMs: 30_000 });
   const transcripts = new Map<ClientKind, Transcript>();
