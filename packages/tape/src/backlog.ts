@@ -2,17 +2,13 @@
 const MAX_WAITING = 65_536;
 const MAX_JOBS = 512;
 
-interface Job {
-  readonly run: () => void;
-}
-
 /**
  * Work that is done at the end of the present turn of the event loop, all of it in one go and in order: what costs little when it
  * is repeated costs several times as much in between of other things. Bounded: what is too much for waiting is done at once.
  */
 export class Backlog {
   readonly #defer: ((work: () => void) => void) | undefined;
-  #jobs: Job['run'][] = [];
+  #jobs: (() => void)[] = [];
   #size = 0;
   #scheduled = false;
   #running = false;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { endsOf, imported, messagesOf } from './support/import.js';
+import { endsOf, imported, messagesOf, orderOf } from './support/import.js';
 import { bytesOf, call, initialize, result } from './support/rig.js';
 
 const text = (value: object): string => JSON.stringify(value);
@@ -79,7 +79,7 @@ describe('a log of a stdio server', () => {
 
   it.each(FORMS)('as of %s is told in both directions', async (_, file) => {
     const read = await imported(file, 'stdio-log');
-    expect(messagesOf(read).map((line) => line.slice(0, 11))).toEqual([
+    expect(orderOf(read)).toEqual([
       'client s1 1',
       'server s1 1',
       'client s1 2',

@@ -93,13 +93,19 @@ describe('a request of the server during a call', () => {
     });
   }
 
-  it('is sent at its place with an id of its own; what followed waits for the live answer', async () => {
+  /** A replay that has asked its client. */
+  async function asked() {
     const { replay } = replayRig(await sampledTape());
     const client = new TestClient(replay);
     await client.open();
     const stream = await reading(client.raw(call('live', 'sample')));
     expect(await stream.next()).toEqual(notice('before'));
     expect(await stream.next()).toEqual(sampling(0));
+    return { replay, client, stream };
+  }
+
+  it('is sent at its place with an id of its own; what followed waits for the live answer', async () => {
+    const { replay, client, stream } = await asked();
     expect(await stream.silent()).toBe(true);
     expect(replay.summary()).toMatchObject({ waitingFor: [{ method: 'sampling/createMessage' }], exitCode: 4 });
     expect((await client.post(answerTo(0, 'completed'))).status).toBe(202);
@@ -110,12 +116,7 @@ describe('a request of the server during a call', () => {
   });
 
   it('ends with the client that can answer nothing any more', async () => {
-    const { replay } = replayRig(await sampledTape());
-    const client = new TestClient(replay);
-    await client.open();
-    const stream = await reading(client.raw(call('live', 'sample')));
-    expect(await stream.next()).toEqual(notice('before'));
-    expect(await stream.next()).toEqual(sampling(0));
+    const { replay, stream } = await asked();
     replay.hangUp();
     expect(await stream.next()).toBe('end');
     expect(replay.summary()).toMatchObject({ waitingFor: [{ method: 'sampling/createMessage' }], exitCode: 4 });

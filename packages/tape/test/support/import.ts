@@ -36,6 +36,11 @@ export function messagesOf({ tape }: Imported): string[] {
   );
 }
 
+/** Who says what, without what it is. */
+export function orderOf(read: Imported): string[] {
+  return messagesOf(read).map((line) => line.slice(0, 11));
+}
+
 /** How its exchanges ended. */
 export function endsOf({ tape }: Imported): string[] {
   return tape.records.flatMap((record) => (record.k === 'x-' ? [`${record.x} ${record.end}`] : []));
