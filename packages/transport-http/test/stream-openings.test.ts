@@ -59,12 +59,19 @@ describe('a call that follows a standing stream', () => {
     const stream = upstream(asking(session, 'GET'));
     await eventually(() => seen.includes('GET'));
     const called = upstream(asking(session, 'POST'));
-    clock.advance(100);
+    clock.advance(1000);
     await readReply(await called);
     await readReply(await upstream(asking(session, 'POST')));
     expect(seen).toEqual(['GET', 'POST', 'POST']);
+    // Having learned that, it waits less for the next.
+    const next = sessionAt('s2');
+    const nextStream = upstream(asking(next, 'GET'));
+    await eventually(() => seen.length === 4);
+    const nextCalled = upstream(asking(next, 'POST'));
+    clock.advance(50);
+    await readReply(await nextCalled);
     open();
-    await (await stream)[Symbol.asyncDispose]();
+    for (const late of [stream, nextStream]) await (await late)[Symbol.asyncDispose]();
   });
 
   it('does not wait for the stream of another session', async () => {

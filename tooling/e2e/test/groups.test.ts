@@ -84,7 +84,8 @@ describe('three replicas', () => {
     await servers[1]?.stop({ signal: 'SIGKILL' });
     await load.more(300);
     await load.stop();
-    expect(load.failed.length).toBeLessThanOrEqual(before / 3);
+    // Besides, a call may still be written to a connection whose end has not been noticed.
+    expect(load.failed.length).toBeLessThanOrEqual(before / 3 + 2);
     const pids = await Promise.all(opened.map(pidOf));
     expect(new Set(pids)).toEqual(new Set([servers[0], servers[2]].map((server) => String(server?.pid))));
   });
