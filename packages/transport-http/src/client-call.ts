@@ -55,6 +55,11 @@ export class ClientCall
     return this.#phase === 'over';
   }
 
+  /** Whether the connection was closed from the other side before the answer had ended. */
+  get broken(): boolean {
+    return this.#error?.code === 'upstream_closed';
+  }
+
   /** All bytes of the answer, when it has ended already and nobody has read of it; the reader gets none then. */
   takeWhole(): Uint8Array | undefined {
     if (this.#phase !== 'over' || this.#error !== undefined) return undefined;

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Body, type HeaderMap, InFlight, ProxyError, type Reply, reply } from '@shadowcat/kernel';
 import { framingOf } from '@shadowcat/wire';
-import { Pool } from 'undici';
 import { ClientCall } from './client-call.js';
+import { KeptConnections } from './kept-connections.js';
 
 export interface HttpClientOptions {
   /** `http:` or `https:`; a user and password in it become `Authorization: Basic`. */
@@ -26,16 +26,15 @@ export interface ClientRequest {
 /**
  * Asks one HTTP server, over pooled connections of its own. Standing streams (GET) have a pool to themselves, so that
  * thousands of them are not in the way when a free connection is looked for. HTTP/1.1 only: with HTTP/2 the end of one
- * connection is the end of all exchanges on it. The number of connections is bounded by the number of exchanges; a bound
- * here would let a client's answer to a server's question wait behind the very request that asks it.
+ * connection is the end of all exchanges on it.
  */
 export class HttpClient {
   /** For messages: neither credentials nor query. */
   readonly name: string;
   readonly #path: string;
   readonly #authorization: readonly string[];
-  readonly #exchanges: Pool;
-  readonly #streams: Pool;
+  readonly #exchanges: KeptConnections;
+  readonly #streams: KeptConnections;
   readonly #calls = new InFlight<ClientCall>();
 
   constructor({ url, connectTimeout }: HttpClientOptions) {
@@ -44,15 +43,15 @@ export class HttpClient {
     this.#authorization = basicAuthorization(url);
     // A body may pause as long as it likes: an SSE stream that is idle is not broken.
     const options = { connectTimeout, bodyTimeout: 0, allowH2: false };
-    this.#exchanges = new Pool(url.origin, options);
-    this.#streams = new Pool(url.origin, options);
+    this.#exchanges = new KeptConnections(url.origin, options);
+    this.#streams = new KeptConnections(url.origin, options);
   }
 
   /** Requests that have not been answered to the end, and the connections that are open for them or kept for reuse. */
   stats(): { readonly inFlight: number; readonly connections: number } {
     return {
       inFlight: this.#calls.size,
-      connections: this.#exchanges.stats.connected + this.#streams.stats.connected,
+      connections: this.#exchanges.connected + this.#streams.connected,
     };
   }
 
@@ -64,14 +63,17 @@ export class HttpClient {
     const { signal, firstByteTimeout } = request;
     if (signal?.aborted) throw cancelled(signal);
     const abort = (): void => call.cancel(cancelled(signal));
+    const connections = request.method === 'GET' ? this.#streams : this.#exchanges;
+    const { current } = connections;
     const call: ClientCall = new ClientCall({ name: this.name, firstByteTimeout }, () => {
       this.#calls.delete(call);
       signal?.removeEventListener('abort', abort);
+      if (call.broken) connections.renew(current);
     });
     this.#calls.add(call);
     signal?.addEventListener('abort', abort);
     const headers = this.#authorization.length === 0 ? request.headers : [...request.headers, ...this.#authorization];
-    (request.method === 'GET' ? this.#streams : this.#exchanges).dispatch(
+    current.dispatch(
       {
         method: request.method,
         path: request.path ?? this.#path,

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { metric, toolCall, toolText } from '../src/calls.js';
 import { connectListening } from '../src/listening-client.js';
 import { freePort, type OwnedProcess } from '../src/processes.js';
-import { openSession, postModern, postRaw, type RawSession } from '../src/raw-mcp.js';
+import { openSession, postModern, postRaw, type RawSession, sseEvents } from '../src/raw-mcp.js';
 import { FIXTURE_MAIN, startFixture } from '../src/servers.js';
 import { type Shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js';
 
@@ -14,16 +14,24 @@ import { type Shadowcat, startShadowcat, workFolder } from '../src/shadowcat.js'
 
 type Replica = OwnedProcess & { readonly url: string };
 
-/** Replicas, and a proxy with this configuration in front of them. */
-async function start(scope: AsyncDisposableStack, replicas: number, config: (urls: readonly string[]) => string) {
+type Config = (urls: readonly string[]) => string;
+
+/** Replicas, and a folder with this configuration for a proxy in front of them. */
+async function prepare(scope: AsyncDisposableStack, replicas: number, config: Config) {
   const folder = scope.use(await workFolder());
   const servers: Replica[] = [];
   for (let i = 0; i < replicas; i += 1) servers.push(scope.use(await startFixture()));
   const file = join(folder.path, 'shadowcat.yaml');
   const write = (text: string): Promise<void> => writeFile(file, text);
   await write(config(servers.map(({ url }) => url)));
-  const proxy = scope.use(await startShadowcat(['reverse'], folder.path));
-  return { folder, servers, proxy, write };
+  return { folder, servers, write };
+}
+
+/** {@link prepare}, and the proxy. */
+async function start(scope: AsyncDisposableStack, replicas: number, config: Config) {
+  const prepared = await prepare(scope, replicas, config);
+  const proxy = scope.use(await startShadowcat(['reverse'], prepared.folder.path));
+  return { ...prepared, proxy };
 }
 
 const three = (urls: readonly string[]): string =>
@@ -64,7 +72,7 @@ function callers(all: readonly RawSession[]) {
     /** Resolves when so many more calls have come back well. */
     more: async (count: number): Promise<void> => {
       const wanted = good + count;
-      await expect.poll(() => good, { timeout: 20_000, interval: 5 }).toBeGreaterThanOrEqual(wanted);
+      await expect.poll(() => good, { interval: 5 }).toBeGreaterThanOrEqual(wanted);
     },
     stop: async (): Promise<void> => {
       running = false;
@@ -84,8 +92,7 @@ describe('three replicas', () => {
     await servers[1]?.stop({ signal: 'SIGKILL' });
     await load.more(300);
     await load.stop();
-    // Besides, a call may still be written to a connection whose end has not been noticed.
-    expect(load.failed.length).toBeLessThanOrEqual(before / 3 + 2);
+    expect(load.failed.length).toBeLessThanOrEqual(before / 3);
     const pids = await Promise.all(opened.map(pidOf));
     expect(new Set(pids)).toEqual(new Set([servers[0], servers[2]].map((server) => String(server?.pid))));
   });
@@ -133,7 +140,7 @@ describe('three replicas', () => {
     expect(await pidOf(session)).toMatch(/"code":-320\d\d/);
     const second = await begin();
     for (const server of second) scope.use(server);
-    await expect.poll(() => pidOf(session), { timeout: 20_000 }).toMatch(/^\d+$/);
+    await expect.poll(() => pidOf(session)).toMatch(/^\d+$/);
     expect((await fetch(new URL('/health/ready', proxy.url))).status).toBe(200);
   });
 });
@@ -224,30 +231,28 @@ routes:
     const { proxy } = await start(scope, 2, routed);
     const session = await openSession(proxy.url, { capabilities: { sampling: {} } });
     const response = await session.post(toolCall(1, 'test_sampling', { prompt: 'hello' }));
-    const reader = response.body?.getReader();
-    let text = '';
-    while (!text.includes('sampling/createMessage') || !text.endsWith('\n\n')) {
-      text += new TextDecoder().decode((await reader?.read())?.value);
-    }
-    const question = JSON.parse(/^data: (\{.*sampling\/createMessage.*\})$/m.exec(text)?.[1] ?? '{}') as {
-      id: unknown;
-    };
     const result = { role: 'assistant', model: 'e2e', content: { type: 'text', text: 'sampled here' } };
-    expect((await session.post({ jsonrpc: '2.0', id: question.id, result })).status).toBe(202);
-    while (!text.includes('sampled here')) text += new TextDecoder().decode((await reader?.read())?.value);
-    await reader?.cancel();
+    const texts: string[] = [];
+    for await (const { data } of sseEvents(response)) {
+      texts.push(data);
+      const { id, method } = data === '' ? {} : (JSON.parse(data) as { id?: unknown; method?: unknown });
+      if (method !== 'sampling/createMessage') continue;
+      expect((await session.post({ jsonrpc: '2.0', id, result })).status).toBe(202);
+    }
+    expect(texts.at(-1)).toContain('sampled here');
   });
 });
 
 describe('sessions', () => {
   it('stay on their members when the proxy is started again', async () => {
     await using scope = new AsyncDisposableStack();
-    const { folder, proxy } = await start(scope, 3, three);
+    const listen = ['--listen', `127.0.0.1:${await freePort()}`];
+    const { folder } = await prepare(scope, 3, three);
+    const proxy = scope.use(await startShadowcat(['reverse', ...listen], folder.path));
     const opened = await sessions(proxy, 6);
     const before = await Promise.all(opened.map(pidOf));
     await proxy.stop();
-    const port = new URL(proxy.url).port;
-    scope.use(await startShadowcat(['reverse', '--listen', `127.0.0.1:${port}`], folder.path));
+    scope.use(await startShadowcat(['reverse', ...listen], folder.path));
     expect(await Promise.all(opened.map(pidOf))).toEqual(before);
     expect(new Set(before).size).toBe(3);
   });
@@ -316,9 +321,8 @@ describe('commands', () => {
     const pids = await Promise.all(opened.map(pidOf));
     expect(new Set(pids).size).toBe(4);
     expect(await metric(proxy.url, 'shadowcat_children')).toBe(4);
-    const of = async (pool: string): Promise<number> =>
-      (await metric(proxy.url, `shadowcat_pool_resources{pool="${pool}",state="idle"}`)) +
-      (await metric(proxy.url, `shadowcat_pool_resources{pool="${pool}",state="leased"}`));
+    // Of all states: what is still in use now is idle a moment later.
+    const of = (pool: string): Promise<number> => metric(proxy.url, `shadowcat_pool_resources{pool="${pool}"}`);
     expect([await of('one'), await of('two')]).toEqual([2, 2]);
   });
 });

@@ -1,0 +1,78 @@
+import { classifiedExchange } from '@shadowcat/testkit';
+import { expect, it } from 'vitest';
+import { eventually, nodeServer, REQUEST, upstreamAt } from './support.js';
+
+type Fate = 'answer' | 'break' | 'hold';
+
+/** A server that deals with each request as it is told, and the ports of its clients, in the order of the requests. */
+async function server() {
+  const fates: Fate[] = [];
+  const ports: unknown[] = [];
+  const held: (() => void)[] = [];
+  const { url } = await nodeServer((request, response) => {
+    request.resume();
+    ports.push(request.socket.remotePort);
+    const answer = (): void => {
+      const result = { jsonrpc: '2.0', id: REQUEST.id, result: {} };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
+    };
+    const fate = fates.shift() ?? 'answer';
+    if (fate === 'break') request.socket.destroy();
+    else if (fate === 'hold') held.push(answer);
+    else answer();
+  });
+  const upstream = upstreamAt(url);
+  const ask = (fate: Fate): Promise<number> => {
+    fates.push(fate);
+    return upstream(classifiedExchange({ body: REQUEST })).then(async (reply) => {
+      await reply[Symbol.asyncDispose]();
+      // A connection is free again in the turn after the one in which its answer ended.
+      await new Promise((resolve) => setImmediate(resolve));
+      return reply.head.status;
+    });
+  };
+  /** Two at a time, so that two connections stand. */
+  const two = async (): Promise<void> => {
+    const asked = [ask('hold'), ask('hold')];
+    await eventually(() => held.length === 2);
+    for (const answer of held.splice(0)) answer();
+    await Promise.all(asked);
+  };
+  return { ask, two, ports, held, upstream };
+}
+
+it('uses its connections again', async () => {
+  const { ask, two, ports } = await server();
+  await two();
+  await ask('answer');
+  await ask('answer');
+  expect(new Set(ports).size).toBe(2);
+});
+
+it('sends nothing more on any of them when one has broken', async () => {
+  const { ask, two, ports, upstream } = await server();
+  await two();
+  await expect(ask('break')).rejects.toMatchObject({ code: 'upstream_closed' });
+  await two();
+  const before = new Set(ports.slice(0, 3));
+  expect(ports.slice(3).filter((port) => before.has(port))).toEqual([]);
+  // The one that was left is closed, not forgotten.
+  await eventually(() => upstream.stats().connections === 2);
+  await two();
+  expect(new Set(ports.slice(5))).toEqual(new Set(ports.slice(3, 5)));
+});
+
+it('lets what is under way on the others come to its end, and breaks it off when it is closed itself', async () => {
+  const { ask, held, upstream } = await server();
+  const first = ask('hold');
+  await eventually(() => held.length === 1);
+  await expect(ask('break')).rejects.toMatchObject({ code: 'upstream_closed' });
+  expect(upstream.stats()).toMatchObject({ inFlight: 1, connections: 1 });
+  held.shift()?.();
+  expect(await first).toBe(200);
+  const second = ask('hold');
+  await eventually(() => held.length === 1);
+  await expect(ask('break')).rejects.toMatchObject({ code: 'upstream_closed' });
+  await Promise.all([upstream.close(), expect(second).rejects.toMatchObject({ code: 'draining' })]);
+  expect(upstream.stats()).toMatchObject({ inFlight: 0, connections: 0 });
+});
