@@ -22,6 +22,6 @@ export class CliError extends Error {
 }
 
 /** One error out of several problems, each on its own line. */
-export function problemsError(problems: readonly string[]): CliError {
-  return new CliError(problems.join('\n'));
+export function problemsError(problems: readonly string[], exitCode: number = EXIT.usage): CliError {
+  return new CliError(problems.join('\n'), { exitCode });
 }

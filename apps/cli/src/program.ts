@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { addConfig } from './commands/config.js';
 import { CommandContext } from './commands/context.js';
-import { describe, GENERAL } from './commands/define.js';
+import { commandPath, describe, GENERAL } from './commands/define.js';
 import { addDoctor } from './commands/doctor.js';
-import { addLater, laterOption } from './commands/later.js';
+import { addLater } from './commands/later.js';
 import { addReplay } from './commands/replay.js';
 import { addRecord, addReverse } from './commands/reverse.js';
 import { addShadow } from './commands/shadow.js';
@@ -22,7 +22,7 @@ export function buildProgram(context: CommandContext): Command {
     .configureOutput({
       writeOut: (text) => context.host.out(text),
       writeErr: (text) => context.host.err(text),
-      outputError: (text, write) => write(usageText(text)),
+      outputError: (text, write) => write(usageText(text, commandIn(program, context.argv))),
     })
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .optionsGroup(GENERAL)
@@ -64,9 +64,23 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   }
 }
 
-/** Commander's message in our form; options of later versions are told apart from misspelt ones. */
-function usageText(text: string): string {
-  const flag = /unknown option '(-[^']*)'/.exec(text)?.[1];
-  const later = flag === undefined ? undefined : laterOption(flag.split('=')[0] ?? flag);
-  return `shadowcat: ${later === undefined ? text.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)/, ' (did you mean $1?)') : `${later}\n`}`;
+/** Commander's message in our form: with what to do, where it does not say that itself. */
+function usageText(text: string, command: Command): string {
+  const said = text
+    .trimEnd()
+    .replace(/^error: /, '')
+    .replace(/\n\(Did you mean (.*)\?\)/, ' (did you mean $1?)');
+  const advises = /\(did you mean |Allowed choices are /.test(said);
+  return `shadowcat: ${said}${advises ? '' : `; \`${commandPath(command)} --help\` shows what it takes`}\n`;
+}
+
+/** The command that the words ask for, as far as they name one. */
+function commandIn(program: Command, argv: readonly string[]): Command {
+  let command = program;
+  for (const word of argv) {
+    const child = command.commands.find((candidate) => candidate.name() === word);
+    if (child === undefined) break;
+    command = child;
+  }
+  return command;
 }

@@ -133,8 +133,79 @@ describe('config init', () => {
     expect(readFileSync(join(directory, 'shadowcat.yaml'), 'utf8')).not.toContain('/mine');
   });
 
+  it('makes the folder that is named, and says plainly when it cannot write there', async () => {
+    const directory = emptyDirectory({ file: '' });
+    expect(await shadowcat(['config', 'init', 'deploy/here/a.yaml'], { cwd: directory })).toMatchObject({ code: 0 });
+    expect(readFileSync(join(directory, 'deploy/here/a.yaml'), 'utf8')).toContain('# listen: 127.0.0.1:8787\n');
+    for (const [name, why] of [
+      ['deploy', 'EISDIR'],
+      ['file/a.yaml', 'EEXIST|ENOTDIR'],
+    ] as const) {
+      const { code, err } = await shadowcat(['config', 'init', name, '--force'], { cwd: directory });
+      expect(code).toBe(2);
+      expect(err).toMatch(new RegExp(`^shadowcat: ${name} cannot be written \\((${why})\\): name another file\\n$`));
+    }
+  });
+
   it('writes to stdout when the file is -', async () => {
     expect((await shadowcat(['config', 'init', '-'])).out).toContain('# listen: 127.0.0.1:8787\n');
+  });
+});
+
+describe('config migrate', () => {
+  const OLD = '# ours\nsessionIdle: 1h   # long\n"max_children": 3\nredact-key: [a]\nmirror: {to: http://a/mcp}\n';
+
+  it('writes keys as this version has them, and leaves everything else as it was', async () => {
+    const cwd = emptyDirectory({ 'shadowcat.yaml': OLD });
+    expect(await shadowcat(['config', 'migrate'], { cwd })).toEqual({
+      code: 0,
+      out: '',
+      err: 'shadowcat.yaml:2:1: sessionIdle is session-idle\nshadowcat.yaml:3:1: max_children is max-children\nshadowcat.yaml: in order, 2 keys changed\n',
+      started: [],
+    });
+    const text = '# ours\nsession-idle: 1h   # long\nmax-children: 3\nredact-key: [a]\nmirror: {to: http://a/mcp}\n';
+    expect(readFileSync(join(cwd, 'shadowcat.yaml'), 'utf8')).toBe(text);
+    expect(await shadowcat(['config', 'check'], { cwd })).toMatchObject({ code: 0 });
+  });
+
+  it('does nothing to a file that is in order', async () => {
+    const cwd = emptyDirectory({ 'f.yaml': 'listen: :1\n' });
+    const err = 'f.yaml: in order, nothing to migrate\n';
+    expect(await shadowcat(['config', 'migrate', 'f.yaml'], { cwd })).toMatchObject({ code: 0, out: '', err });
+    expect(await shadowcat(['config', 'migrate', '--config', 'f.yaml'], { cwd })).toMatchObject({ code: 0, err });
+    expect(await shadowcat(['config', 'migrate'], { cwd, env: { SHADOWCAT_CONFIG: 'f.yaml' } })).toMatchObject({ err });
+    expect(readFileSync(join(cwd, 'f.yaml'), 'utf8')).toBe('listen: :1\n');
+  });
+
+  it.each([
+    [
+      'a key that nothing is called like',
+      'a: 1\nsessionIdle: 1h\n',
+      'a: 1\nsession-idle: 1h\n',
+      'f.yaml:1:1: unknown key "a"',
+    ],
+    ['a value', 'sessionIdle: 1\n', 'session-idle: 1\n', 'f.yaml:1:15: session-idle: "1" is not a duration'],
+    [
+      'a key in two spellings',
+      'sessionIdle: 1h\nsession-idle: 2h\n',
+      undefined,
+      'f.yaml:1:1: unknown key "sessionIdle" (did you mean session-idle?)',
+    ],
+    ['what is no YAML', 'listen: [\n', undefined, 'f.yaml:1:1: listen: not valid YAML'],
+    ['what is no mapping', '- a\n', undefined, 'f.yaml:1:1: the file must hold'],
+  ])('says where %s is still wrong', async (_what, text, migrated, err) => {
+    const cwd = emptyDirectory({ 'f.yaml': text });
+    const outcome = await shadowcat(['config', 'migrate', 'f.yaml'], { cwd });
+    expect(outcome).toMatchObject({ code: 2, out: '' });
+    expect(outcome.err).toMatch(new RegExp(`^shadowcat: ${err.replaceAll(/[.*+?()[\]]/g, '\\$&')}`, 'm'));
+    expect(readFileSync(join(cwd, 'f.yaml'), 'utf8')).toBe(migrated ?? text);
+  });
+
+  it('says when there is no file', async () => {
+    const none = await shadowcat(['config', 'migrate']);
+    expect(none).toMatchObject({ code: 2, err: expect.stringContaining('there is no shadowcat.yaml here') });
+    const named = await shadowcat(['config', 'migrate', 'a.yaml']);
+    expect(named).toMatchObject({ code: 2, err: expect.stringContaining('there is no file a.yaml') });
   });
 });
 

@@ -61,6 +61,9 @@ describe('tape', () => {
     [0, ['scan', 'whole.tape.jsonl']],
     [2, ['scan', 'none.tape.jsonl']],
     [3, ['scan', 'broken.tape.jsonl']],
+    [3, ['scan', 'cut.tape.jsonl']],
+    [0, ['scan', 'edited.tape.jsonl']],
+    [6, ['scan', 'cut.tape.jsonl', 'secret.tape.jsonl']],
     [6, ['scan', 'secret.tape.jsonl']],
     [6, ['scan', '.']],
     [0, ['redact', 'secret.tape.jsonl', '-o', 'clean.tape.jsonl']],
@@ -111,7 +114,9 @@ describe('verify', () => {
   it.each([
     [5, ['--upstream', 'http://127.0.0.1:9/mcp']],
     [5, ['--', process.execPath, '-e', 'process.exit(3)']],
-    [2, ['--', 'no-such-command-anywhere']],
+    [5, ['--', 'no-such-command-anywhere']],
+    [5, ['--', './no/such/command']],
+    [2, ['--cwd', 'none', '--', 'no-such-command-anywhere']],
     [2, []],
   ])('%i of a server that is not there: %j', async (code, words) => {
     const ended = await shadowcat(['verify', 'whole.tape.jsonl', ...words], { cwd: await tapes(), stack });

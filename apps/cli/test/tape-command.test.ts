@@ -105,7 +105,7 @@ describe('tape ls', () => {
     });
     expect(await shadowcat(['tape', 'ls'])).toMatchObject({
       code: 2,
-      err: "shadowcat: missing required argument 'dir'\n",
+      err: "shadowcat: missing required argument 'dir'; `shadowcat tape ls --help` shows what it takes\n",
     });
   });
 });

@@ -15,6 +15,7 @@ import {
   type SecretFinding,
   soundTape,
   type Tape,
+  type TapeProblem,
 } from '@shadowcat/tape';
 import { loadBlobs, saveBlobs, writeWhole } from './blob-files.js';
 import { newDigest } from './digest.js';
@@ -31,10 +32,15 @@ export interface TapeSecret extends SecretFinding {
 }
 
 /**
- * The secrets of a tape in any form and state, line by line, and those in its blobs. Throws `tape_invalid` for what is no tape
- * at all, and `SyntaxError` for a pattern that is no regular expression.
+ * The secrets of a tape in any form and state, line by line, and those in its blobs. `unsound` is told what makes a tape one
+ * that cannot be used: what is missing there was not looked at. Throws `tape_invalid` for what is no tape at all, and
+ * `SyntaxError` for a pattern that is no regular expression.
  */
-export async function scanTapeFile(path: string, options: RedactionOptions): Promise<readonly TapeSecret[]> {
+export async function scanTapeFile(
+  path: string,
+  options: RedactionOptions,
+  unsound?: (problem: TapeProblem) => void,
+): Promise<readonly TapeSecret[]> {
   const bytes = await readTapeBytes(path);
   const secrets: TapeSecret[] = [];
   let line = 0;
@@ -45,6 +51,8 @@ export async function scanTapeFile(path: string, options: RedactionOptions): Pro
     (finding) => secrets.push({ line, ...finding, ...(blob === undefined ? {} : { blob }) }),
   );
   const tape = readTape(bytes, { name: path, newDigest });
+  const problem = tape.problems.find(({ kind }) => kind !== 'gap' && kind !== 'edited');
+  if (problem !== undefined) unsound?.(problem);
   for (const text of linesOf(bytes)) {
     line += 1;
     redactLine(text, redactor);

@@ -1,18 +1,20 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { crossProblems } from '../config/effective.js';
-import { CONFIG_FILE, loadConfig } from '../config/load.js';
+import { type ConfigFile, readConfig } from '../config/file.js';
+import { CONFIG_FILE, type ConfigText, loadText } from '../config/load.js';
+import { migrateConfig } from '../config/migrate.js';
 import { configSchemaText } from '../config/schema.js';
 import { resolveSettings } from '../config/settings.js';
 import { type ShowFormat, showSettings } from '../config/show.js';
 import { configTemplate, schemaReference } from '../config/template.js';
 import { CliError, problemsError } from '../errors.js';
+import type { Host } from '../host.js';
 import { SPECS } from '../options/table.js';
 import type { CommandContext } from './context.js';
 import { describe } from './define.js';
 import { addFlags } from './flags.js';
-import { addLater } from './later.js';
 
 /** `shadowcat config …`. */
 export function addConfig(program: Command, context: CommandContext): void {
@@ -25,27 +27,37 @@ export function addConfig(program: Command, context: CommandContext): void {
   addShow(config, context);
   addSchema(config, context);
   addInit(config, context);
-  addLater(config);
+  addMigrate(config, context);
 }
 
 function addCheck(config: Command, context: CommandContext): void {
-  const command = describe(config.command('check').argument('[file]', `default: ${CONFIG_FILE}`), {
+  const command = describe(config.command('check'), {
     summary: 'Check a configuration file: names file, line, column and key of everything that is wrong',
     examples: ['config check', 'config check deploy/shadowcat.yaml'],
   });
+  aboutFile(command, context, ({ name, text }, host) => {
+    const loaded = readConfig(name, text);
+    mustBeInOrder(loaded, host);
+    host.err(`${name}: in order, ${loaded.entries.size + loaded.sections.size} keys\n`);
+  });
+}
+
+/** Makes a command one about a file that must be there; `act` gets its text. */
+function aboutFile(command: Command, { host }: CommandContext, act: (file: ConfigText, host: Host) => void): void {
   command
+    .argument('[file]', `default: ${CONFIG_FILE}`)
     .option('--config <file>', 'the same, as other commands have it')
     .action((file: string | undefined, options: { config?: string }) => {
-      const { host } = context;
-      const loaded = loadConfig({ config: file ?? options.config, env: host.env, cwd: host.cwd });
-      if (loaded === undefined) {
-        throw new CliError(`there is no ${CONFIG_FILE} here: \`shadowcat config init\` writes one to start from`);
-      }
-      const { settings, problems } = resolveSettings(SPECS, { flags: new Map(), env: {}, file: loaded });
-      const all = problems.length > 0 ? problems : crossProblems(settings, host);
-      if (all.length > 0) throw problemsError(all);
-      host.err(`${loaded.name}: in order, ${loaded.entries.size + loaded.sections.size} keys\n`);
+      const found = loadText({ config: file ?? options.config, env: host.env, cwd: host.cwd });
+      if (found !== undefined) return act(found, host);
+      throw new CliError(`there is no ${CONFIG_FILE} here: \`shadowcat config init\` writes one to start from`);
     });
+}
+
+function mustBeInOrder(file: ConfigFile, host: Host): void {
+  const { settings, problems } = resolveSettings(SPECS, { flags: new Map(), env: {}, file });
+  const all = problems.length > 0 ? problems : crossProblems(settings, host);
+  if (all.length > 0) throw problemsError(all);
 }
 
 function addShow(config: Command, context: CommandContext): void {
@@ -82,7 +94,33 @@ function addInit(config: Command, context: CommandContext): void {
     const text = configTemplate(schemaReference(file === '-' ? host.cwd : dirname(path)));
     if (file === '-') return host.out(text);
     if (existsSync(path) && options.force !== true) throw new CliError(`${file} is there already: --force replaces it`);
-    writeFileSync(path, text);
+    write(path, text, file);
     host.err(`${file} written; \`shadowcat config check ${file}\` checks it after a change\n`);
   });
+}
+
+function addMigrate(config: Command, context: CommandContext): void {
+  const command = describe(config.command('migrate'), {
+    summary: 'Bring the keys of a configuration file to the spelling of this version, and change nothing else',
+    examples: ['config migrate', 'config migrate deploy/shadowcat.yaml'],
+  });
+  aboutFile(command, context, ({ name, path, text }, host) => {
+    const { text: migrated, keys } = migrateConfig(name, text);
+    if (keys.length > 0) write(path, migrated, name);
+    for (const { where, from, to } of keys) host.err(`${where}: ${from} is ${to}\n`);
+    mustBeInOrder(readConfig(name, migrated), host);
+    const changed = keys.length === 1 ? '1 key' : `${keys.length} keys`;
+    host.err(`${name}: in order, ${keys.length === 0 ? 'nothing to migrate' : `${changed} changed`}\n`);
+  });
+}
+
+/** Writes a file, and the folders above it. `name`: as the user called it. */
+function write(path: string, text: string, name: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CliError(`${name} cannot be written (${String(code)}): name another file`, { cause: error });
+  }
 }

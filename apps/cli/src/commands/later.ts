@@ -5,11 +5,7 @@ import { commandPath } from './define.js';
 /** Commands that are designed and not built yet, under the command that will have them. */
 const LATER_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   shadowcat: ['forward'],
-  config: ['migrate'],
 };
-
-/** Options of which the same is true. */
-const LATER_OPTIONS = new Set(['--warm']);
 
 /** Makes the commands to come say so, whatever follows them; no help lists them. */
 export function addLater(command: Command): void {
@@ -22,9 +18,4 @@ export function addLater(command: Command): void {
       );
     });
   }
-}
-
-/** What to say about an unknown option, when it is one of those to come. */
-export function laterOption(flag: string): string | undefined {
-  return LATER_OPTIONS.has(flag) ? `this version does not have ${flag} yet` : undefined;
 }

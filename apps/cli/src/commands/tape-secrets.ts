@@ -24,7 +24,7 @@ export interface FileSecret extends TapeSecret {
 export function addScan(tape: Command, context: CommandContext): void {
   const command = describe(tape.command('scan').argument('<tape...>', 'tapes, or directories of tapes'), {
     summary:
-      'Look for secrets on tapes and in their blobs: says where and of what kind (exit code 6 when there are some)',
+      'Look for secrets on tapes and in their blobs: says where and of what kind (exit code 6 when there are some, else 3 for a tape that is not whole)',
     usage: '<tape...> [options]',
     configurable: true,
     examples: ['tape scan test/*.tape.jsonl', 'tape scan tapes/ --redact-pattern "EMP-\\d{4}" --format json'],
@@ -41,7 +41,10 @@ export function addScan(tape: Command, context: CommandContext): void {
     let broken = 0;
     for (const file of files) {
       try {
-        const secrets = await scanTapeFile(resolve(host.cwd, file), redactionOf(settings));
+        const secrets = await scanTapeFile(resolve(host.cwd, file), redactionOf(settings), ({ line, message }) => {
+          broken += 1;
+          host.err(`shadowcat: ${printable(`${file}:${line}: ${message}`)}; what is missing was not looked at\n`);
+        });
         for (const secret of secrets) found.push({ file, ...secret });
       } catch (error) {
         if (!(error instanceof ProxyError) || error.code !== 'tape_invalid') throw error;

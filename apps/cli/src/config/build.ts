@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { problemsError } from '../errors.js';
+import { EXIT, problemsError } from '../errors.js';
 import { isLoopback } from '../options/network-types.js';
 import type { AccessConfig, LimitsConfig, ProxyConfig, RecordingConfig, ReverseConfig } from '../stack/contract.js';
 import { type Checked, checkInterceptor, checkRecordPath, checkTokenFile } from './checks.js';
@@ -18,6 +18,7 @@ export interface Place {
 /** Collects a configuration and the problems met on the way. */
 export class Build {
   readonly problems: string[] = [];
+  #unstartable = 0;
   readonly settings: Settings;
   readonly place: Place;
 
@@ -30,11 +31,21 @@ export class Build {
     this.problems.push(line);
   }
 
-  /** The configuration, unless there were problems: then they are thrown together. */
-  done<T>(make: () => T): T {
+  /** A problem that is the server's: there is no such command. */
+  unstartable(line: string): void {
+    this.#unstartable += 1;
+    this.problem(line);
+  }
+
+  /**
+   * The configuration, unless there were problems: then they are thrown together. `spawnFailed` is the exit code when all that
+   * is wrong is a server command that cannot be started.
+   */
+  done<T>(make: () => T, { spawnFailed = EXIT.usage }: { readonly spawnFailed?: number } = {}): T {
     const value = make();
-    if (this.problems.length > 0) throw problemsError(this.problems);
-    return value;
+    const { problems } = this;
+    if (problems.length === 0) return value;
+    throw problemsError(problems, problems.length === this.#unstartable ? spawnFailed : EXIT.usage);
   }
 
   checked<T>(result: Checked<T>, instead: T): T {

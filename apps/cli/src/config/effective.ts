@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { EXIT } from '../errors.js';
 import type {
   CommandTarget,
   RecordStdioConfig,
@@ -77,7 +78,7 @@ export function verifyConfig(settings: Settings, place: Place, progress: boolean
   const { targets } = topologyFor(build, 'verify session.tape.jsonl');
   const [target, ...others] = targets;
   if (others.length > 0) build.problem('verify talks to one server: give one --upstream, or a command after --');
-  return build.done(() => ({
+  const make = (): VerifyConfig => ({
     tapes: names.map((name) => build.checked(checkTape(name, place.cwd), '')),
     target,
     upstream: {
@@ -94,7 +95,8 @@ export function verifyConfig(settings: Settings, place: Place, progress: boolean
     reports: settings.get('report').map(({ format, file }) => ({ format, path: resolve(place.cwd, file) })),
     redaction: redactionOf(settings),
     progress,
-  }));
+  });
+  return build.done(make, { spawnFailed: EXIT.targetFailed });
 }
 
 /** Absolute paths of the overlays, which are read later: most commands do without what reads them. */

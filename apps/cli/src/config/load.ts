@@ -14,8 +14,22 @@ export interface LoadOptions {
   readonly cwd: string;
 }
 
+/** A configuration file's text, before anybody has looked at it. */
+export interface ConfigText {
+  /** As the user named it. */
+  readonly name: string;
+  readonly path: string;
+  readonly text: string;
+}
+
 /** Reads the configuration file. Throws {@link CliError} when one was named and cannot be read. */
 export function loadConfig(options: LoadOptions): ConfigFile | undefined {
+  const found = loadText(options);
+  return found === undefined ? undefined : readConfig(found.name, found.text);
+}
+
+/** The same without looking at what it says. */
+export function loadText(options: LoadOptions): ConfigText | undefined {
   const variable = options.env[CONFIG_VARIABLE];
   const named = options.config ?? (variable === '' ? undefined : variable);
   const name = named ?? CONFIG_FILE;
@@ -23,7 +37,7 @@ export function loadConfig(options: LoadOptions): ConfigFile | undefined {
   try {
     if (statSync(path).size > MAX_CONFIG_BYTES)
       throw new CliError(`${name}: larger than 1 MiB: this is not a configuration file`);
-    return readConfig(name, readFileSync(path, 'utf8'));
+    return { name, path, text: readFileSync(path, 'utf8') };
   } catch (error) {
     if (error instanceof CliError) throw error;
     // Under Vitest's `vm` pools errors of Node are of another realm, and no instances of Error.

@@ -3,11 +3,11 @@
  * few wrong, missing, added or swapped letters.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const wanted = plain(word);
+  const wanted = plainName(word);
   let best: string | undefined;
   let bestDistance = Math.min(3, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, plain(candidate));
+    const distance = editDistance(wanted, plainName(candidate));
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
@@ -22,7 +22,8 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
   return near === undefined ? '' : ` (did you mean ${near}?)`;
 }
 
-const plain = (word: string): string => word.replaceAll(/[-_.\s]/g, '').toLowerCase();
+/** A word without what its spellings differ in: `session-idle`, `sessionIdle` and `SESSION_IDLE` are the same. */
+export const plainName = (word: string): string => word.replaceAll(/[-_.\s]/g, '').toLowerCase();
 
 /** Edit distance with transpositions of neighbours (optimal string alignment). */
 function editDistance(a: string, b: string): number {

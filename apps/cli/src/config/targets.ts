@@ -31,7 +31,7 @@ export function commandOf(build: Build, given: GivenCommand): CommandTarget {
       : build.checked(checkDirectory(given.cwd, place.cwd, where ?? settings.where('cwd')), place.cwd);
   const env = { ...fileVariables(build), ...variablesOf(build, given.env, where ?? settings.where('env')) };
   const found = checkCommand(command, { cwd, path: env['PATH'] ?? place.env['PATH'], platform: process.platform });
-  if ('problem' in found) build.problem(`${commandPlace(build, where)}${found.problem}`);
+  if ('problem' in found) build.unstartable(`${commandPlace(build, where)}${found.problem}`);
   return { kind: 'command', name, command, args, cwd, env };
 }
 

@@ -157,6 +157,7 @@ class Starter {
     }
     this.#started += 1;
     this.#alive += 1;
+    log.info({ target: name, pid: child.pid }, `${name} was started`);
     void child.exit.then(({ code, signal: by }) => {
       this.#alive -= 1;
       exited(by ?? `code ${code}`);
