@@ -373,6 +373,33 @@ describe('subscriptions/listen', () => {
     expect(await methods(strange)).toEqual(['notifications/subscriptions/acknowledged', undefined]);
   });
 
+  it('subscribes again only when the server has answered to the end of the subscription before', async () => {
+    const server = legacyServer(echo);
+    const [leaving, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow = handlerOf(async (exchange) => {
+      if (exchange.context.get(callSlot)?.method === 'resources/unsubscribe') {
+        leaving.resolve();
+        await gate.promise;
+      }
+      return server(exchange);
+    });
+    const { bridge } = bridged(slow);
+    const listen = () =>
+      bridge(
+        modern('subscriptions/listen', { notifications: { resourceSubscriptions: ['mem://a'] } }, { credential: 'c' }),
+      );
+    const left = (await listen())[Symbol.asyncDispose]();
+    await leaving.promise;
+    const again = listen();
+    await settled();
+    gate.resolve();
+    await left;
+    await (await again)[Symbol.asyncDispose]();
+    const asked = server.seen.map(({ method }) => method).filter((method) => method?.startsWith('resources/'));
+    const [subscribe, unsubscribe] = ['resources/subscribe', 'resources/unsubscribe'];
+    expect(asked).toEqual([subscribe, unsubscribe, subscribe, unsubscribe]);
+  });
+
   it('ends with a result when the bridge is closed', async () => {
     const { bridge } = bridged(legacyServer(echo));
     const answer = await bridge(modern('subscriptions/listen', { notifications: { toolsListChanged: true } }));

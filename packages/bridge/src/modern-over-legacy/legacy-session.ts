@@ -22,6 +22,7 @@ import { type Answer, errorOf, readAnswer } from '../answers.js';
 import { ownExchange, standIn } from '../own-exchange.js';
 import type { QuestionRoom } from '../question-room.js';
 import type { Envelope } from './envelope.js';
+import { ResourceSubscriptions } from './resource-subscriptions.js';
 import { StandingReader } from './standing-reader.js';
 
 export interface LegacySessionComponents {
@@ -66,6 +67,7 @@ export class LegacySession implements SessionHandle {
   readonly calls = new Set<InFlight>();
   readonly listeners = new Set<(message: Message) => void>();
   readonly standing: StandingReader;
+  readonly subscriptions: ResourceSubscriptions;
   /** Who uses it at the moment. */
   users = 0;
   initialize: Message | undefined;
@@ -74,7 +76,6 @@ export class LegacySession implements SessionHandle {
   readonly #components: LegacySessionComponents;
   readonly #controller = new AbortController();
   readonly #ends = new Set<() => void>();
-  readonly #subscriptions = new Map<string, number>();
   #upstream: UpstreamBinding | undefined;
   #version: string | undefined;
   #logLevel: string | undefined;
@@ -101,6 +102,13 @@ export class LegacySession implements SessionHandle {
       clock: components.clock,
       log: components.log,
     });
+    this.subscriptions = new ResourceSubscriptions({
+      ask: async (method, uri) => {
+        const { message } = await this.ask(method, JSON.stringify({ uri }));
+        return message !== undefined && errorOf(message) === undefined;
+      },
+      ended: () => this.#ended,
+    });
   }
 
   get initializeResult(): Json | undefined {
@@ -113,7 +121,7 @@ export class LegacySession implements SessionHandle {
     return this.#upstream;
   }
   get restore(): SessionHandle['restore'] {
-    return { logLevel: this.#logLevel, subscriptions: [...this.#subscriptions.keys()] };
+    return { logLevel: this.#logLevel, subscriptions: this.subscriptions.uris };
   }
   get ended(): boolean {
     return this.#ended;
@@ -199,31 +207,6 @@ export class LegacySession implements SessionHandle {
     } catch (error) {
       this.#components.log.debug({ err: error, target: this.#target }, 'a log level could not be set');
     }
-  }
-
-  /** Subscribes to a resource, once for all who want it. False: the server refused. */
-  async subscribe(uri: string): Promise<boolean> {
-    const count = this.#subscriptions.get(uri) ?? 0;
-    this.#subscriptions.set(uri, count + 1);
-    if (count > 0) return true;
-    let done = false;
-    try {
-      const { message } = await this.ask('resources/subscribe', JSON.stringify({ uri }));
-      done = message !== undefined && errorOf(message) === undefined;
-      return done;
-    } finally {
-      if (!done) await this.unsubscribe(uri, false);
-    }
-  }
-
-  async unsubscribe(uri: string, tell = true): Promise<void> {
-    const count = this.#subscriptions.get(uri) ?? 0;
-    if (count > 1) {
-      this.#subscriptions.set(uri, count - 1);
-      return;
-    }
-    this.#subscriptions.delete(uri);
-    if (tell && !this.#ended) await this.ask('resources/unsubscribe', JSON.stringify({ uri }));
   }
 
   /**

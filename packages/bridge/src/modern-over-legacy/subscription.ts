@@ -97,7 +97,7 @@ class Subscription {
     if (asObject(capabilities['resources'])?.['subscribe'] !== true) return;
     const wanted = Array.isArray(asked['resourceSubscriptions']) ? asked['resourceSubscriptions'] : [];
     for (const uri of [...new Set(wanted)].slice(0, MAX_URIS)) {
-      if (typeof uri === 'string' && (await session.subscribe(uri))) this.#uris.push(uri);
+      if (typeof uri === 'string' && (await session.subscriptions.subscribe(uri))) this.#uris.push(uri);
     }
     if (this.#uris.length > 0) this.#honoured = { ...this.#honoured, resourceSubscriptions: this.#uris };
   }
@@ -135,7 +135,7 @@ class Subscription {
     this.#forget();
     const { session } = this.#lease;
     try {
-      for (const uri of this.#uris) await session.unsubscribe(uri).catch(() => undefined);
+      for (const uri of this.#uris) await session.subscriptions.unsubscribe(uri).catch(() => undefined);
     } finally {
       this.#lease.release();
     }
