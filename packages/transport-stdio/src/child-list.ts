@@ -125,6 +125,8 @@ export async function clearLists(folder: string, { log }: ChildListComponents): 
     try {
       cleared += (await clearList(path, log)) ? 1 : 0;
     } catch (error) {
+      // Its owner has ended in good order meanwhile.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
       log.warn({ err: error, path }, 'what an earlier run left behind could not be ended');
     }
   }

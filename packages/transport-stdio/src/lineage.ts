@@ -41,6 +41,8 @@ type Signal = 'SIGTERM' | 'SIGKILL';
 /** Linux, where it shows its processes. */
 const PROC = process.platform === 'linux' && existsSync('/proc/self/stat');
 const POLL_MS = 50;
+/** Each takes 20 ms longer than the one before. */
+const KILL_ROUNDS = 17;
 const MARK = new RegExp(`(?:^|\\0)${LINEAGE_VARIABLE}=([^\\0]+)`);
 
 /**
@@ -93,10 +95,59 @@ async function survivors(lineages: readonly Lineage[]): Promise<Survivor[]> {
   if (!PROC) {
     return lineages.filter(({ group }) => groupExists(group)).map(({ group }) => ({ target: -group, start: 0 }));
   }
+  nextLook ??= planLook();
+  nextLook.lineages.push(...lineages);
+  const found = await nextLook.found;
+  return found.filter((one) =>
+    lineages.some(({ group, mark, since = 0 }) => one.start >= since && (one.group === group || one.mark === mark)),
+  );
+}
+
+/**
+ * A look at all processes. It takes milliseconds of the processor for some hundred of them, and children often end together: so
+ * there is one at a time, and one for all who ask before it begins.
+ */
+interface Look {
+  readonly lineages: Lineage[];
+  readonly found: Promise<readonly Found[]>;
+}
+
+/** A survivor, and what it was known by: its group is not that of two lineages, since each is a session of its own. */
+interface Found extends Survivor {
+  readonly group: number;
+  /** Not read of those that are in one of the groups. */
+  readonly mark?: string;
+}
+
+/** The one that has not begun. */
+let nextLook: Look | undefined;
+/** The one before it. Never rejects. */
+let lastLook: Promise<unknown> = Promise.resolve();
+/** A look that takes longer hangs at some process, see {@link markOf}: the next does not wait for it. */
+const HUNG_MS = 2000;
+
+function planLook(): Look {
+  const lineages: Lineage[] = [];
+  const found = inTime(lastLook).then(() => {
+    nextLook = undefined;
+    return lookFor(lineages);
+  });
+  lastLook = found.catch(() => {});
+  return { lineages, found };
+}
+
+async function inTime(look: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  const hung = sleep(HUNG_MS, undefined, { signal: over.signal }).catch(() => {});
+  await Promise.race([look, hung]);
+  over.abort();
+}
+
+async function lookFor(lineages: readonly Lineage[]): Promise<Found[]> {
   const groups = new Set(lineages.map(({ group }) => group));
   const marks = new Set(lineages.map(({ mark }) => mark));
   const oldest = Math.min(...lineages.map(({ since = 0 }) => since));
-  const found: Survivor[] = [];
+  const found: Found[] = [];
   for (const [index, name] of processNames().entries()) {
     // About 25 us each: where there are thousands, others get their turn.
     if (index % 100 === 99) await nextTurn();
@@ -104,7 +155,12 @@ async function survivors(lineages: readonly Lineage[]): Promise<Survivor[]> {
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const stat = statOf(pid);
     if (stat === undefined || stat.start < oldest) continue;
-    if (groups.has(stat.group) || marks.has(await markOf(pid))) found.push({ target: pid, start: stat.start });
+    const survivor = { target: pid, ...stat };
+    if (groups.has(stat.group)) found.push(survivor);
+    else {
+      const mark = await markOf(pid);
+      if (marks.has(mark)) found.push({ ...survivor, mark });
+    }
   }
   return found;
 }
@@ -133,8 +189,9 @@ function lives({ target, start }: Survivor): boolean {
 }
 
 /**
- * Ends what still lives of `lineages`: SIGTERM, then SIGKILL after `graceMs`. Resolves when nothing lives, or about a second
- * after the first SIGKILL: what the kernel does not end then waits for a disk, and nobody else can end it.
+ * Ends what still lives of `lineages`: SIGTERM, then SIGKILL after `graceMs`. Resolves when nothing lives, or about three seconds
+ * after the first SIGKILL: what the kernel does not end then waits for a disk, and nobody else can end it. On a busy machine a
+ * process that was killed may wait a good while for the processor that it needs to be gone.
  */
 export async function endLineages(lineages: readonly Lineage[], graceMs: number): Promise<void> {
   let alive = await survivors(lineages);
@@ -146,7 +203,7 @@ export async function endLineages(lineages: readonly Lineage[], graceMs: number)
   }
   // Several times, for what a dying process started last.
   alive = await survivors(lineages);
-  for (let round = 0; alive.length > 0 && round < 10; round += 1) {
+  for (let round = 0; alive.length > 0 && round < KILL_ROUNDS; round += 1) {
     for (const survivor of alive) if (lives(survivor)) signalTarget(survivor.target, 'SIGKILL');
     await sleep(round * 20);
     alive = await survivors(lineages);

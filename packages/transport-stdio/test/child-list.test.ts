@@ -129,6 +129,15 @@ describe.runIf(existsSync('/proc/self/environ'))('the next start', () => {
     expect(await clearLists(dir.path, { log: silentLog })).toBe(0);
   });
 
+  it('says nothing of a list that is gone when it is read: its owner has ended', async () => {
+    using dir = scripts();
+    symlinkSync(join(dir.path, 'removed'), join(dir.path, 'x.children'));
+    const warned: string[] = [];
+    const log: Log = { ...silentLog, warn: (_details, message) => warned.push(message) };
+    expect(await clearLists(dir.path, { log })).toBe(0);
+    expect(warned).toEqual([]);
+  });
+
   it('finds marks with ps just as with /proc', async () => {
     using dir = scripts();
     const { line, lineage } = await leftBehind(dir, DEAF);

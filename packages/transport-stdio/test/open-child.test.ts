@@ -6,6 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { type ChildComponents, type ChildConnection, type ChildOptions, openChild } from '../src/index.js';
 import { allGone, Listener, processesNaming, realClock, scripts } from './support.js';
 
+/** A grace that no machine is too busy for: what is expected comes within it. */
+const AMPLE_MS = 60_000;
+
 const ECHO = `process.stdin.on('data', (chunk) => process.stdout.write(chunk));`;
 
 function open(
@@ -33,7 +36,7 @@ describe('a child', () => {
   it('ends when its stdin ends, and the line says so without a reason', async () => {
     using dir = scripts();
     const script = dir.write('echo.mjs', ECHO);
-    const line = await open(script);
+    const line = await open(script, { grace: { stdinMs: AMPLE_MS } });
     const heard = new Listener(line);
     await line[Symbol.asyncDispose]();
     expect(await heard.closed()).toBeUndefined();
@@ -49,11 +52,11 @@ describe('a child', () => {
       'stubborn.mjs',
       `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); process.stdout.write('{"up":1}\\n');`,
     );
-    for (const [script, signal] of [
-      [deaf, 'SIGTERM'],
-      [stubborn, 'SIGKILL'],
+    for (const [script, signal, termMs] of [
+      [deaf, 'SIGTERM', AMPLE_MS],
+      [stubborn, 'SIGKILL', 50],
     ] as const) {
-      const line = await open(script, { grace: { stdinMs: 50, termMs: 50 } });
+      const line = await open(script, { grace: { stdinMs: 50, termMs } });
       await new Listener(line).received(1);
       await line[Symbol.asyncDispose]();
       expect(await line.exit).toEqual({ code: null, signal });
@@ -185,7 +188,7 @@ describe('a child', () => {
   it('that does not read is still ended gently, and so is the wait for it', async () => {
     using dir = scripts();
     const script = dir.write('blind.mjs', `process.stdout.write('{"up":1}\\n'); setInterval(() => {}, 1000);`);
-    const line = await open(script, { grace: { stdinMs: 50, termMs: 1000 } });
+    const line = await open(script, { grace: { stdinMs: 50, termMs: AMPLE_MS } });
     await new Listener(line).received(1);
     const waiting = expect(line.send('x'.repeat(1024 * 1024))).rejects.toMatchObject({ code: 'upstream_closed' });
     const ending = line[Symbol.asyncDispose]();
