@@ -8,7 +8,7 @@ export interface Redaction {
   readonly redactor: Redactor;
   /** The fingerprint of the key. */
   readonly keyId: string;
-  /** The redactor's `json` for large texts, on a worker; `undefined` for others. Rejects with `cancelled` after ten seconds. */
+  /** The redactor's `json` for large texts, on a worker; `undefined` for others. Rejects with `cancelled` after ten seconds of it. */
   readonly later: (text: string) => Promise<string> | undefined;
   /** Ends the worker, if there was one. Idempotent. */
   close(): Promise<void>;
@@ -47,8 +47,13 @@ export function openRedaction(
   const later = (text: string): Promise<string> | undefined => {
     if (options.off === true || text.length < SUSPECT) return undefined;
     if (text.length < LARGE && !redactor.suspects(text)) return undefined;
-    const signal = AbortSignal.timeout(JOB_MS);
-    return offload.run<string>('redact', { text, options, key: key.hex } satisfies RedactJob, { signal });
+    return onWorker(text);
+  };
+  const onWorker = async (text: string): Promise<string> => {
+    const job = (of: string): RedactJob => ({ text: of, options, key: key.hex });
+    // The limit is for the rules. A worker that has to be started first may take its time on a busy machine.
+    await offload.run('redact', job('""'));
+    return offload.run<string>('redact', job(text), { signal: AbortSignal.timeout(JOB_MS) });
   };
   return { redactor, keyId: key.id, later, close: () => offload.close() };
 }
