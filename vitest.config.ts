@@ -32,16 +32,22 @@ export default defineConfig({
             'tooling/{bootstrap,boundaries,check,fixture,bench}/test/**/*.test.{ts,mjs}',
           ],
           retry: 0,
-          testTimeout: 10_000,
+          // It ends what hangs. What takes two seconds may take ten times as long on a machine that others use too.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 30_000 } },
         },
       },
       {
         test: {
           name: 'e2e',
           include: ['tooling/e2e/test/**/*.test.ts'],
+          setupFiles: [here('./tooling/e2e/src/last-words.ts')],
           retry: 0,
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // What is waited for comes at once or never; a busy machine's "at once" is longer than the second that is the default.
+          expect: { poll: { timeout: 30_000 } },
           pool: 'forks',
           maxWorkers: 2,
           // Of the tests of one file that say that they may run at the same time.

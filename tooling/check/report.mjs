@@ -1,5 +1,5 @@
 // Counting: each test is one, and so is each step that is not made of tests.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /**
@@ -11,17 +11,30 @@ import { basename } from 'node:path';
  * @property {string} duration
  * @property {string} output all that the step printed
  * @property {string[]} [failures] the tests and files that failed, a line each
+ * @property {string[]} [details] of each of them all that is known
  *
- * @typedef {object} VitestReport the parts of vitest's JSON report that are counted
+ * @typedef {object} VitestReport what ./vitest-report.mjs writes
  * @property {number} numPassedTests
  * @property {number} numFailedTests
  * @property {FileResult[]} testResults one per file
+ * @property {string[]} [unhandled] errors that nobody caught, which fail no test
  *
  * @typedef {object} FileResult
  * @property {string} [name] its path
  * @property {string} status
- * @property {string} [message] why it could not be loaded
- * @property {Array<{ status: string, fullName?: string, failureMessages?: string[] }>} assertionResults
+ * @property {string} [message] why it could not be loaded, or what failed outside of its tests
+ * @property {TestResult[]} assertionResults
+ *
+ * @typedef {object} TestResult
+ * @property {string} status
+ * @property {string} [fullName]
+ * @property {string[]} [failureMessages]
+ * @property {string} [stderr] what was said while it ran
+ *
+ * @typedef {object} Failure
+ * @property {string} what file and test
+ * @property {string[]} messages
+ * @property {string} stderr
  */
 
 /**
@@ -35,12 +48,18 @@ export function clearReport(file) {
 /**
  * @param {string} file
  * @param {number} exitCode of vitest
- * @returns {Pick<Outcome, 'passed' | 'failed' | 'tests' | 'failures'> | undefined} undefined when vitest wrote no report
+ * @returns {Pick<Outcome, 'passed' | 'failed' | 'tests' | 'failures' | 'details'> | undefined} undefined when there is no
+ *   report, or half of one
  */
 export function readReport(file, exitCode) {
-  if (!existsSync(file)) return undefined;
-  const report = /** @type {VitestReport} */ (JSON.parse(readFileSync(file, 'utf8')));
-  return { ...countTests(report, exitCode), failures: failuresOf(report) };
+  /** @type {VitestReport} */
+  let report;
+  try {
+    report = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+  return { ...countTests(report, exitCode), failures: failuresOf(report), details: detailsOf(report) };
 }
 
 /**
@@ -48,18 +67,65 @@ export function readReport(file, exitCode) {
  * @param {VitestReport} report
  * @returns {string[]}
  */
-export function failuresOf({ testResults }) {
-  return testResults.flatMap(({ name, status, message, assertionResults }) => {
-    const failed = assertionResults.filter((test) => test.status === 'failed');
-    const file = basename(name ?? 'a file without a name');
-    if (failed.length === 0) return status === 'failed' ? [`${file}: ${firstLine(message)}`] : [];
-    return failed.map(({ fullName, failureMessages }) => `${file}: ${fullName}: ${firstLine(failureMessages?.[0])}`);
+export function failuresOf(report) {
+  return failed(report).map(({ what, messages }) => `${what}: ${(messages[0] ?? '').split('\n', 1)[0]}`);
+}
+
+/** Lines of one message, or of what was said on stderr. */
+const MOST = { message: 60, stderr: 60 };
+
+/**
+ * All that is known of each failure, so that the log alone tells its cause.
+ * @param {VitestReport} report
+ * @returns {string[]}
+ */
+export function detailsOf(report) {
+  return failed(report).map(({ what, messages, stderr }) => {
+    const lines = messages.flatMap((message) => beginning(message, MOST.message));
+    const said = stderr.trim() === '' ? [] : ['stderr, its end:', ...end(stderr, MOST.stderr)];
+    return [`--- ${what}`, ...[...lines, ...said].map((line) => `    ${line}`)].join('\n');
   });
 }
 
-/** @param {string | undefined} text */
-function firstLine(text) {
-  return (text ?? '').split('\n', 1)[0];
+/**
+ * @param {VitestReport} report
+ * @returns {Failure[]}
+ */
+function failed({ testResults, unhandled = [] }) {
+  const ofFiles = testResults.flatMap(({ name, status, message = '', assertionResults }) => {
+    const tests = assertionResults.filter((test) => test.status === 'failed');
+    const file = basename(name ?? 'a file without a name');
+    const own = { what: file, messages: [message], stderr: '' };
+    return [
+      ...tests.map(({ fullName, failureMessages = [], stderr = '' }) => ({
+        what: `${file}: ${fullName}`,
+        messages: failureMessages,
+        stderr,
+      })),
+      ...(status === 'failed' && (tests.length === 0 || message !== '') ? [own] : []),
+    ];
+  });
+  return [
+    ...ofFiles,
+    ...unhandled.map((message) => ({ what: 'outside of every test', messages: [message], stderr: '' })),
+  ];
+}
+
+/**
+ * @param {string} text
+ * @param {number} most
+ */
+function beginning(text, most) {
+  const lines = text.trimEnd().split('\n');
+  return lines.length <= most ? lines : [...lines.slice(0, most), `… and ${lines.length - most} lines more`];
+}
+
+/**
+ * @param {string} text
+ * @param {number} most
+ */
+function end(text, most) {
+  return text.trimEnd().split('\n').slice(-most);
 }
 
 /**

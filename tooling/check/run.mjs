@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // `npm test` and `npm run check`: runs every step, also after one that failed, and ends with `N passed, M failed`. With
 // words, only the steps of these names: `npm run check -- lint unit`.
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { exitCodeOf } from '../bootstrap/lib/child.mjs';
 import { seconds, spin } from '../bootstrap/lib/progress.mjs';
+import { startCommand } from './command.mjs';
 import { clearReport, readReport, summarise } from './report.mjs';
 import { STEPS } from './steps.mjs';
 import { treeState } from './tree-state.mjs';
@@ -17,13 +17,19 @@ const ENV = {
   ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: undefined }),
 };
 
+/** More than any step takes, on a busy machine too; a step that hangs would else say nothing at all. Milliseconds. */
+const LIMIT_MS = 20 * 60_000;
+/** Lines of what a step had said by the time it was stopped. */
+const MOST_SAID = 200;
+
 /** @typedef {import('./report.mjs').Outcome} Outcome */
 
-/** @type {import('node:child_process').ChildProcess | undefined} */
+const outcomes = /** @type {Map<string, Outcome>} */ (new Map());
+/** @type {{ name: string, startedAt: number, command: import('./command.mjs').Command } | undefined} */
 let running;
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.on(signal, () => {
-    running?.kill(signal);
+    if (running !== undefined) stopped(running, signal);
     process.exit(exitCodeOf(null, signal));
   });
 }
@@ -39,7 +45,6 @@ async function main(words) {
     return EXIT.usage;
   }
   const before = treeState(root);
-  const outcomes = /** @type {Map<string, Outcome>} */ (new Map());
   for (const step of STEPS.filter(({ name }) => words.length === 0 || words.includes(name))) {
     const blocker = step.needs !== undefined && outcomes.get(step.needs)?.failed ? step.needs : undefined;
     const outcome = blocker === undefined ? await runStep(step) : notRun(step.name, blocker);
@@ -49,9 +54,35 @@ async function main(words) {
   const tree = compareTrees(before);
   outcomes.set(tree.name, tree);
   show(tree);
+  return end();
+}
+
+/**
+ * The last words: what failed once more, for whoever sees only the end of a long log, and how much.
+ * @returns {number} the exit code
+ */
+function end() {
   const { line, failed } = summarise([...outcomes.values()]);
-  process.stdout.write(`${line}\n`);
+  const lines = [...outcomes.values()].flatMap(({ name, failed, failures = [] }) =>
+    failed === 0 ? [] : [`FAILED  ${name}`, ...failures.map((failure) => `        ${failure}`)],
+  );
+  process.stdout.write(`${[...lines, line].join('\n')}\n`);
   return failed === 0 ? 0 : EXIT.failed;
+}
+
+/**
+ * What is known when a signal ends all.
+ * @param {NonNullable<typeof running>} step
+ * @param {NodeJS.Signals} signal
+ */
+function stopped({ name, startedAt, command }, signal) {
+  command.kill(signal);
+  const said = command.output().trimEnd().split('\n').slice(-MOST_SAID).join('\n');
+  const duration = seconds(Date.now() - startedAt);
+  const outcome = { name, passed: 0, failed: 1, duration, output: `${said}\nstopped by ${signal}\n` };
+  outcomes.set(name, outcome);
+  show(outcome);
+  end();
 }
 
 /**
@@ -64,7 +95,12 @@ async function runStep({ name, commands, report }) {
   if (reportFile !== undefined) clearReport(reportFile);
   const stopSpinner = process.stderr.isTTY ? spin(name, startedAt) : undefined;
   const ended = [];
-  for (const command of commands) ended.push(await run(command));
+  for (const args of commands) {
+    const command = startCommand(args, { cwd: root, env: ENV, limitMs: LIMIT_MS });
+    running = { name, startedAt, command };
+    ended.push(await command.ended);
+    running = undefined;
+  }
   stopSpinner?.();
   const code = ended.find((end) => end.code !== 0)?.code ?? 0;
   const counted = reportFile === undefined ? undefined : readReport(reportFile, code);
@@ -76,25 +112,6 @@ async function runStep({ name, commands, report }) {
     duration: seconds(Date.now() - startedAt),
     output: ended.map((end) => end.output).join(''),
   };
-}
-
-/**
- * @param {string[]} args for Node
- * @returns {Promise<{ code: number, output: string }>}
- */
-function run(args) {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { cwd: root, env: ENV, stdio: ['ignore', 'pipe', 'pipe'] });
-    running = child;
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        output += text;
-      });
-    }
-    child.once('error', (error) => resolve({ code: EXIT.failed, output: `${output}${error.message}\n` }));
-    child.once('close', (code, signal) => resolve({ code: exitCodeOf(code, signal), output }));
-  });
 }
 
 /**
@@ -119,11 +136,12 @@ function compareTrees(before) {
 }
 
 /** @param {Outcome} outcome */
-function show({ name, passed, failed, tests, duration, output, failures = [] }) {
+function show({ name, passed, failed, tests, duration, output, failures = [], details = [] }) {
   const count = tests ? `, ${passed} of ${passed + failed} tests` : '';
   process.stdout.write(`${failed === 0 ? 'ok    ' : 'FAILED'}  ${name} (${duration}${count})\n`);
-  if (failed > 0)
-    process.stdout.write(`${[...failures.map((line) => `        ${line}`), output.trimEnd()].join('\n')}\n`);
+  if (failed === 0) return;
+  const lines = [...failures.map((line) => `        ${line}`), ...details, output.trimEnd()];
+  process.stdout.write(`${lines.join('\n')}\n`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
  * @typedef {object} Step
  * @property {string} name
  * @property {string[][]} commands arguments for Node, run one after the other
- * @property {string} [report] file with vitest's JSON report: the step counts its tests instead of itself
+ * @property {string} [report] file with a report of its tests: the step counts them instead of itself
  * @property {string} [needs] a step that must have passed for this one to mean anything
  */
 
@@ -25,7 +25,8 @@ function reportOf(name) {
 
 /** @param {string} name */
 function reportersFor(name) {
-  return ['--reporter=default', '--reporter=json', `--outputFile.json=${resolve(reportOf(name))}`];
+  const report = resolve('tooling', 'check', 'vitest-report.mjs');
+  return ['--reporter=default', `--reporter=${report}`, `--outputFile.check=${resolve(reportOf(name))}`];
 }
 
 /** @param {string} project */
@@ -35,13 +36,18 @@ function vitest(project) {
 }
 
 const EXAMPLES = 'examples/team-memory';
+/** Vitest's default is 5 s, and the first test to ask for a tape of this repository waits until its modules have been transformed. */
+const PATIENT = ['--testTimeout=60000', '--hookTimeout=60000'];
 
 /**
  * The tests of the example project, each in its own framework.
  * @type {Step[]}
  */
 const examples = [
-  { ...vitest('examples'), commands: [[BIN.vitest, 'run', '--root', EXAMPLES, ...reportersFor('examples')]] },
+  {
+    ...vitest('examples'),
+    commands: [[BIN.vitest, 'run', '--root', EXAMPLES, ...PATIENT, ...reportersFor('examples')]],
+  },
   {
     name: 'examples-node',
     report: reportOf('examples-node'),

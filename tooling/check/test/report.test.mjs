@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { countTests, failuresOf, summarise } from '../report.mjs';
+import { countTests, detailsOf, failuresOf, readReport, summarise } from '../report.mjs';
 
 const passing = { status: 'passed', assertionResults: [{ status: 'passed' }] };
 const failing = { status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'passed' }] };
@@ -37,6 +40,41 @@ describe('failuresOf', () => {
       'a.test.ts: a counts: expected 1 to be 2',
       'b.test.ts: no such module',
     ]);
+  });
+});
+
+describe('detailsOf', () => {
+  it('has the words, the difference, and the end of what was said, within bounds', () => {
+    const test = {
+      status: 'failed',
+      fullName: 'a counts',
+      failureMessages: [['expected 1 to be 2', ...Array.from({ length: 70 }, (_, at) => `+ ${at}`)].join('\n')],
+      stderr: Array.from({ length: 70 }, (_, at) => `said ${at}\n`).join(''),
+    };
+    const file = { name: '/somewhere/a.test.ts', status: 'failed', assertionResults: [test] };
+    const report = {
+      numPassedTests: 0,
+      numFailedTests: 1,
+      testResults: [file],
+      unhandled: ['Error: nobody caught me'],
+    };
+    const [counts = '', unhandled] = detailsOf(report);
+    const lines = counts.split('\n').map((line) => line.trim());
+    expect(lines.slice(0, 3)).toEqual(['--- a.test.ts: a counts', 'expected 1 to be 2', '+ 0']);
+    expect(lines.slice(60, 64)).toEqual(['+ 58', '… and 11 lines more', 'stderr, its end:', 'said 10']);
+    expect(lines.at(-1)).toBe('said 69');
+    expect(unhandled).toBe('--- outside of every test\n    Error: nobody caught me');
+    expect(failuresOf(report)[1]).toBe('outside of every test: Error: nobody caught me');
+  });
+});
+
+describe('readReport', () => {
+  it('takes half a report for none', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shadowcat-report-'));
+    const file = join(folder, 'unit.json');
+    writeFileSync(file, '{"numPassedTests":');
+    expect(readReport(file, 1)).toBeUndefined();
+    rmSync(folder, { recursive: true });
   });
 });
 

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
-import { descendantsOf, type ProcessRow, processesWithEnv } from './process-table.js';
+import { basename } from 'node:path';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
+import { descendantsOf, isAlive, type ProcessRow, processesWithEnv } from './process-table.js';
 import { Tail } from './tail.js';
 
 /**
@@ -35,11 +36,15 @@ export interface Exit {
 export interface StopOptions {
   /** Default SIGTERM. */
   readonly signal?: NodeJS.Signals;
-  /** After so long it is killed; default 10 s. */
+  /** After so long it is killed; default 20 s. */
   readonly graceMs?: number;
 }
 
 const live = new Set<OwnedProcess>();
+/** Those that lived since {@link forgetEnded} was called last. */
+const recent = new Set<OwnedProcess>();
+/** Lines of stderr that say what became of a process. */
+const LAST_LINES = 20;
 process.on('exit', () => {
   for (const owned of live) owned.kill();
 });
@@ -51,6 +56,7 @@ process.on('exit', () => {
 export class OwnedProcess implements AsyncDisposable {
   readonly pid: number;
   readonly exited: Promise<Exit>;
+  readonly #command: string;
   readonly #child: ChildProcess;
   readonly #stdout = new Tail();
   readonly #stderr = new Tail();
@@ -65,6 +71,10 @@ export class OwnedProcess implements AsyncDisposable {
       detached: true,
     });
     this.pid = this.#child.pid ?? 0;
+    this.#command = [command, ...args]
+      .map((word) => basename(word))
+      .join(' ')
+      .slice(0, 200);
     follow(this.#child.stdout, this.#stdout);
     follow(this.#child.stderr, this.#stderr);
     this.exited = this.#waitForExit();
@@ -76,7 +86,16 @@ export class OwnedProcess implements AsyncDisposable {
     const owned = new OwnedProcess(options);
     await once(owned.#child, 'spawn');
     live.add(owned);
+    recent.add(owned);
     return owned;
+  }
+
+  /** What it was started as, how it ended, and the end of its stderr. */
+  get lastWords(): string {
+    const { exitCode, signalCode } = this.#child;
+    const how = exitCode === null && signalCode === null ? 'runs' : `ended with ${signalCode ?? exitCode}`;
+    const lines = this.stderr.trimEnd().split('\n').slice(-LAST_LINES);
+    return [`${this.#command} (pid ${this.pid}) ${how}; on stderr:`, ...lines].join('\n');
   }
 
   get stdin(): NodeJS.WritableStream | null {
@@ -93,10 +112,10 @@ export class OwnedProcess implements AsyncDisposable {
 
   /**
    * The first line of stdout or stderr that matches, whenever it came.
-   * @throws if the process ends or `timeoutMs` (default 15 s) pass without it; the message quotes stderr
+   * @throws if the process ends or `timeoutMs` (default 45 s) pass without it; the message quotes stderr
    */
   async line(pattern: RegExp, options: { from?: 'stdout' | 'stderr'; timeoutMs?: number } = {}): Promise<string> {
-    const { from = 'stdout', timeoutMs = 15_000 } = options;
+    const { from = 'stdout', timeoutMs = 45_000 } = options;
     const timer = new AbortController();
     const late = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
     const line = await Promise.race([(from === 'stdout' ? this.#stdout : this.#stderr).line(pattern), late]);
@@ -106,7 +125,7 @@ export class OwnedProcess implements AsyncDisposable {
   }
 
   /** Sends a signal to the process alone and waits for its end; kills its group if it takes too long. */
-  async stop({ signal = 'SIGTERM', graceMs = 10_000 }: StopOptions = {}): Promise<Exit> {
+  async stop({ signal = 'SIGTERM', graceMs = 20_000 }: StopOptions = {}): Promise<Exit> {
     this.#child.kill(signal);
     const timer = new AbortController();
     delay(graceMs, undefined, { signal: timer.signal }).then(
@@ -142,16 +161,27 @@ export class OwnedProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     this.kill();
-    for (const { pid } of this.survivors()) killOne(pid);
-    await until(() => this.survivors().length === 0, KILLED_MS);
+    const left = this.survivors();
+    for (const { pid } of left) killOne(pid);
+    // A process that is being taken down has no environment any more while it still is in the table.
+    await until(() => this.survivors().length === 0 && !left.some(({ pid }) => isAlive(pid)), KILLED_MS);
     live.delete(this);
   }
 
   async #waitForExit(): Promise<Exit> {
     // `exit`, not `close`: a grandchild that keeps our pipes open must not keep us waiting.
     const [code, signal] = (await once(this.#child, 'exit')) as [number | null, NodeJS.Signals | null];
-    await Promise.race([once(this.#child, 'close'), delay(200)]);
+    await Promise.race([once(this.#child, 'close'), delay(200).then(() => this.#drained())]);
     return { code, signal, stdout: this.stdout, stderr: this.stderr };
+  }
+
+  /** Resolves when everything has been read that was in the pipes, also where this process had no time to read before. */
+  async #drained(): Promise<void> {
+    const read = (): number => this.#stdout.length + this.#stderr.length;
+    for (let before = -1; before !== read(); ) {
+      before = read();
+      await turn();
+    }
   }
 }
 
@@ -183,16 +213,44 @@ export async function run(options: ProcessOptions & { readonly timeoutMs?: numbe
   return exit;
 }
 
-/** A TCP port on 127.0.0.1 that was free a moment ago. Prefer port 0 where a program can tell which it got. */
+/**
+ * Where {@link freePort} looks: below what the system gives to connections and to who asks for port 0 (Linux: 32768 and up), so that
+ * nobody gets the port before the program that it is for.
+ */
+const PORTS = { first: 20_000, count: 12_000 };
+/** Each process begins somewhere else, so that two do not find the same port at the same time. */
+let nextPort = randomInt(PORTS.count);
+
+/** A TCP port on 127.0.0.1 where nobody listens. Prefer port 0 where a program can tell which it got. */
 export async function freePort(): Promise<number> {
+  for (let tried = 0; tried < PORTS.count; tried += 1) {
+    const port = PORTS.first + nextPort;
+    nextPort = (nextPort + 1) % PORTS.count;
+    if (await isFree(port)) return port;
+  }
+  throw new Error('no port is free');
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the system gave no port');
-  return address.port;
+  return true;
+}
+
+/** What the processes said last that lived since {@link forgetEnded} was called last, those included that have ended. */
+export function lastWords(): string[] {
+  return [...recent].map((owned) => owned.lastWords);
+}
+
+export function forgetEnded(): void {
+  for (const owned of recent) if (!live.has(owned)) recent.delete(owned);
 }
 
 function follow(stream: NodeJS.ReadableStream | null, tail: Tail): void {

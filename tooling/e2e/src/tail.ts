@@ -6,6 +6,7 @@ export class Tail {
   #pending = '';
   #lines: string[] = [];
   #ended = false;
+  #length = 0;
 
   constructor(maxChars = 1024 * 1024) {
     this.#maxChars = maxChars;
@@ -16,7 +17,13 @@ export class Tail {
     return this.#text;
   }
 
+  /** How many characters have been read. */
+  get length(): number {
+    return this.#length;
+  }
+
   push(chunk: string): void {
+    this.#length += chunk.length;
     this.#text = (this.#text + chunk).slice(-this.#maxChars);
     const lines = (this.#pending + chunk).split('\n');
     this.#pending = lines.pop() ?? '';
