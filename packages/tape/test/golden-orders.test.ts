@@ -144,7 +144,7 @@ describe('the golden form', () => {
     );
   });
 
-  it('takes time in proportion to what is under way at once', () => {
+  it('takes time in proportion to what is under way at once', { timeout: 30_000 }, () => {
     const many = Array.from({ length: 4000 }, (_, at) => at);
     const asked = many.flatMap((at) => post(`a${at}`, { id: 4000 - at, method: 'tools/call', params: { name: 't' } }));
     const text = golden(

@@ -123,7 +123,11 @@ describe('closing a listener', () => {
     listener.server.on('upgrade', (_request, socket) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
     });
-    const upgrading = request({ port: listener.port, headers: { connection: 'Upgrade', upgrade: 'x' } }).end();
+    const upgrading = request({
+      host: '127.0.0.1',
+      port: listener.port,
+      headers: { connection: 'Upgrade', upgrade: 'x' },
+    }).end();
     const socket = await new Promise<import('node:stream').Duplex>((resolve) => {
       upgrading.on('upgrade', (_answer, upgraded) => resolve(upgraded));
     });

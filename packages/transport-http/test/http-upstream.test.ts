@@ -1,9 +1,10 @@
+import dns from 'node:dns';
 import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:net';
 import { Body, type Handler, opaqueFraming, ProxyError } from '@shadowcat/kernel';
 import { classifiedExchange, exchangeOf, readReply } from '@shadowcat/testkit';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { bodyOf, eventually, nodeServer, REQUEST, upstreamAt } from './support.js';
 
 const RESULT = '{"jsonrpc":"2.0","id":7,"result":{"n":9007199254740993,"x":1.0}}';
@@ -144,10 +145,19 @@ describe('httpUpstream', () => {
       });
     });
 
-    it('that the name is not known', async () => {
+    it.each([
+      ['ENOTFOUND', 'its name is not known'],
+      ['EAI_AGAIN', 'its name could not be looked up'],
+    ])('what became of the name: %s', async (code, words) => {
+      // No name server is asked: how long one takes to say no is its own affair.
+      const answer = (_name: string, _options: object, done: (error: Error) => void): void =>
+        done(Object.assign(new Error(code), { code }));
+      const lookup = vi.spyOn(dns, 'lookup').mockImplementation(answer as never);
+      onTestFinished(() => lookup.mockRestore());
       const error = await failing(upstreamAt('http://nobody.invalid/mcp'));
       expect(error.code).toBe('upstream_unreachable');
-      expect(error.message).toContain('http://nobody.invalid/mcp cannot be reached: its name');
+      expect(error.message).toContain(`http://nobody.invalid/mcp cannot be reached: ${words}`);
+      expect(lookup).toHaveBeenCalledWith('nobody.invalid', expect.anything(), expect.anything());
     });
 
     it('that the server closed the connection before it answered', async () => {

@@ -39,9 +39,10 @@ interface Asked {
 type Ignorance = 'spec' | 'example';
 
 /** A server with sessions that it can be made to forget. */
-async function forgetful(options: { ignorance?: Ignorance; refuse?: boolean; sse?: boolean; cuts?: boolean } = {}) {
+async function forgetful(options: { ignorance?: Ignorance; refuse?: boolean; sse?: boolean } = {}) {
   const asked: Asked[] = [];
   const known = new Set<string>();
+  const standing: ServerResponse[] = [];
   let opened = 0;
   const answer = (response: ServerResponse, value: object): void => {
     const text = JSON.stringify({ jsonrpc: '2.0', ...value });
@@ -72,14 +73,17 @@ async function forgetful(options: { ignorance?: Ignorance; refuse?: boolean; sse
       setImmediate(() => response.end());
     } else if (request.method === 'GET') {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': here\n\n');
-      if (options.cuts) setTimeout(() => response.destroy(), 20);
+      standing.push(response);
     } else if (message.id === undefined) {
       response.writeHead(202).end();
     } else {
       answer(response, { id: message.id, result: { session: id } });
     }
   });
-  return { url, asked, known };
+  const cut = (): void => {
+    for (const response of standing) response.destroy();
+  };
+  return { url, asked, known, cut };
 }
 
 const asking = (session: Session, parts: Parameters<typeof classifiedExchange>[0] = { body: REQUEST }) => {
@@ -175,11 +179,12 @@ describe('a session that the upstream lost', () => {
   });
 
   it('is left alone by a stream that broke after the session had moved to another upstream', async () => {
-    const { url, asked, known } = await forgetful({ cuts: true });
+    const { url, asked, known, cut } = await forgetful();
     known.add('old');
     const session = new Session('old');
     const stream = await upstreamAt(url)(asking(session, { method: 'GET' }));
     session.bind({ target: 'other', sessionId: 'secret of the other' });
+    cut();
     await readReply(stream);
     expect(asked.map(({ method }) => method)).toEqual(['GET']);
     expect(session.upstream?.target).toBe('other');

@@ -56,7 +56,8 @@ describe('listener and upstream together', () => {
     await wire.until(/\r\n\r\n/);
     for (let i = 1; i <= 3; i += 1) {
       clock.advance(15_000);
-      await wire.until(new RegExp(`(: keep-alive[^:]*){${i}}`));
+      // At the beginning of a line: `Connection: keep-alive` is none.
+      await wire.until(new RegExp(`(\\n: keep-alive[^:]*){${i}}`));
     }
     wire.socket.destroy();
     await eventually(() => listener.stats().exchanges === 0 && clock.pending === 0);

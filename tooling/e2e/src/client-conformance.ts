@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { CheckStatus, ConformanceReport, Requirements } from './conformance.js';
-import { converse, type ScenarioRun } from './conformance-client.js';
+import { converse, inWords, type ScenarioRun } from './conformance-client.js';
 import { run } from './processes.js';
 import { startShadowcat, workFolder } from './shadowcat.js';
 
@@ -15,6 +15,9 @@ const PACKAGE = dirname(createRequire(import.meta.url).resolve('@modelcontextpro
 const MAIN = join(PACKAGE, 'dist', 'index.js');
 /** The client under test as the suite starts it, which must have been built. */
 const STUB = join(import.meta.dirname, '..', 'dist', 'conformance-stub.js');
+
+/** Characters of an output that a failed check is told with. */
+const MAX_SAID = 4000;
 
 /** How many scenarios are under way at a time. The suite starts all of them at once, each with a server of its own. */
 const AT_A_TIME = 3;
@@ -32,14 +35,15 @@ export async function runClientConformance(
   const results = await mkdtemp(join(tmpdir(), `client-conformance-${requirements}-`));
   try {
     await using driver = await startDriver(way);
-    await runSuite(requirements, results, driver.url);
+    const printed = await runSuite(requirements, results, driver.url);
     const { scored, besides } = await namedScenarios(requirements);
     const found = new Map((await readResults(results)).map((scenario) => [scenario.name, scenario]));
-    const noResult = [{ id: 'no-result', status: 'FAILURE' as const }];
-    const scenarios = [...scored, ...besides].map((name) => {
-      const { checks } = found.get(name) ?? { checks: noResult };
-      return { name, scored: scored.includes(name), checks };
-    });
+    const noResult = { checks: [{ id: 'no-result', status: 'FAILURE' as const, errorMessage: printed }] };
+    const scenarios = [...scored, ...besides].map((name) => ({
+      ...(found.get(name) ?? noResult),
+      name,
+      scored: scored.includes(name),
+    }));
     const count = (status: CheckStatus): number =>
       scenarios.flatMap(({ checks }) => checks).filter((check) => check.status === status).length;
     return { requirements, passed: count('SUCCESS'), failed: count('FAILURE'), scenarios };
@@ -48,15 +52,18 @@ export async function runClientConformance(
   }
 }
 
-/** Has conversations on behalf of the suite's client processes, which are answered with what went wrong. */
+/**
+ * Has conversations on behalf of the suite's client processes. They are answered with what there is to say about it, with status 500
+ * if the conversation failed as a whole.
+ */
 async function startDriver(way: 'direct' | 'proxied'): Promise<{ readonly url: string } & AsyncDisposable> {
   const turns = new Turns(AT_A_TIME);
   const server = createServer(async (request, response) => {
     const asked = JSON.parse(await text(request)) as ScenarioRun & { readonly url: string };
     const ended = turns.take(() => (way === 'direct' ? converse(asked.url, asked) : converseThroughProxy(asked)));
     ended.then(
-      () => response.end(),
-      (error: unknown) => response.end(`${String(error)}\n`),
+      (notes) => response.end(notes.join('')),
+      (error: unknown) => response.writeHead(500).end(inWords(error)),
     );
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -70,11 +77,16 @@ async function startDriver(way: 'direct' | 'proxied'): Promise<{ readonly url: s
   };
 }
 
-async function converseThroughProxy(asked: ScenarioRun & { readonly url: string }): Promise<void> {
+async function converseThroughProxy(asked: ScenarioRun & { readonly url: string }): Promise<string[]> {
   await using folder = await workFolder();
   const args = ['reverse', '--upstream', asked.url, '--forward-authorization', '--store', 'memory:'];
   await using proxy = await startShadowcat(args, folder.path);
-  await converse(proxy.url, asked);
+  const log = (): string => `the proxy's log:\n${proxy.stderr.slice(-MAX_SAID)}`;
+  try {
+    return [...(await converse(proxy.url, asked)), log()];
+  } catch (error) {
+    throw new Error(log(), { cause: error });
+  }
 }
 
 /** So many at a time, in the order they came. */
@@ -99,16 +111,19 @@ class Turns {
   }
 }
 
-async function runSuite(requirements: Requirements, results: string, driver: string): Promise<void> {
+/** Resolves with the end of what the suite printed. */
+async function runSuite(requirements: Requirements, results: string, driver: string): Promise<string> {
   const client = `${process.execPath} ${STUB} ${driver}`;
   // A client waits for its turn, which the suite cannot know.
-  const patience = ['--timeout', '150000'];
+  const patience = ['--timeout', '240000'];
   const exit = await run({
     command: process.execPath,
     args: [MAIN, 'client', '--command', client, '--requirements', requirements, ...patience, '-o', results],
-    timeoutMs: 160_000,
+    timeoutMs: 250_000,
   });
-  if (exit.signal !== null) throw new Error(`the conformance suite was ended by ${exit.signal}`);
+  const printed = `${exit.stdout}\n${exit.stderr}`.slice(-MAX_SAID);
+  if (exit.signal !== null) throw new Error(`the conformance suite was ended by ${exit.signal}:\n${printed}`);
+  return printed;
 }
 
 /** The names in the `client` list of the suite's own requirements file, and those that it runs without counting them. */
@@ -124,7 +139,7 @@ async function namedScenarios(
   };
 }
 
-/** The suite writes one directory for each scenario, whose name may hold slashes: `<name>-<time>/checks.json`. */
+/** The suite writes one directory for each scenario, whose name may hold slashes: `<name>-<time>/checks.json` and `stderr.txt`. */
 async function readResults(directory: string): Promise<ConformanceReport['scenarios']> {
   const files = await readdir(directory, { recursive: true });
   return Promise.all(
@@ -138,6 +153,7 @@ async function readResults(directory: string): Promise<ConformanceReport['scenar
           name,
           scored: true,
           checks: checks.map(({ id, status, errorMessage }) => ({ id, status, ...(errorMessage && { errorMessage }) })),
+          said: (await readFile(join(dirname(path), 'stderr.txt'), 'utf8')).slice(-MAX_SAID),
         };
       }),
   );

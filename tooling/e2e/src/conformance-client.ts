@@ -35,15 +35,24 @@ const MAX_LOGINS = 3;
 /** All scenarios begin at the same time, and a machine may have more to do. */
 const REQUEST = { timeout: 60_000 };
 
-/** The client that the official conformance suite tests, at the suite's own server or at a proxy in front of it. */
-export async function converse(url: string, run: ScenarioRun): Promise<void> {
+/**
+ * The client that the official conformance suite tests, at the suite's own server or at a proxy in front of it. Resolves with a line
+ * for each request that failed without ending the conversation; rejects with what ended it.
+ */
+export async function converse(url: string, run: ScenarioRun): Promise<string[]> {
   const conversation = new Conversation(url, run);
   try {
     await conversation.connect();
-    await conversation.tour(run.context);
+    return await conversation.tour(run.context);
   } finally {
     await conversation.close();
   }
+}
+
+/** An error and what caused it, a line each. */
+export function inWords(error: unknown): string {
+  if (!(error instanceof Error)) return `${String(error)}\n`;
+  return `${String(error)}\n${error.cause === undefined ? '' : `because: ${inWords(error.cause)}`}`;
 }
 
 /** Credentials of a machine, where the scenario gives any; no person logs in then. */
@@ -121,14 +130,17 @@ class Conversation {
         await this.#client.close();
         [this.#client, this.#transport] = this.#fresh();
         await this.#finish(used, error);
-        throw new LoggedIn();
+        throw new LoggedIn('logged in, and asked to do so again', { cause: error });
       }
     });
   }
 
-  /** Everything that the server offers, so that each scenario finds what it looks for. */
-  async tour(context: ScenarioContext): Promise<void> {
+  /** Everything that the server offers, so that each scenario finds what it looks for. Resolves with what failed meanwhile. */
+  async tour(context: ScenarioContext): Promise<string[]> {
     const client = this.#client;
+    const notes: string[] = [];
+    // What fails here the suite sees as well; the rest of the tour goes on.
+    const noted = (error: unknown): void => void notes.push(inWords(error));
     const offered = client.getServerCapabilities();
     const { tools } = await this.#asking(() => client.listTools({}, REQUEST));
     const calls = context.toolCalls ?? tools.map(({ name, inputSchema }) => ({ name, arguments: sample(inputSchema) }));
@@ -143,6 +155,7 @@ class Conversation {
       const { prompts } = await client.listPrompts({}, REQUEST);
       for (const { name } of prompts) await client.getPrompt({ name }, REQUEST).catch(noted);
     }
+    return notes;
   }
 
   close(): Promise<void> {
@@ -169,7 +182,7 @@ class Conversation {
       } catch (error) {
         if (!(error instanceof UnauthorizedError)) throw error;
         await this.#finish(this.#transport, error);
-        throw new LoggedIn();
+        throw new LoggedIn('logged in, and asked to do so again', { cause: error });
       }
     });
   }
@@ -206,6 +219,3 @@ function sampleOf(type: string | undefined): unknown {
   if (type === 'array') return [];
   return type === 'object' ? {} : 'text';
 }
-
-/** What fails here the suite sees as well; the rest of the tour goes on. */
-function noted(): void {}

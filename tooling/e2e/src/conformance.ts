@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { run } from './processes.js';
 
 export type Requirements = '2025-11-25' | '2026-07-28';
@@ -20,6 +21,8 @@ interface Scenario {
   /** Whether the revision requires it; the others run for information. All of `active` are. */
   readonly scored: boolean;
   readonly checks: readonly Check[];
+  /** Where a client is tested: what it said went wrong, and the proxy's log. For whoever has to find out why a check fails. */
+  readonly said?: string;
 }
 
 export interface ConformanceReport {
@@ -35,12 +38,16 @@ export interface ConformanceOptions {
   readonly requirements: Selection;
   /** Where the suite's own files are kept; by default they are removed when they have been read. */
   readonly outDir?: string;
-  /** Default two minutes. */
+  /** Default three minutes. */
   readonly timeoutMs?: number;
 }
 
 const require = createRequire(import.meta.url);
 const PACKAGE = dirname(require.resolve('@modelcontextprotocol/conformance/package.json'));
+/** Gives the suite's shortest limits more time; must have been built. */
+const PATIENCE = pathToFileURL(join(import.meta.dirname, '..', 'dist', 'suite-patience.js')).href;
+/** What the suite allows a scenario: four times its default. */
+const SCENARIO_MS = '120000';
 
 /**
  * Runs the official conformance suite against a server. A scored scenario that left no result counts as one failed check
@@ -49,20 +56,21 @@ const PACKAGE = dirname(require.resolve('@modelcontextprotocol/conformance/packa
  * @throws if the suite does not end in time or leaves no results at all
  */
 export async function runConformance(options: ConformanceOptions): Promise<ConformanceReport> {
-  const { url, requirements, outDir, timeoutMs = 120_000 } = options;
+  const { url, requirements, outDir, timeoutMs = 180_000 } = options;
   const choice = requirements === 'active' ? ['--suite', 'active'] : ['--requirements', requirements];
+  const suite = ['--import', PATIENCE, join(PACKAGE, 'dist/index.js'), 'server'];
   const results = await mkdtemp(join(outDir ?? tmpdir(), `conformance-${requirements}-`));
   try {
     const exit = await run({
       command: process.execPath,
-      args: [join(PACKAGE, 'dist/index.js'), 'server', '--url', url, ...choice, '-o', results],
+      args: [...suite, '--url', url, ...choice, '--timeout', SCENARIO_MS, '-o', results],
       timeoutMs,
     });
     if (exit.signal !== null) throw new Error(`the conformance suite was ended by ${exit.signal} against ${url}`);
     const found = await readResults(results);
     if (found.size === 0) throw new Error(`the conformance suite left no results:\n${exit.stderr.slice(-2000)}`);
     const scored = requirements === 'active' ? new Set(found.keys()) : await scoredScenarios(requirements);
-    return report(requirements, found, scored);
+    return report(requirements, { found, scored, printed: exit.stderr.slice(-2000) });
   } finally {
     if (outDir === undefined) await rm(results, { recursive: true, force: true });
   }
@@ -75,6 +83,8 @@ export interface Regression {
   readonly direct: CheckStatus;
   readonly proxied: CheckStatus | undefined;
   readonly errorMessage?: string;
+  /** Of the scenario in the second report. */
+  readonly said?: string;
 }
 
 const RANK: Readonly<Record<CheckStatus, number>> = { SUCCESS: 4, INFO: 3, SKIPPED: 2, WARNING: 1, FAILURE: 0 };
@@ -86,14 +96,16 @@ const RANK: Readonly<Record<CheckStatus, number>> = { SUCCESS: 4, INFO: 3, SKIPP
 export function compareConformance(direct: ConformanceReport, proxied: ConformanceReport): Regression[] {
   const others = new Map(proxied.scenarios.map((scenario) => [scenario.name, scenario]));
   return direct.scenarios.flatMap((scenario) => {
-    const after = occurrences(others.get(scenario.name)?.checks ?? []);
+    const { checks = [], said } = others.get(scenario.name) ?? {};
+    const after = occurrences(checks);
+    const context = said === undefined ? {} : { said };
     return [...occurrences(scenario.checks)].flatMap(([id, before]) =>
-      worse(before, after.get(id) ?? []).map((pair) => ({ scenario: scenario.name, check: id, ...pair })),
+      worse(before, after.get(id) ?? []).map((pair) => ({ scenario: scenario.name, check: id, ...pair, ...context })),
     );
   });
 }
 
-function worse(before: readonly Check[], after: readonly Check[]): Omit<Regression, 'scenario' | 'check'>[] {
+function worse(before: readonly Check[], after: readonly Check[]): Omit<Regression, 'scenario' | 'check' | 'said'>[] {
   // An occurrence that is missing is worse than any status, so the best of the first report meet the missing ones.
   return before.flatMap((check, index) => {
     const other = after[index];
@@ -110,15 +122,19 @@ function occurrences(checks: readonly Check[]): Map<string, Check[]> {
   return groups;
 }
 
-function report(
-  requirements: Selection,
-  found: ReadonlyMap<string, Check[]>,
-  scored: ReadonlySet<string>,
-): ConformanceReport {
+interface Outcome {
+  readonly found: ReadonlyMap<string, Check[]>;
+  readonly scored: ReadonlySet<string>;
+  /** The end of what the suite printed about its own troubles. */
+  readonly printed: string;
+}
+
+function report(requirements: Selection, { found, scored, printed }: Outcome): ConformanceReport {
   const missing = [...scored].filter((name) => !found.has(name));
+  const noResult = [{ id: 'no-result', status: 'FAILURE' as const, errorMessage: printed }];
   const scenarios: Scenario[] = [
     ...[...found].map(([name, checks]) => ({ name, scored: scored.has(name), checks })),
-    ...missing.map((name) => ({ name, scored: true, checks: [{ id: 'no-result', status: 'FAILURE' as const }] })),
+    ...missing.map((name) => ({ name, scored: true, checks: noResult })),
   ];
   const count = (status: CheckStatus): number =>
     scenarios.flatMap(({ checks }) => checks).filter((check) => check.status === status).length;

@@ -1,4 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { onOwnPort } from './own-port.js';
 
 /** One request as it arrived. */
@@ -29,10 +30,11 @@ export interface LedgerServer extends AsyncDisposable {
 export async function startLedgerServer(result: object = { ok: true }): Promise<LedgerServer> {
   const ledger: Arrival[] = [];
   const server = createServer(async (request, response) => {
-    let text = '';
-    for await (const chunk of request) text += String(chunk);
-    if (text === '') return void response.writeHead(405).end();
-    const { id, method, params } = JSON.parse(text) as {
+    // Whose connection broke before all of it had come waits for nothing.
+    const body = await text(request).catch(() => undefined);
+    if (body === undefined) return;
+    if (body === '') return void response.writeHead(405).end();
+    const { id, method, params } = JSON.parse(body) as {
       id: unknown;
       method: string;
       params?: { name?: string; uri?: string };

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ClientKind, drive } from './clients.js';
-import { freePort, OwnedProcess } from './processes.js';
+import { OwnedProcess } from './processes.js';
 import { startFixture } from './servers.js';
 import type { Tour } from './tours.js';
 import type { Transcript } from './transcript.js';
@@ -44,19 +44,11 @@ export interface Flows {
 
 /** Records the tour of each client into `tour.flows` and `tour.har` of a folder: the fixture behind mitmdump. */
 export async function recordFlows(mitmdump: string, folder: string): Promise<Flows> {
-  const port = await freePort();
   await using fixture = await startFixture();
   await using dump = await OwnedProcess.start({
     command: mitmdump,
     args: [
-      ...[
-        '--mode',
-        `reverse:${new URL(fixture.url).origin}`,
-        '--listen-host',
-        '127.0.0.1',
-        '--listen-port',
-        String(port),
-      ],
+      ...['--mode', `reverse:${new URL(fixture.url).origin}`, '--listen-host', '127.0.0.1', '--listen-port', '0'],
       ...['--set', `confdir=${folder}`, '-w', join(folder, 'tour.flows')],
       ...[
         '-s',
@@ -69,7 +61,7 @@ export async function recordFlows(mitmdump: string, folder: string): Promise<Flo
     // The addon lies in the checkout, where nothing is to be left.
     env: { PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' },
   });
-  await dump.line(/listening at/, { timeoutMs: 30_000 });
+  const [, port] = /:(\d+)\D*$/.exec(await dump.line(/listening at/)) ?? [];
   const transcripts = new Map<ClientKind, Transcript>();
   for (const kind of RECORDED_CLIENTS)
     transcripts.set(kind, await drive(kind, { url: `http://127.0.0.1:${port}/mcp` }, { tour: recordedTour }));

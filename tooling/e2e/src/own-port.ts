@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { freePort } from './processes.js';
 
 /** A server of a test's own, which can go away and come back at the same address. */
 export interface OwnPort extends AsyncDisposable {
@@ -12,12 +12,13 @@ export interface OwnPort extends AsyncDisposable {
 
 /** Makes a server listen on a port of its own on loopback; disposing takes it down. */
 export async function onOwnPort(server: Server): Promise<OwnPort> {
-  const listen = async (port: number): Promise<void> => {
+  // Not one of those that the system gives away: it would have given it to somebody else while the server is down.
+  const port = await freePort();
+  const up = async (): Promise<void> => {
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
   };
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  await up();
   const down = async (): Promise<void> => {
     if (!server.listening) return;
     const closed = once(server, 'close');
@@ -25,5 +26,5 @@ export async function onOwnPort(server: Server): Promise<OwnPort> {
     server.closeAllConnections();
     await closed;
   };
-  return { port, down, up: () => listen(port), [Symbol.asyncDispose]: down };
+  return { port, down, up, [Symbol.asyncDispose]: down };
 }

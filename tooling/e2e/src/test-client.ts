@@ -59,7 +59,7 @@ export interface TestClient extends AsyncDisposable {
 }
 
 /** No request of a test may take longer. */
-export const REQUEST_MS = 20_000;
+export const REQUEST_MS = 40_000;
 
 export const CLIENT_CAPABILITIES = { sampling: {}, elicitation: {}, roots: { listChanged: true } };
 

@@ -5,23 +5,31 @@ import { isAlive } from './process-table.js';
 /**
  * An MCP server that starts in two milliseconds, so that hundreds of them can: a shell loop that answers `initialize` with
  * what is needed and everything else with its pid. With LEDGER set it writes down when it starts and ends, and what it hears;
- * with FRAGILE set it dies of the first tool that is called, and always of a tool named `die`.
+ * with FRAGILE set it dies of the first tool that is called, and always of a tool named `die`. The tool `wait` is never answered;
+ * that it was cancelled is written down as `given-up`.
  */
 const SCRIPT = `
 if [ -n "$LEDGER" ]; then
   echo "+ $$" >> "$LEDGER"
   trap 'echo "- $$" >> "$LEDGER"' EXIT
+  trap 'exit 143' TERM
 fi
 while IFS= read -r line; do
   case $line in *'"method":"'*) ;; *) continue ;; esac
   method=\${line#*'"method":"'}
   method=\${method%%'"'*}
   if [ -n "$LEDGER" ]; then echo "= $$ $method" >> "$LEDGER"; fi
+  if [ "$method" = notifications/cancelled ] && [ -n "$LEDGER" ]; then
+    case $line in *'"requestId":'"$waiting"[,\\}]*) echo "= $$ given-up" >> "$LEDGER" ;; esac
+  fi
   case $line in *'"id":'*) ;; *) continue ;; esac
   id=\${line#*'"id":'}
   id=\${id%%[,\\}]*}
   if [ "$method" = tools/call ] && [ -n "$FRAGILE" ]; then exit 9; fi
-  case $line in *'"name":"die"'*) exit 9 ;; esac
+  case $line in
+    *'"name":"die"'*) exit 9 ;;
+    *'"name":"wait"'*) waiting=$id; continue ;;
+  esac
   if [ "$method" = initialize ]; then
     result='{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"tiny","version":"1"}}'
   else

@@ -206,7 +206,7 @@ describe('the action, run by bash', () => {
     expect(changed.outputs).toMatchObject({ 'verify.exit-code': '1' });
   });
 
-  it('replays the tapes to a command', async () => {
+  it('replays the tapes to a command', { timeout: 120_000 }, async () => {
     const cwd = await repository('replayed');
     const rest = { lint: 'false', scan: 'false', 'all-used': 'true' };
     const all = await runAction(cwd, { ...rest, replay: `node ${ask} 2` });

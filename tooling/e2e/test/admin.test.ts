@@ -37,7 +37,8 @@ describe('/health/ready', () => {
     const { recorder } = (await readiness(proxy.url)).body;
     expect(recorder).toMatchObject({ ok: false, status: 'failing', detail: expect.stringContaining('ENOTDIR') });
     await rm(tapes);
-    await mkdir(tapes);
+    // The recorder tries again meanwhile, and may have made it itself.
+    await mkdir(tapes, { recursive: true });
     await expect.poll(async () => (await readiness(proxy.url)).status, { timeout: 10_000 }).toBe(200);
     expect((await readiness(proxy.url)).body.recorder).toMatchObject({ ok: true, status: 'recording', lost: 0 });
     expect(await metric(proxy.url, 'shadowcat_recorder_dropped_total')).toBe(0);

@@ -59,7 +59,7 @@ describe.each(['shared', 'request'])('with --isolation %s', (isolation) => {
 });
 
 it('different clients one after the other are served, however few children there may be', async () => {
-  const behind = ['--max-children', '2', '--queue-timeout', '2s', '--', target.command, ...target.args];
+  const behind = ['--max-children', '2', '--queue-timeout', '30s', '--', target.command, ...target.args];
   await using proxy = await startShadowcat(['reverse', ...behind], folder.path);
   for (const client of ['a', 'b', 'c', 'd']) {
     const capabilities = { experimental: { [client]: {} } };

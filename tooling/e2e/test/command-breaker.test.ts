@@ -52,7 +52,7 @@ describe('a command whose children die before they say anything', () => {
     const tiny = await tinyServer(folder.path);
     const broken = join(folder.path, 'broken');
     const script = `if [ -e ${broken} ]; then exit 7; fi; exec ${tiny.command.join(' ')}`;
-    const options = ['--breaker-failures', '3', '--breaker-open', '2s'];
+    const options = ['--breaker-failures', '3', '--breaker-open', '4s'];
     await using proxy = await startShadowcat(
       ['reverse', ...options, ...tiny.flags, '--', 'sh', '-c', script],
       folder.path,
@@ -61,15 +61,20 @@ describe('a command whose children die before they say anything', () => {
     const pid = await call(session, 'pid');
     await writeFile(broken, '');
     for (let times = 0; times < 3; times += 1) expect((await initialize(proxy)).text).toMatch(/exited with code 7/);
-    expect(await state(proxy, 'open')).toBe(1);
-    const refused = await initialize(proxy);
+    // All at once, while it is open.
+    const [open, refused, served, { status, body }] = await Promise.all([
+      state(proxy, 'open'),
+      initialize(proxy),
+      call(session, 'pid'),
+      readiness(proxy.url),
+    ]);
+    expect(open).toBe(1);
     expect([refused.status, Number(refused.retryAfter) > 0]).toEqual([503, true]);
     expect(refused.text).toMatch(/takes nothing at the moment.*exited with code 7/);
-    expect(await call(session, 'pid')).toBe(pid);
-    const { status, body } = await readiness(proxy.url);
+    expect(served).toBe(pid);
     expect([status, body.upstreams.targets[0]]).toMatchObject([503, { ok: false, breaker: 'open' }]);
     await rm(broken);
-    await expect.poll(async () => (await initialize(proxy)).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await initialize(proxy)).status).toBe(200);
     expect(await state(proxy, 'closed')).toBe(1);
     expect(await call(session, 'pid')).toBe(pid);
   });

@@ -90,6 +90,7 @@ describe.each([
     ).flat();
     calling = false;
     await gardener;
+    if (least > 0) outcomes.push(...(await retriedCalls(proxy, m1)));
 
     const all = [...ran, ...(await ranByCommands())];
     const twice = all.filter((id, at) => all.indexOf(id) !== at);
@@ -106,8 +107,27 @@ describe.each([
     expect(await metric(proxy.url, 'shadowcat_session_recoveries_total')).toBeGreaterThanOrEqual(least);
     expect((await proxy.stop()).code).toBe(0);
     expect(proxy.stderr).not.toMatch(/unhandled/i);
-  });
+  }, 180_000);
 });
+
+/** Calls of a group whose member `m1` refuses connections, until one of them was sent again, to the other. */
+async function retriedCalls(proxy: Shadowcat, m1: ChaosServer): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const round = async (): Promise<number> => {
+    // Nothing is sent to a member that is known to be away.
+    await expect.poll(() => metric(proxy.url, 'shadowcat_upstream_up{target="m1"}')).toBe(1);
+    await m1.down();
+    for (let i = 0; i < 4; i += 1) {
+      const id = `retried-${outcomes.length}`;
+      const request = { method: 'tools/call', params: { name: 'pay', arguments: { id } } };
+      outcomes.push(...(await settled(await postModern(proxy.url, request, { headers: { 'x-to': 'modern' } }), [id])));
+    }
+    await m1.up();
+    return metric(proxy.url, 'shadowcat_upstream_retries_total');
+  };
+  await expect.poll(round).toBeGreaterThan(0);
+  return outcomes;
+}
 
 interface Calling {
   readonly client: number;

@@ -38,10 +38,8 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     await using folder = await workFolder();
     await using proxy = await startShadowcat(['reverse', '--', process.execPath, FIXTURE_MAIN, 'stdio'], folder.path);
     const session = await openSession(proxy.url);
-    const answered = session.post(call(7, 'progress', { steps: 10, delayMs: 100 })).then((response) => response.text());
-    await proxy.line(/listening/i, { from: 'stderr' });
-    const warm = await session.post(call(8, 'pid'));
-    await warm.text();
+    const answered = session.post(call(7, 'sleep', { ms: 1000 })).then((response) => response.text());
+    await proxy.line(/sleep started/, { from: 'stderr' });
     const exited = proxy.stop({ signal });
     expect(await answered).toContain('"id":7');
     expect((await exited).code).toBe(0);
@@ -73,7 +71,7 @@ it('leaves no descendant when the proxy itself is killed', async () => {
   const session = await openSession(proxy.url);
   await (await session.post(call(1, 'echo', { message: 'hi' }))).text();
   await proxy.stop({ signal: 'SIGKILL' });
-  await expect.poll(() => proxy.survivors(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => proxy.survivors()).toEqual([]);
 });
 
 it('ends in front of an HTTP upstream with an open stream', async () => {

@@ -165,12 +165,13 @@ describe('changes', () => {
   it('reach a legacy client on its GET stream', async () => {
     const session = await openSession(fixture.url);
     const stream = sseEvents(await session.get());
-    await session.post({
+    const subscribed = await session.post({
       jsonrpc: '2.0',
       id: 1,
       method: 'resources/subscribe',
       params: { uri: 'test://watched-resource' },
     });
+    await answerText(subscribed, 1);
     await answerText(await session.post(call(2, 'touch_resource', { uri: 'test://watched-resource' })), 2);
     expect(await nextMessage(stream)).toMatchObject({
       method: 'notifications/resources/updated',

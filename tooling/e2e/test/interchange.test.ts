@@ -15,7 +15,7 @@ const tour: Tour = async (scribe) => {
   await scribe.call('no_such_tool');
 };
 
-describe.each<ClientKind>(['v1', 'v2-pinned'])('a recording of %s', { timeout: 60_000 }, (kind) => {
+describe.each<ClientKind>(['v1', 'v2-pinned'])('a recording of %s', { timeout: 120_000 }, (kind) => {
   it('is the same tape again after HAR, and replays the same after a pack', async () => {
     await using folder = await workFolder();
     const { path } = folder;
@@ -32,11 +32,12 @@ describe.each<ClientKind>(['v1', 'v2-pinned'])('a recording of %s', { timeout: 6
     const live = await drive(kind, { url: proxy.url }, { tour });
     expect((await proxy.stop()).code).toBe(0);
 
-    const har = await ok('export', 'a.tape.jsonl', '--format', 'har');
-    await ok('export', 'a.tape.jsonl', '--format', 'har', '-o', 'a.har');
+    const [har] = await Promise.all([
+      ok('export', 'a.tape.jsonl', '--format', 'har'),
+      ok('export', 'a.tape.jsonl', '--format', 'har', '-o', 'a.har'),
+    ]);
     expect(await readFile(join(path, 'a.har'), 'utf8')).toBe(har);
-    await ok('import', 'a.har', '-o', 'b.tape.jsonl');
-    await ok('fmt', 'a.tape.jsonl');
+    await Promise.all([ok('import', 'a.har', '-o', 'b.tape.jsonl'), ok('fmt', 'a.tape.jsonl')]);
     expect(await readFile(join(path, 'b.tape.jsonl'), 'utf8')).toBe(await readFile(join(path, 'a.tape.jsonl'), 'utf8'));
 
     await ok('pack', 'a.tape.jsonl', 'b.tape.jsonl', '-o', 'bug.tape.tar.gz');

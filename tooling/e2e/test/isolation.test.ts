@@ -54,7 +54,7 @@ describe('request', () => {
     const pids = Array.from({ length: 4 }, async (_, id) => toolText(await session.post(toolCall(id, 'pid')), id));
     expect(new Set(await Promise.all(pids)).size).toBe(4);
     expect(await toolText(await postRaw(proxy.url, JSON.stringify(toolCall(9, 'pid'))), 9)).toMatch(/^\d+$/);
-    await expect.poll(() => metric(proxy.url, 'shadowcat_children'), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => metric(proxy.url, 'shadowcat_children')).toBe(0);
     expect((await session.get()).status).toBe(405);
   });
 

@@ -14,7 +14,7 @@ let cells: readonly Cell[] = [];
 
 beforeAll(async () => {
   cells = await runMatrix();
-}, 300_000);
+}, 480_000);
 
 /** A step that fails without being known to is told with what went wrong. */
 function difference(failures: Failures, known: ReadonlyMap<string, string>): Record<string, string> {

@@ -98,7 +98,7 @@ describe('/metrics', () => {
     await using proxy = await startShadowcat(['reverse', ...command], folder.path);
     expect(await metric(proxy.url, 'shadowcat_limit{option="max-sessions"}')).toBe(7);
     await openSession(proxy.url).catch(() => {});
-    const exits = await metric(proxy.url, 'shadowcat_child_exits_total{reason="code 3",target="node"}');
-    expect(exits).toBeGreaterThan(0);
+    const exits = 'shadowcat_child_exits_total{reason="code 3",target="node"}';
+    await expect.poll(() => metric(proxy.url, exits)).toBeGreaterThan(0);
   });
 });

@@ -20,7 +20,7 @@ async function metric(proxy: Shadowcat, pattern: RegExp): Promise<number> {
 
 /** Resolves when the proxy knows that a child is gone: a call that is sent before may be lost with it. */
 async function childEnded(proxy: Shadowcat): Promise<void> {
-  await expect.poll(() => metric(proxy, /^shadowcat_child_exits_total/), { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(() => metric(proxy, /^shadowcat_child_exits_total/)).toBeGreaterThan(0);
 }
 
 /** Twenty calls at once: the different answers among them. */
@@ -39,13 +39,10 @@ async function settle(client: ListeningClient): Promise<void> {
 async function hears(client: ListeningClient): Promise<void> {
   const { length } = client.updates;
   await expect
-    .poll(
-      async () => {
-        await client.call('touch_resource', { uri: WATCHED });
-        return client.updates.length;
-      },
-      { timeout: 10_000 },
-    )
+    .poll(async () => {
+      await client.call('touch_resource', { uri: WATCHED });
+      return client.updates.length;
+    })
     .toBeGreaterThan(length);
   const logged = client.logs.length;
   await client.call('log', { message: 'm', level: 'info' });
@@ -111,13 +108,13 @@ it('brings the sessions of a shared child back together, also those that ask for
   await listening.subscribe(WATCHED);
   const touch = { uri: WATCHED };
   await expect
-    .poll(async () => asking.call('touch_resource', touch).then(() => listening.updates.length), { timeout: 10_000 })
+    .poll(async () => asking.call('touch_resource', touch).then(() => listening.updates.length))
     .toBeGreaterThan(0);
   process.kill(Number(await asking.call('pid')), 'SIGKILL');
   await childEnded(proxy);
   const heard = listening.updates.length;
   await expect
-    .poll(async () => asking.call('touch_resource', touch).then(() => listening.updates.length), { timeout: 10_000 })
+    .poll(async () => asking.call('touch_resource', touch).then(() => listening.updates.length))
     .toBeGreaterThan(heard);
   expect(await metric(proxy, /^shadowcat_session_recoveries_total\{outcome="ok"/)).toBe(1);
 });
@@ -142,7 +139,7 @@ it('writes a recovery on the tape of its session', async () => {
   {
     await using client = await connectListening('v1', proxy.url);
     process.kill(Number(await client.call('pid')), 'SIGKILL');
-    await expect.poll(() => client.call('pid').catch(() => ''), { timeout: 10_000 }).toMatch(/^\d+$/);
+    await expect.poll(() => client.call('pid').catch(() => '')).toMatch(/^\d+$/);
   }
   expect((await proxy.stop()).code).toBe(0);
   const [tape = ''] = await tapesIn(`${folder.path}/tapes`);

@@ -19,8 +19,8 @@ const clients: Readonly<Record<string, Connect>> = {
 
 const HELLO = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'raw', version: '1' } };
 
-/** What a client does that has a secret: the same while it is recorded and when it is replayed. */
-async function use(connect: Connect, url: string): Promise<string> {
+/** What a client does that has a secret: the same while it is recorded and when it is replayed. `before`: before it leaves. */
+async function use(connect: Connect, url: string, before?: () => Promise<void>): Promise<string> {
   const headers = { authorization: `Bearer ${PLANTED}`, 'x-api-key': PLANTED, cookie: `a=${PLANTED}` };
   const opened = await fetch(url, {
     method: 'POST',
@@ -34,6 +34,7 @@ async function use(connect: Connect, url: string): Promise<string> {
     await client.callTool('login', { password: PLANTED, note: `use Bearer ${PLANTED} badge EMP-1234` }),
     await client.callTool('large', { password: PLANTED, argv: ['--api-key', PLANTED] }),
   ];
+  await before?.();
   return JSON.stringify(answers);
 }
 
@@ -57,9 +58,11 @@ describe.each(Object.entries(clients))(
       const rules = ['--redact-pattern', 'EMP-\\d{4}'];
       const flags = ['--record', tapes, '--store', 'memory:', '--env', `UPSTREAM_SECRET=${OF_SERVER}`, ...rules];
       await using proxy = await startShadowcat(['reverse', ...flags, '--', ...command], folder.path);
-      const live = await use(connect, proxy.url);
+      // When a client leaves, the file of its session gets another name.
+      const live = await use(connect, proxy.url, async () => {
+        expect(await everythingIn(tapes)).not.toContain(PLANTED);
+      });
       expect(live).toContain(PLANTED);
-      expect(await everythingIn(tapes)).not.toContain(PLANTED);
       expect((await proxy.stop()).code).toBe(0);
 
       const written = await everythingIn(folder.path);

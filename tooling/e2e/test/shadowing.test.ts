@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest';
 import { metric, readiness, toolCall } from '../src/calls.js';
 import { startLedgerServer } from '../src/ledger-server.js';
 import { startLegacyLedgerServer } from '../src/legacy-ledger-server.js';
-import { freePort } from '../src/processes.js';
 import { openSession, postModern, type RawSession } from '../src/raw-mcp.js';
 import { FIXTURE_MAIN, startEverything, startFixture } from '../src/servers.js';
 import { runShadowcat, type Shadowcat, startShadowcat, tapesIn, workFolder } from '../src/shadowcat.js';
@@ -28,6 +27,9 @@ async function report(folder: string): Promise<{ readonly code: number | null; r
   const { code, stdout } = await runShadowcat(['shadow', 'report', '--format', 'json'], folder);
   return { code, report: JSON.parse(stdout) as Report };
 }
+
+/** A port that is given to no program. */
+const NOBODY = 'http://127.0.0.1:1/mcp';
 
 const TOOLS = [
   { name: 'look', annotations: { readOnlyHint: true } },
@@ -367,8 +369,7 @@ describe('a second server of another kind', () => {
 it('a mirror to nobody at all leaves clients alone', async () => {
   await using primary = await startLedgerServer({ ok: true });
   await using folder = await workFolder();
-  const nobody = `http://127.0.0.1:${await freePort()}/mcp`;
-  await using proxy = await startShadowcat(['reverse', '--upstream', primary.url, '--mirror-to', nobody], folder.path);
+  await using proxy = await startShadowcat(['reverse', '--upstream', primary.url, '--mirror-to', NOBODY], folder.path);
   for (let id = 0; id < 20; id += 1) {
     expect((await postModern(proxy.url, { id, method: 'resources/read', params: { uri: 'u:1' } })).status).toBe(200);
   }

@@ -15,9 +15,9 @@ const VITEST = join(dirname(createRequire(import.meta.url).resolve('vitest/packa
 
 /**
  * What is installed Vitest takes as it is; a package of this repository it would transform first. Its cache of what it has transformed
- * does not notice that a dependency has gone elsewhere.
+ * does not notice that a dependency has gone elsewhere. A test that starts a process may take longer than the 5 s that are the default.
  */
-const AS_INSTALLED = '{ server: { deps: { external: [/\\/dist\\//] } }, fsModuleCache: false }';
+const AS_INSTALLED = '{ server: { deps: { external: [/\\/dist\\//] } }, fsModuleCache: false, testTimeout: 30_000 }';
 
 let work: Awaited<ReturnType<typeof workFolder>>;
 let server: string;

@@ -26,9 +26,12 @@ async function load(url: string, words: readonly string[]): Promise<Load> {
   return JSON.parse(await clients.line(/./, { timeoutMs: 60_000 })) as Load;
 }
 
-/** Idle connections to it are closed after three seconds. */
+/**
+ * Idle connections to it are closed after six seconds: late enough for a busy machine to notice before it uses one again, and soon
+ * enough to wait for.
+ */
 const startUpstream = () =>
-  startWithUrl({ command: process.execPath, args: [bench('upstream.mjs'), 'http', '0', '3000'] });
+  startWithUrl({ command: process.execPath, args: [bench('upstream.mjs'), 'http', '0', '6000'] });
 
 it.each([
   ['a thousand clients', ['--clients', '1000']],
@@ -42,12 +45,12 @@ it.each([
   const before = descriptors(proxy);
   const { answered, refused, failed, kinds } = await load(proxy.url, words);
   expect({ refused, failed, kinds }).toEqual({ refused: 0, failed: 0, kinds: {} });
-  expect(answered).toBeGreaterThan(1000);
+  expect(answered).toBeGreaterThanOrEqual(1000);
   expect(await metric(proxy.url, 'shadowcat_requests_total{method="tools/call",outcome="ok"}')).toBe(answered);
   expect(await metric(proxy.url, 'shadowcat_sessions_opened_total')).toBe(1001);
   expect(await metric(proxy.url, 'shadowcat_sessions')).toBe(0);
   expect(await metric(proxy.url, 'shadowcat_errors_total')).toBe(0);
-  await expect.poll(() => descriptors(proxy), { timeout: 20_000 }).toBeLessThanOrEqual(before);
+  await expect.poll(() => descriptors(proxy)).toBeLessThanOrEqual(before);
 });
 
 it('a thousand clients of one shared command are all answered by one process', async () => {
@@ -56,7 +59,7 @@ it('a thousand clients of one shared command are all answered by one process', a
   await using proxy = await startShadowcat(['reverse', ...command], folder.path);
   const { answered, refused, failed, kinds } = await load(proxy.url, ['--clients', '1000']);
   expect({ refused, failed, kinds }).toEqual({ refused: 0, failed: 0, kinds: {} });
-  expect(answered).toBeGreaterThan(1000);
+  expect(answered).toBeGreaterThanOrEqual(1000);
   expect(await metric(proxy.url, 'shadowcat_spawns_total')).toBe(1);
   expect(await metric(proxy.url, 'shadowcat_late_answers_total')).toBe(0);
 });

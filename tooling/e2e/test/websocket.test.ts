@@ -35,7 +35,7 @@ describe('clients', () => {
     expect(echoes).toEqual(Array.from({ length: 30 }, (_, i) => JSON.stringify({ i })));
     expect((await call(first, 'big', { bytes: 5_000_000 })).length).toBe(5_000_000);
     await Promise.all(clients.map((client) => client.close()));
-    await expect.poll(() => metric(proxy.url, 'shadowcat_children'), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => metric(proxy.url, 'shadowcat_children')).toBe(0);
     expect(await metric(proxy.url, 'shadowcat_exchanges_in_flight')).toBe(0);
   });
 
@@ -105,6 +105,6 @@ describe('servers', () => {
     const pids = await Promise.all(sessions.map(async (one) => toolText(await one.post(toolCall(1, 'pid')), 1)));
     expect(new Set(pids).size).toBe(2);
     await Promise.all(sessions.map((session) => session.delete()));
-    await expect.poll(() => metric(server.url, 'shadowcat_children'), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => metric(server.url, 'shadowcat_children')).toBe(0);
   });
 });

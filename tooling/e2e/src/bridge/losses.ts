@@ -73,20 +73,9 @@ const LOSSES: readonly Loss[] = [
   },
 ];
 
-/**
- * Checks over stdio that the suite gives 600 ms or 1500 ms. A client with other capabilities, or another anonymous request, has a
- * process of the command to itself, which a busy machine does not start in that time: their outcome says nothing of the bridge.
- */
-const TIMED: ReadonlySet<string> = new Set([
-  'sep-2575-http-server-no-independent-requests-on-stream',
-  'sep-2575-server-sends-prompts-list-changed-on-subscription',
-  'sep-2575-server-sends-tools-list-changed-on-subscription',
-]);
-
-/** The checks that are worse across the bridge, of those whose outcome is the bridge's doing. */
+/** The checks that are worse across the bridge. */
 export function lostChecks(crossed: Crossed, wire: FixtureWire): Regression[] {
-  const worse = compareConformance(crossed.direct, crossed[wire]);
-  return wire === 'stdio' && crossed.crossing.era === 'legacy' ? worse.filter(({ check }) => !TIMED.has(check)) : worse;
+  return compareConformance(crossed.direct, crossed[wire]);
 }
 
 export function lossOf(

@@ -20,8 +20,8 @@ and without a proxy.
 - \`=\` every check is as good as without the bridge; some fail there as well
 - \`✘\` and a number: some checks are worse; the notes say why
 
-Three checks of \`server-stateless\` are not judged for a legacy server on stdio: the suite gives them 600 ms or 1500 ms, and the
-bridge starts a process of the server for them.
+The suite counts a server as silent after 0.5 to 1.5 s in some checks of streams. Here it is more patient: for a legacy server on
+stdio the bridge starts a process, which a busy machine does not do in that time.
 `;
 }
 

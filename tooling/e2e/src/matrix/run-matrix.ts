@@ -34,6 +34,12 @@ export async function runMatrix(options: MatrixOptions = {}): Promise<Cell[]> {
   return rows.flat();
 }
 
+/** What went wrong, each with what the proxy said last. */
+function withLog(failures: Failures, log: string): Failures {
+  const told = Object.entries(failures).map(([step, text]) => [step, `${text}\nthe proxy's log:\n${log.slice(-2000)}`]);
+  return Object.fromEntries(told) as Failures;
+}
+
 type RowOptions = Pick<Required<MatrixOptions>, 'clients' | 'onCell'>;
 
 async function rowOf(server: MatrixServer, { clients, onCell }: RowOptions): Promise<Cell[]> {
@@ -43,7 +49,7 @@ async function rowOf(server: MatrixServer, { clients, onCell }: RowOptions): Pro
   return await inTurns(clients, server.oneAtATime === true ? 1 : CLIENTS_AT_ONCE, async (client) => {
     const own = await mkdtemp(join(folder.path, `${client.name}-`));
     const place: Place = { server: running, proxyUrl: proxy.url, folder: own };
-    const through = await visit(() => client.through(place), running.visit);
+    const through = withLog(await visit(() => client.through(place), running.visit), proxy.stderr);
     const reachable = client.wires.includes(server.wire);
     const direct = reachable ? { direct: await visit(() => client.direct(place), running.visit) } : {};
     const cell = { client, server, through, ...direct };

@@ -119,18 +119,26 @@ describe('a tape of which not all tests run', () => {
 
 describe.concurrent('a tape that tests share at once', () => {
   const tape = useTape(TAPE, { allUsed: false });
-  const both = Promise.withResolvers<void>();
-  let begun = 0;
+  /** Resolves when both have called. */
+  const meeting = (): (() => Promise<void>) => {
+    const both = Promise.withResolvers<void>();
+    let come = 0;
+    return () => {
+      come += 1;
+      if (come === 2) both.resolve();
+      return both.promise;
+    };
+  };
+  const [bothBegan, bothAsked] = [meeting(), meeting()];
 
   it.for([
     ['left', 2],
     ['right', 6],
   ] as const)('%s', async ([, b]) => {
-    begun += 1;
-    if (begun === 2) both.resolve();
-    await both.promise;
+    await bothBegan();
     await using client = await adder(tape.transport());
     await client.add(1, b).catch(() => {});
+    await bothAsked();
   });
 });
 
