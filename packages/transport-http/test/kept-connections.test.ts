@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { classifiedExchange } from '@shadowcat/testkit';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { eventually, nodeServer, REQUEST, upstreamAt } from './support.js';
 
 type Fate = 'answer' | 'break' | 'hold';
@@ -75,4 +77,42 @@ it('lets what is under way on the others come to its end, and breaks it off when
   await expect(ask('break')).rejects.toMatchObject({ code: 'upstream_closed' });
   await Promise.all([upstream.close(), expect(second).rejects.toMatchObject({ code: 'draining' })]);
   expect(upstream.stats()).toMatchObject({ inFlight: 0, connections: 0 });
+});
+
+/** A server in a thread of its own, so that it can close its connections while nothing is read here. */
+const IN_A_THREAD = `
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { parentPort, workerData } from 'node:worker_threads';
+const sockets = new Set();
+const server = createServer((request, response) => {
+  request.resume();
+  sockets.add(request.socket);
+  const result = { jsonrpc: '2.0', id: ${REQUEST.id}, result: {} };
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
+});
+parentPort.on('message', async () => {
+  // Longer than a connection counts as one that was just used.
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  await Promise.all([...sockets].map((socket) => (socket.destroy(), once(socket, 'close'))));
+  Atomics.store(workerData, 0, 1);
+  Atomics.notify(workerData, 0);
+});
+server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
+`;
+
+it('sees that a connection was closed in a silence before it writes to it, however busy this process was', async () => {
+  const closed = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(IN_A_THREAD)}`), { workerData: closed });
+  onTestFinished(async () => void (await worker.terminate()));
+  const [port] = (await once(worker, 'message')) as [number];
+  const upstream = upstreamAt(`http://127.0.0.1:${port}/mcp`);
+  const ask = async (): Promise<number> => {
+    await using reply = await upstream(classifiedExchange({ body: REQUEST }));
+    return reply.head.status;
+  };
+  expect(await ask()).toBe(200);
+  worker.postMessage('close');
+  Atomics.wait(closed, 0, 0);
+  expect(await ask()).toBe(200);
 });

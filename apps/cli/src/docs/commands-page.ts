@@ -13,7 +13,8 @@ const HEAD = `# The command line
 In a checkout: \`npm start -- <words>\`, or \`node apps/cli/dist/main.js <words>\` on Node 22.19 or newer after \`npm run build\`.
 
 Only data goes to stdout: the endpoint's URL of \`reverse\`, \`record\` and \`replay\` (the first line, once connections are
-accepted), what \`config show\`, \`config schema\`, \`doctor\`, \`tape\` and \`shadow\` print, an overlay that\n\`verify --learn\` does not write beside the tape, help and version. Everything else goes to stderr;
+accepted), what \`config show\`, \`config schema\`, \`doctor\`, \`tape\` and \`shadow\` print, an overlay that
+\`verify --learn\` does not write beside the tape, help and version. Everything else goes to stderr;
 \`NO_COLOR\` is respected. The first SIGTERM or SIGINT ends a proxy in good order, a second one at once.
 
 | exit code | replay, verify, tape, shadow | others |
