@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { chmodSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { emptyDirectory, shadowcat } from './support/fake-host.js';
@@ -140,6 +140,8 @@ describe('config init', () => {
     for (const [name, why] of [
       ['deploy', 'EISDIR'],
       ['file/a.yaml', 'EEXIST|ENOTDIR'],
+      // There, `mkdir` with `recursive` tries again for ever.
+      ...(process.platform === 'linux' ? ([['/proc/no/a.yaml', 'ENOENT']] as const) : []),
     ] as const) {
       const { code, err } = await shadowcat(['config', 'init', name, '--force'], { cwd: directory });
       expect(code).toBe(2);
@@ -163,9 +165,42 @@ describe('config migrate', () => {
       err: 'shadowcat.yaml:2:1: sessionIdle is session-idle\nshadowcat.yaml:3:1: max_children is max-children\nshadowcat.yaml: in order, 2 keys changed\n',
       started: [],
     });
-    const text = '# ours\nsession-idle: 1h   # long\nmax-children: 3\nredact-key: [a]\nmirror: {to: http://a/mcp}\n';
+    const text = '# ours\nsession-idle: 1h   # long\n"max-children": 3\nredact-key: [a]\nmirror: {to: http://a/mcp}\n';
     expect(readFileSync(join(cwd, 'shadowcat.yaml'), 'utf8')).toBe(text);
     expect(await shadowcat(['config', 'check'], { cwd })).toMatchObject({ code: 0 });
+  });
+
+  it.each([
+    ['quotes', '{"sessionIdle":"5m",\'log_level\':"debug"}', '{"session-idle":"5m",\'log-level\':"debug"}'],
+    ['anchors, tags and line ends', '\uFEFF&a sessionIdle: 5m\r\n!!str log_level: debug\r\n', undefined],
+    ['a key over several lines', '? |\n  sessionIdle\n: 5m\n', '? |\n  sessionIdle\n: 5m\n'],
+  ])('keeps %s', async (_what, text, migrated = text.replace('sessionIdle', 'session-idle').replace('_', '-')) => {
+    const cwd = emptyDirectory({ 'f.yaml': text });
+    await shadowcat(['config', 'migrate', 'f.yaml'], { cwd });
+    expect(readFileSync(join(cwd, 'f.yaml'), 'utf8')).toBe(migrated);
+  });
+
+  it('does not touch a file whose bytes are no UTF-8', async () => {
+    const cwd = emptyDirectory({ 'f.yaml': '' });
+    const bytes = Buffer.from('# caf\xe9\nsessionIdle: 5m\n', 'latin1');
+    writeFileSync(join(cwd, 'f.yaml'), bytes);
+    expect(await shadowcat(['config', 'migrate', 'f.yaml'], { cwd })).toMatchObject({
+      code: 2,
+      err: 'shadowcat: f.yaml: not UTF-8 throughout: save it as UTF-8 first, nothing was changed\n',
+    });
+    expect(readFileSync(join(cwd, 'f.yaml'))).toEqual(bytes);
+  });
+
+  it('keeps the file where it cannot be written to its end, its mode, and the link to it', async () => {
+    const cwd = emptyDirectory({ 'f.yaml': OLD });
+    chmodSync(join(cwd, 'f.yaml'), 0o640);
+    symlinkSync('f.yaml', join(cwd, 'link.yaml'));
+    const before = statSync(join(cwd, 'f.yaml')).ino;
+    expect(await shadowcat(['config', 'migrate', 'link.yaml'], { cwd })).toMatchObject({ code: 0 });
+    expect(lstatSync(join(cwd, 'link.yaml')).isSymbolicLink()).toBe(true);
+    // Another file that took its name when it was whole.
+    const after = statSync(join(cwd, 'f.yaml'));
+    expect({ mode: after.mode & 0o777, replaced: after.ino !== before }).toEqual({ mode: 0o640, replaced: true });
   });
 
   it('does nothing to a file that is in order', async () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { silentLog } from '@shadowcat/kernel';
 import { openTapeFile } from '@shadowcat/tape-file';
+import { processMark } from '@shadowcat/transport-stdio';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../src/stack/system.js';
 import { emptyDirectory, shadowcat } from './support/fake-host.js';
@@ -45,6 +46,18 @@ describe('tape scan', () => {
     expect(broken.err).toContain('no.tape.jsonl:1');
     expect((await shadowcat(['tape', 'scan', '.'], { cwd })).code).toBe(6);
     expect((await shadowcat(['tape', 'scan', 'none.tape.jsonl'], { cwd })).code).toBe(2);
+  });
+
+  it('looks at what a running recording has written so far, which is no tape that was cut off', async () => {
+    const begun = (mark: string): string =>
+      `${HEAD.replace(/}$/, `,"process":"${mark}"}`)}\n${said('fine')}\n{"k":"err","t":1`;
+    const cwd = emptyDirectory({ 'a.tape.jsonl.part': begun(processMark()) });
+    expect(await shadowcat(['tape', 'scan', '.'], { cwd })).toMatchObject({
+      code: 0,
+      err: `a.tape.jsonl.part is being recorded by process ${process.pid}: only what it holds by now was looked at\n1 tapes: 0 secrets\n`,
+    });
+    const left = emptyDirectory({ 'a.tape.jsonl.part': begun('1-00000000') });
+    expect(await shadowcat(['tape', 'scan', '.'], { cwd: left })).toMatchObject({ code: 3 });
   });
 
   it('goes by the rules of the flags, the environment and the configuration file', async () => {

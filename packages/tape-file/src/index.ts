@@ -23,5 +23,6 @@ export {
 } from './tape-key.js';
 export { layoutOf, PART_SUFFIX, TAPE_SUFFIX, tapeName, tapePath } from './tape-names.js';
 export { tapeOpener } from './tape-opener.js';
+export { beingWritten } from './tape-owner.js';
 export { type Unpacked, unpackTapeFile } from './unpack-file.js';
 export { updateTapeFile } from './update-file.js';

@@ -20,6 +20,7 @@ import {
 import { loadBlobs, saveBlobs, writeWhole } from './blob-files.js';
 import { newDigest } from './digest.js';
 import { tapesIn } from './list.js';
+import type { Runs } from './part-file.js';
 import { readTapeBytes } from './read-file.js';
 import type { TapeKey } from './tape-key.js';
 
@@ -31,15 +32,23 @@ export interface TapeSecret extends SecretFinding {
   readonly blob?: string;
 }
 
+/** Who hears of the state of a tape that is scanned. */
+export interface ScanWatch {
+  /** Told what makes a tape one that cannot be used: what is missing there was not looked at. */
+  readonly unsound?: (problem: TapeProblem) => void;
+  /** Told instead that a process that `runs` is writing the tape: what that writes from now on is not looked at. */
+  readonly growing?: (owner: string) => void;
+  readonly runs?: Runs;
+}
+
 /**
- * The secrets of a tape in any form and state, line by line, and those in its blobs. `unsound` is told what makes a tape one
- * that cannot be used: what is missing there was not looked at. Throws `tape_invalid` for what is no tape at all, and
- * `SyntaxError` for a pattern that is no regular expression.
+ * The secrets of a tape in any form and state, line by line, and those in its blobs. Throws `tape_invalid` for what is no
+ * tape at all, and `SyntaxError` for a pattern that is no regular expression.
  */
 export async function scanTapeFile(
   path: string,
   options: RedactionOptions,
-  unsound?: (problem: TapeProblem) => void,
+  watch: ScanWatch = {},
 ): Promise<readonly TapeSecret[]> {
   const bytes = await readTapeBytes(path);
   const secrets: TapeSecret[] = [];
@@ -51,8 +60,7 @@ export async function scanTapeFile(
     (finding) => secrets.push({ line, ...finding, ...(blob === undefined ? {} : { blob }) }),
   );
   const tape = readTape(bytes, { name: path, newDigest });
-  const problem = tape.problems.find(({ kind }) => kind !== 'gap' && kind !== 'edited');
-  if (problem !== undefined) unsound?.(problem);
+  tellState(tape, watch);
   for (const text of linesOf(bytes)) {
     line += 1;
     redactLine(text, redactor);
@@ -66,6 +74,14 @@ export async function scanTapeFile(
     }
   }
   return secrets;
+}
+
+function tellState({ problems, head, end }: Tape, { unsound, growing, runs }: ScanWatch): void {
+  const problem = problems.find(({ kind }) => kind !== 'gap' && kind !== 'edited');
+  if (problem === undefined) return;
+  const owner = end === undefined && problem.kind === 'truncated' ? head.process : undefined;
+  if (owner !== undefined && runs?.(owner) === true) growing?.(owner);
+  else unsound?.(problem);
 }
 
 function* linesOf(bytes: Uint8Array): Generator<string> {

@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '@shadowcat/kernel';
-import { createOffload } from '@shadowcat/offload';
+import { createOffload, type Offload } from '@shadowcat/offload';
 import { ManualClock } from '@shadowcat/testkit';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openTapeFile } from '../src/file-writer.js';
 import { formatTapeFile } from '../src/format-file.js';
 import { readTapeFile } from '../src/read-file.js';
@@ -207,5 +207,28 @@ describe('redaction of large texts', () => {
     } finally {
       await redaction.close();
     }
+  });
+
+  it('gives each large message its time from when the worker is free for it', async () => {
+    const jobs: { readonly timed: boolean; readonly done: PromiseWithResolvers<string> }[] = [];
+    const run = (_name: string, input: unknown, { signal }: { signal?: AbortSignal } = {}): Promise<never> => {
+      if ((input as { text: string }).text === '""') return Promise.resolve('""' as never);
+      const done = Promise.withResolvers<string>();
+      jobs.push({ timed: signal !== undefined, done });
+      return done.promise as Promise<never>;
+    };
+    const close = (): Promise<void> => Promise.resolve();
+    const offload: Offload = { run, close, [Symbol.asyncDispose]: close };
+    const redaction = openRedaction({}, await keyOf(folder()), offload);
+    const text = JSON.stringify('x'.repeat(100_000));
+    const [slow, behind] = [redaction.later(text), redaction.later(text)];
+    await vi.waitFor(() => expect(jobs.length).toBeGreaterThan(0));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(jobs).toMatchObject([{ timed: true }]);
+    jobs[0]?.done.reject(new Error('too slow'));
+    await expect(slow).rejects.toThrow('too slow');
+    await vi.waitFor(() => expect(jobs.length).toBe(2));
+    jobs[1]?.done.resolve('made');
+    expect(await behind).toBe('made');
   });
 });

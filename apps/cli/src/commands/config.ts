@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { crossProblems } from '../config/effective.js';
@@ -43,11 +43,15 @@ function addCheck(config: Command, context: CommandContext): void {
 }
 
 /** Makes a command one about a file that must be there; `act` gets its text. */
-function aboutFile(command: Command, { host }: CommandContext, act: (file: ConfigText, host: Host) => void): void {
+function aboutFile(
+  command: Command,
+  { host }: CommandContext,
+  act: (file: ConfigText, host: Host) => void | Promise<void>,
+): void {
   command
     .argument('[file]', `default: ${CONFIG_FILE}`)
     .option('--config <file>', 'the same, as other commands have it')
-    .action((file: string | undefined, options: { config?: string }) => {
+    .action(async (file: string | undefined, options: { config?: string }) => {
       const found = loadText({ config: file ?? options.config, env: host.env, cwd: host.cwd });
       if (found !== undefined) return act(found, host);
       throw new CliError(`there is no ${CONFIG_FILE} here: \`shadowcat config init\` writes one to start from`);
@@ -88,13 +92,13 @@ function addInit(config: Command, context: CommandContext): void {
     summary: 'Write a configuration file with every option, its default and what it does, as comments',
     examples: ['config init', 'config init deploy/shadowcat.yaml', 'config init -'],
   });
-  command.option('--force', 'replace a file that is there').action((file: string, options: { force?: true }) => {
+  command.option('--force', 'replace a file that is there').action(async (file: string, options: { force?: true }) => {
     const { host } = context;
     const path = resolve(host.cwd, file);
     const text = configTemplate(schemaReference(file === '-' ? host.cwd : dirname(path)));
     if (file === '-') return host.out(text);
     if (existsSync(path) && options.force !== true) throw new CliError(`${file} is there already: --force replaces it`);
-    write(path, text, file);
+    await write(path, text, { mode: 0o666, failed: (why) => `${file} cannot be written (${why}): name another file` });
     host.err(`${file} written; \`shadowcat config check ${file}\` checks it after a change\n`);
   });
 }
@@ -104,9 +108,14 @@ function addMigrate(config: Command, context: CommandContext): void {
     summary: 'Bring the keys of a configuration file to the spelling of this version, and change nothing else',
     examples: ['config migrate', 'config migrate deploy/shadowcat.yaml'],
   });
-  aboutFile(command, context, ({ name, path, text }, host) => {
+  aboutFile(command, context, async ({ name, path, text, exact }, host) => {
+    if (!exact) throw new CliError(`${name}: not UTF-8 throughout: save it as UTF-8 first, nothing was changed`);
     const { text: migrated, keys } = migrateConfig(name, text);
-    if (keys.length > 0) write(path, migrated, name);
+    if (keys.length > 0) {
+      const failed = (why: string): string =>
+        `${name} cannot be written (${why}): make it and its folder writable, nothing was changed`;
+      await write(path, migrated, { mode: statSync(path).mode & 0o777, failed });
+    }
     for (const { where, from, to } of keys) host.err(`${where}: ${from} is ${to}\n`);
     mustBeInOrder(readConfig(name, migrated), host);
     const changed = keys.length === 1 ? '1 key' : `${keys.length} keys`;
@@ -114,13 +123,20 @@ function addMigrate(config: Command, context: CommandContext): void {
   });
 }
 
-/** Writes a file, and the folders above it. `name`: as the user called it. */
-function write(path: string, text: string, name: string): void {
+interface Written {
+  readonly mode: number;
+  /** What to say when it cannot be written. */
+  readonly failed: (why: string) => string;
+}
+
+/** Writes a file whole or not at all, and the folders above it. */
+async function write(path: string, text: string, { mode, failed }: Written): Promise<void> {
+  const { makeDirectory, writeWhole } = await import('@shadowcat/tape-file');
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
+    await makeDirectory(dirname(path));
+    await writeWhole(path, [text], mode);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new CliError(`${name} cannot be written (${String(code)}): name another file`, { cause: error });
+    throw new CliError(failed(String(code)), { cause: error });
   }
 }

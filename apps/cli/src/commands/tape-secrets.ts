@@ -32,8 +32,9 @@ export function addScan(tape: Command, context: CommandContext): void {
   addFlags(command.addOption(formatOption()), specsOf('scan')).action(async (names: string[], { format }: Format) => {
     const settings = beginScan(context, command);
     const { host } = context;
-    const [{ scanTapeFile, tapesIn }, { printable }] = await Promise.all([
+    const [{ beingWritten, scanTapeFile, tapesIn }, { runsStill }, { printable }] = await Promise.all([
       import('@shadowcat/tape-file'),
+      import('@shadowcat/transport-stdio'),
       import('../tapes/render.js'),
     ]);
     const files = (await Promise.all(names.map((name) => tapesOf(name, host.cwd, tapesIn)))).flat();
@@ -41,9 +42,14 @@ export function addScan(tape: Command, context: CommandContext): void {
     let broken = 0;
     for (const file of files) {
       try {
-        const secrets = await scanTapeFile(resolve(host.cwd, file), redactionOf(settings), ({ line, message }) => {
-          broken += 1;
-          host.err(`shadowcat: ${printable(`${file}:${line}: ${message}`)}; what is missing was not looked at\n`);
+        const secrets = await scanTapeFile(resolve(host.cwd, file), redactionOf(settings), {
+          unsound: ({ line, message }) => {
+            broken += 1;
+            host.err(`shadowcat: ${printable(`${file}:${line}: ${message}`)}; what is missing was not looked at\n`);
+          },
+          growing: (owner) =>
+            host.err(`${printable(beingWritten(file, owner))}: only what it holds by now was looked at\n`),
+          runs: runsStill,
         });
         for (const secret of secrets) found.push({ file, ...secret });
       } catch (error) {

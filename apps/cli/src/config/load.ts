@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CliError } from '../errors.js';
@@ -20,6 +21,8 @@ export interface ConfigText {
   readonly name: string;
   readonly path: string;
   readonly text: string;
+  /** Whether the text is all that the file holds: bytes that are no UTF-8 are not in it. */
+  readonly exact: boolean;
 }
 
 /** Reads the configuration file. Throws {@link CliError} when one was named and cannot be read. */
@@ -37,7 +40,8 @@ export function loadText(options: LoadOptions): ConfigText | undefined {
   try {
     if (statSync(path).size > MAX_CONFIG_BYTES)
       throw new CliError(`${name}: larger than 1 MiB: this is not a configuration file`);
-    return { name, path, text: readFileSync(path, 'utf8') };
+    const bytes = readFileSync(path);
+    return { name, path, text: bytes.toString('utf8'), exact: isUtf8(bytes) };
   } catch (error) {
     if (error instanceof CliError) throw error;
     // Under Vitest's `vm` pools errors of Node are of another realm, and no instances of Error.

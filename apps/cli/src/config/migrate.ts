@@ -1,4 +1,4 @@
-import { isMap, isScalar, type Node, type Pair } from 'yaml';
+import { isMap, isScalar, type Node, type Pair, Scalar } from 'yaml';
 import { SPECS, specOf } from '../options/table.js';
 import { SECTION_SPECS, sectionOf } from '../sections/sections.js';
 import { plainName } from './nearest.js';
@@ -19,7 +19,7 @@ export interface Migrated {
 
 /**
  * The text of a configuration file with its keys as this version has them: `sessionIdle` and `session_idle` become
- * `session-idle`. Everything else, comments included, keeps its bytes. A key that is there in the right spelling too stays as
+ * `session-idle`. Everything else, quotes and comments included, keeps its bytes. A key that is there in the right spelling too stays as
  * it is, and so does a file that is no mapping: `readConfig` says what is wrong with those.
  */
 export function migrateConfig(name: string, text: string): Migrated {
@@ -32,17 +32,26 @@ export function migrateConfig(name: string, text: string): Migrated {
   let done = 0;
   for (const { key } of pairs) {
     if (!isScalar(key) || key.range == null) continue;
+    const quote = QUOTES.get(key.type);
+    if (quote === undefined) continue;
     const from = String(key.value);
     const to = nameFor(from);
     if (to === undefined || taken.has(to)) continue;
     taken.add(to);
     const [start, end] = key.range;
-    migrated += text.slice(done, start) + to;
+    migrated += `${text.slice(done, start)}${quote}${to}${quote}`;
     done = end;
     keys.push({ where: document.at(start), from, to });
   }
   return { text: migrated + text.slice(done), keys };
 }
+
+/** What is around a key; nobody writes one as a block of lines. */
+const QUOTES: ReadonlyMap<string | undefined, string> = new Map([
+  [Scalar.PLAIN, ''],
+  [Scalar.QUOTE_SINGLE, "'"],
+  [Scalar.QUOTE_DOUBLE, '"'],
+]);
 
 /** The name of the option or section that `key` spells otherwise; `undefined` for a right or an unknown one. */
 function nameFor(key: string): string | undefined {

@@ -1,5 +1,6 @@
-import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeDirectory } from '@shadowcat/tape-file';
 import { formatted, LISTED, type ReportFormat, textReport } from './formats.js';
 import { annotations, stepSummary } from './github.js';
 import type { Report } from './report.js';
@@ -65,6 +66,6 @@ async function writeAll(files: readonly Output[], tell: Publishing['tell']): Pro
 }
 
 async function create(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectory(dirname(path));
   await writeFile(path, text);
 }
