@@ -71,15 +71,32 @@ describe('the subscriptions of a session', () => {
   it('asks again for whoever waited for one that was refused, or that failed', async () => {
     const { subscriptions, asked, next } = slowServer();
     const refused = subscriptions.subscribe(A);
+    const first = await next();
     const failed = subscriptions.subscribe(A);
-    const last = subscriptions.subscribe(A);
-    (await next()).resolve(false);
+    first.resolve(false);
     expect(await refused).toBe(false);
-    (await next()).reject(new Error('gone'));
+    const second = await next();
+    const last = subscriptions.subscribe(A);
+    second.reject(new Error('gone'));
     await expect(failed).rejects.toThrow('gone');
     (await next()).resolve(true);
     expect(await last).toBe(true);
     expect(asked).toEqual([`subscribe ${A}`, `subscribe ${A}`, `subscribe ${A}`]);
+  });
+
+  it('lets nobody wait for more than two answers of a server that hangs, however many wait', async () => {
+    const { subscriptions, asked, next } = slowServer();
+    const first = subscriptions.subscribe(A);
+    const hanging = await next();
+    const others = Promise.allSettled(Array.from({ length: 20 }, () => subscriptions.subscribe(A)));
+    hanging.reject(new Error('late'));
+    await expect(first).rejects.toThrow('late');
+    (await next()).reject(new Error('late again'));
+    expect(new Set((await others).map(({ status }) => status))).toEqual(new Set(['rejected']));
+    expect({ asked, uris: subscriptions.uris }).toEqual({ asked: [`subscribe ${A}`, `subscribe ${A}`], uris: [] });
+    const later = subscriptions.subscribe(A);
+    (await next()).resolve(true);
+    expect(await later).toBe(true);
   });
 
   it('keeps nothing of what nobody wants, and asks nobody for a session that has ended', async () => {

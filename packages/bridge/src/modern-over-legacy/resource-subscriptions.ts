@@ -3,8 +3,12 @@ interface Subscribed {
   users: number;
   /** Whether the server was told so last, and agreed. */
   active: boolean;
-  /** Settles when the server has answered all that was asked about it so far. */
+  /** Settles when the server has answered all that was asked about it so far. Never rejects. */
   turn: Promise<unknown>;
+  /** What it will be asked after that; one for all who come before. */
+  next: Promise<boolean> | undefined;
+  /** Whether it is being asked. */
+  asking: boolean;
 }
 
 export interface ResourceSubscriptionsParts {
@@ -17,7 +21,8 @@ export interface ResourceSubscriptionsParts {
 /**
  * The resources that a legacy session is subscribed to (MCP 2025-11-25, "Resources"), each once for all who want it. One request at
  * a time for each resource: requests travel on connections of their own, and a subscription must not be overtaken by the end
- * of the one before.
+ * of the one before. Whoever comes meanwhile shares the next request, so that nobody waits for more than two answers of a server
+ * that hangs, however many wait.
  */
 export class ResourceSubscriptions {
   readonly #parts: ResourceSubscriptionsParts;
@@ -34,7 +39,7 @@ export class ResourceSubscriptions {
 
   /** Resolves when the server has agreed (true) or refused (false); rejects with what kept it from answering. */
   async subscribe(uri: string): Promise<boolean> {
-    const entry = this.#byUri.get(uri) ?? { users: 0, active: false, turn: Promise.resolve() };
+    const entry = this.#byUri.get(uri) ?? newEntry();
     this.#byUri.set(uri, entry);
     entry.users += 1;
     let done = false;
@@ -61,20 +66,35 @@ export class ResourceSubscriptions {
 
   /** Tells the server what is wanted, if that is not what it knows. Resolves with whether it is subscribed to then. */
   #settle(uri: string, entry: Subscribed): Promise<boolean> {
-    const turn = entry.turn.then(async () => {
-      const wanted = entry.users > 0;
-      if (wanted === entry.active) return wanted;
-      // A server that did not answer may have forgotten it, so that it is asked again the next time.
-      entry.active = false;
+    if (entry.next !== undefined) return entry.next;
+    const next = entry.turn.then(() => this.#take(uri, entry));
+    entry.next = next;
+    entry.turn = next.catch(() => {});
+    return next;
+  }
+
+  async #take(uri: string, entry: Subscribed): Promise<boolean> {
+    entry.next = undefined;
+    const wanted = entry.users > 0;
+    if (wanted === entry.active) return wanted;
+    // A server that did not answer may have forgotten it, so that it is asked again the next time.
+    entry.active = false;
+    entry.asking = true;
+    try {
       if (wanted) entry.active = await this.#parts.ask('resources/subscribe', uri);
       else if (!this.#parts.ended()) await this.#parts.ask('resources/unsubscribe', uri);
-      return entry.active;
-    });
-    entry.turn = turn.catch(() => {});
-    return turn;
+    } finally {
+      entry.asking = false;
+    }
+    return entry.active;
   }
 
   #tidy(uri: string, entry: Subscribed): void {
-    if (entry.users === 0 && !entry.active && this.#byUri.get(uri) === entry) this.#byUri.delete(uri);
+    const idle = entry.next === undefined && !entry.asking;
+    if (idle && entry.users === 0 && !entry.active && this.#byUri.get(uri) === entry) this.#byUri.delete(uri);
   }
+}
+
+function newEntry(): Subscribed {
+  return { users: 0, active: false, turn: Promise.resolve(), next: undefined, asking: false };
 }
