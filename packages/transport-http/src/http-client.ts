@@ -64,16 +64,15 @@ export class HttpClient {
     if (signal?.aborted) throw cancelled(signal);
     const abort = (): void => call.cancel(cancelled(signal));
     const connections = request.method === 'GET' ? this.#streams : this.#exchanges;
-    const { current } = connections;
     const call: ClientCall = new ClientCall({ name: this.name, firstByteTimeout }, () => {
       this.#calls.delete(call);
       signal?.removeEventListener('abort', abort);
-      if (call.broken) connections.renew(current);
+      if (call.broken) connections.renew();
     });
     this.#calls.add(call);
     signal?.addEventListener('abort', abort);
     const headers = this.#authorization.length === 0 ? request.headers : [...request.headers, ...this.#authorization];
-    current.dispatch(
+    connections.current.dispatch(
       {
         method: request.method,
         path: request.path ?? this.#path,

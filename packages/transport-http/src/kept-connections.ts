@@ -20,7 +20,7 @@ export class KeptConnections {
     this.#current = this.#make();
   }
 
-  /** What to send the next request with; to be given to {@link renew} if its connection breaks. */
+  /** What to send the next request with. */
   get current(): Dispatcher {
     return this.#current;
   }
@@ -32,9 +32,9 @@ export class KeptConnections {
     return connected;
   }
 
-  /** `used` is where the broken connection was; nothing happens if that was given up already. */
-  renew(used: Dispatcher): void {
-    if (used !== this.#current || this.#current.destroyed) return;
+  /** One has broken, be it one of before: nothing happens while none is open that could get the next request. */
+  renew(): void {
+    if (this.#current.destroyed || this.#current.stats.connected === 0) return;
     const old = this.#current;
     this.#current = this.#make();
     this.#retired.add(old);

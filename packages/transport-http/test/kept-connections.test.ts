@@ -4,7 +4,7 @@ import { classifiedExchange } from '@shadowcat/testkit';
 import { expect, it, onTestFinished } from 'vitest';
 import { eventually, nodeServer, REQUEST, upstreamAt } from './support.js';
 
-type Fate = 'answer' | 'break' | 'hold';
+type Fate = 'answer' | 'break' | 'hold' | 'break later';
 
 /** A server that deals with each request as it is told, and the ports of its clients, in the order of the requests. */
 async function server() {
@@ -21,6 +21,7 @@ async function server() {
     const fate = fates.shift() ?? 'answer';
     if (fate === 'break') request.socket.destroy();
     else if (fate === 'hold') held.push(answer);
+    else if (fate === 'break later') held.push(() => request.socket.destroy());
     else answer();
   });
   const upstream = upstreamAt(url);
@@ -62,6 +63,20 @@ it('sends nothing more on any of them when one has broken', async () => {
   await eventually(() => upstream.stats().connections === 2);
   await two();
   expect(new Set(ports.slice(5))).toEqual(new Set(ports.slice(3, 5)));
+});
+
+it('takes the end of one that it had given up already for a sign as well', async () => {
+  const { ask, held, two, ports, upstream } = await server();
+  const old = ask('break later');
+  await eventually(() => held.length === 1);
+  const breakOld = held.shift();
+  await expect(ask('break')).rejects.toMatchObject({ code: 'upstream_closed' });
+  await two();
+  breakOld?.();
+  await expect(old).rejects.toMatchObject({ code: 'upstream_closed' });
+  await two();
+  expect(new Set(ports.slice(2)).size).toBe(4);
+  await eventually(() => upstream.stats().connections === 2);
 });
 
 it('lets what is under way on the others come to its end, and breaks it off when it is closed itself', async () => {
@@ -113,6 +128,6 @@ it('sees that a connection was closed in a silence before it writes to it, howev
   };
   expect(await ask()).toBe(200);
   worker.postMessage('close');
-  Atomics.wait(closed, 0, 0);
+  expect(Atomics.wait(closed, 0, 0, 30_000)).not.toBe('timed-out');
   expect(await ask()).toBe(200);
 });
