@@ -2,15 +2,19 @@ import { spawn } from 'node:child_process';
 import { exitCodeOf } from '../bootstrap/lib/child.mjs';
 
 /** How long a command that was told to end may take, before it is killed. Milliseconds. */
-const KILL_MS = 10_000;
+const KILL_MS = 3_000;
 /** How long what a command left behind may keep its output open. Milliseconds. */
 const OPEN_MS = 5_000;
 
 /**
+ * @typedef {object} End
+ * @property {number} code
+ * @property {string} output what it said, on stdout and stderr
+ * @property {string} [why] it did not end by itself
+ *
  * @typedef {object} Command under way
- * @property {Promise<{ code: number, output: string }>} ended never rejects
- * @property {() => string} output what it has said so far, on stdout and stderr
- * @property {(signal: NodeJS.Signals) => void} kill
+ * @property {Promise<End>} ended never rejects
+ * @property {(why: string) => void} stop makes it end soon, with another code than 0
  */
 
 /**
@@ -28,31 +32,30 @@ export function startCommand(args, { cwd, env, limitMs, openMs = OPEN_MS }) {
       output += text;
     });
   }
-  const ended = new Promise((/** @type {(end: { code: number, output: string }) => void} */ resolve) => {
-    const timers = /** @type {NodeJS.Timeout[]} */ ([]);
-    let late = false;
-    const settle = (/** @type {number} */ code) => {
+  const timers = /** @type {NodeJS.Timeout[]} */ ([]);
+  /** @type {string | undefined} */
+  let stopped;
+  const stop = (/** @type {string} */ why) => {
+    if (stopped !== undefined) return;
+    stopped = why;
+    child.kill('SIGTERM');
+    timers.push(setTimeout(() => child.kill('SIGKILL'), KILL_MS));
+  };
+  timers.push(setTimeout(() => stop(`stopped, because it had not come to its end after ${limitMs / 1000} s`), limitMs));
+  const ended = new Promise((/** @type {(end: End) => void} */ resolve) => {
+    const settle = (/** @type {number} */ code, /** @type {string | undefined} */ why) => {
       for (const timer of timers) clearTimeout(timer);
       child.stdout.destroy();
       child.stderr.destroy();
-      resolve({ code, output });
+      resolve(why === undefined ? { code, output } : { code, output, why });
     };
-    const stop = () => {
-      late = true;
-      output += `\nit was stopped, because it had not come to its end after ${limitMs / 1000} s\n`;
-      child.kill('SIGTERM');
-      timers.push(setTimeout(() => child.kill('SIGKILL'), KILL_MS));
-    };
-    timers.push(setTimeout(stop, limitMs));
-    child.once('error', (error) => {
-      output += `${error.message}\n`;
-      settle(1);
-    });
+    child.once('error', (error) => settle(1, error.message));
     child.once('exit', (code, signal) => {
-      const done = () => settle(late ? 1 : exitCodeOf(code, signal));
+      const why = stopped ?? (signal === null ? undefined : `ended by ${signal}`);
+      const done = () => settle(stopped === undefined ? exitCodeOf(code, signal) : 1, why);
       timers.push(setTimeout(done, openMs));
       child.once('close', done);
     });
   });
-  return { ended, output: () => output, kill: (signal) => void child.kill(signal) };
+  return { ended, stop };
 }

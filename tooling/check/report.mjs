@@ -52,14 +52,12 @@ export function clearReport(file) {
  *   report, or half of one
  */
 export function readReport(file, exitCode) {
-  /** @type {VitestReport} */
-  let report;
   try {
-    report = JSON.parse(readFileSync(file, 'utf8'));
+    const report = /** @type {VitestReport} */ (JSON.parse(readFileSync(file, 'utf8')));
+    return { ...countTests(report, exitCode), failures: failuresOf(report), details: detailsOf(report) };
   } catch {
     return undefined;
   }
-  return { ...countTests(report, exitCode), failures: failuresOf(report), details: detailsOf(report) };
 }
 
 /**

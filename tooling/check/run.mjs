@@ -2,6 +2,7 @@
 // `npm test` and `npm run check`: runs every step, also after one that failed, and ends with `N passed, M failed`. With
 // words, only the steps of these names: `npm run check -- lint unit`.
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { exitCodeOf } from '../bootstrap/lib/child.mjs';
 import { seconds, spin } from '../bootstrap/lib/progress.mjs';
 import { startCommand } from './command.mjs';
@@ -17,20 +18,20 @@ const ENV = {
   ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: undefined }),
 };
 
-/** More than any step takes, on a busy machine too; a step that hangs would else say nothing at all. Milliseconds. */
-const LIMIT_MS = 20 * 60_000;
-/** Lines of what a step had said by the time it was stopped. */
-const MOST_SAID = 200;
+/** More than a step takes, on a slow machine too; a step that hangs would otherwise say nothing at all. Milliseconds. */
+const LIMIT_MS = 15 * 60_000;
 
 /** @typedef {import('./report.mjs').Outcome} Outcome */
 
 const outcomes = /** @type {Map<string, Outcome>} */ (new Map());
-/** @type {{ name: string, startedAt: number, command: import('./command.mjs').Command } | undefined} */
+/** @type {import('./command.mjs').Command | undefined} */
 let running;
+/** The signal that ends all: no step begins after it. @type {NodeJS.Signals | undefined} */
+let stoppedBy;
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.on(signal, () => {
-    if (running !== undefined) stopped(running, signal);
-    process.exit(exitCodeOf(null, signal));
+    stoppedBy ??= signal;
+    running?.stop(`stopped by ${signal}`);
   });
 }
 
@@ -44,17 +45,30 @@ async function main(words) {
     process.stderr.write(`no such step: ${unknown.join(', ')}. Steps: ${STEPS.map(({ name }) => name).join(', ')}\n`);
     return EXIT.usage;
   }
-  const before = treeState(root);
-  for (const step of STEPS.filter(({ name }) => words.length === 0 || words.includes(name))) {
-    const blocker = step.needs !== undefined && outcomes.get(step.needs)?.failed ? step.needs : undefined;
-    const outcome = blocker === undefined ? await runStep(step) : notRun(step.name, blocker);
-    outcomes.set(step.name, outcome);
-    show(outcome);
+  try {
+    await runSteps(STEPS.filter(({ name }) => words.length === 0 || words.includes(name)));
+  } catch (error) {
+    note(broken('check', inspect(error)));
   }
-  const tree = compareTrees(before);
-  outcomes.set(tree.name, tree);
-  show(tree);
-  return end();
+  const code = end();
+  return stoppedBy === undefined ? code : exitCodeOf(null, stoppedBy);
+}
+
+/** @param {readonly import('./steps.mjs').Step[]} steps */
+async function runSteps(steps) {
+  const before = treeState(root);
+  for (const step of steps) {
+    const blocker = step.needs !== undefined && outcomes.get(step.needs)?.failed ? step.needs : undefined;
+    note(blocker === undefined ? await runStep(step) : broken(step.name, `not run, because ${blocker} failed`));
+    if (stoppedBy !== undefined) return note(broken('all steps', `stopped by ${stoppedBy}`));
+  }
+  note(compareTrees(before));
+}
+
+/** @param {Outcome} outcome */
+function note(outcome) {
+  outcomes.set(outcome.name, outcome);
+  show(outcome);
 }
 
 /**
@@ -71,56 +85,45 @@ function end() {
 }
 
 /**
- * What is known when a signal ends all.
- * @param {NonNullable<typeof running>} step
- * @param {NodeJS.Signals} signal
- */
-function stopped({ name, startedAt, command }, signal) {
-  command.kill(signal);
-  const said = command.output().trimEnd().split('\n').slice(-MOST_SAID).join('\n');
-  const duration = seconds(Date.now() - startedAt);
-  const outcome = { name, passed: 0, failed: 1, duration, output: `${said}\nstopped by ${signal}\n` };
-  outcomes.set(name, outcome);
-  show(outcome);
-  end();
-}
-
-/**
  * @param {import('./steps.mjs').Step} step
  * @returns {Promise<Outcome>}
  */
-async function runStep({ name, commands, report }) {
+async function runStep({ name, commands, report, limitMs = LIMIT_MS }) {
   const startedAt = Date.now();
   const reportFile = report === undefined ? undefined : join(root, report);
   if (reportFile !== undefined) clearReport(reportFile);
   const stopSpinner = process.stderr.isTTY ? spin(name, startedAt) : undefined;
   const ended = [];
   for (const args of commands) {
-    const command = startCommand(args, { cwd: root, env: ENV, limitMs: LIMIT_MS });
-    running = { name, startedAt, command };
-    ended.push(await command.ended);
+    running = startCommand(args, { cwd: root, env: ENV, limitMs });
+    ended.push(await running.ended);
     running = undefined;
+    if (stoppedBy !== undefined) break;
   }
   stopSpinner?.();
   const code = ended.find((end) => end.code !== 0)?.code ?? 0;
   const counted = reportFile === undefined ? undefined : readReport(reportFile, code);
+  const missing = reportFile !== undefined && counted === undefined ? ['there is no whole report of its tests'] : [];
+  const good = code === 0 && missing.length === 0;
   return {
     name,
-    passed: code === 0 ? 1 : 0,
-    failed: code === 0 ? 0 : 1,
+    passed: good ? 1 : 0,
+    failed: good ? 0 : 1,
     ...counted,
+    failures: [...(counted?.failures ?? []), ...ended.flatMap(({ why }) => why ?? []), ...missing],
     duration: seconds(Date.now() - startedAt),
     output: ended.map((end) => end.output).join(''),
   };
 }
 
 /**
+ * A failure that is not one of a command or a test.
  * @param {string} name
- * @param {string} blocker
+ * @param {string} why
  * @returns {Outcome}
  */
-function notRun(name, blocker) {
-  return { name, passed: 0, failed: 1, duration: seconds(0), output: `not run, because ${blocker} failed\n` };
+function broken(name, why) {
+  return { name, passed: 0, failed: 1, duration: seconds(0), failures: [why], output: '' };
 }
 
 /**
@@ -141,7 +144,7 @@ function show({ name, passed, failed, tests, duration, output, failures = [], de
   process.stdout.write(`${failed === 0 ? 'ok    ' : 'FAILED'}  ${name} (${duration}${count})\n`);
   if (failed === 0) return;
   const lines = [...failures.map((line) => `        ${line}`), ...details, output.trimEnd()];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  process.stdout.write(`${lines.join('\n').trimEnd()}\n`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
  * @property {string[][]} commands arguments for Node, run one after the other
  * @property {string} [report] file with a report of its tests: the step counts them instead of itself
  * @property {string} [needs] a step that must have passed for this one to mean anything
+ * @property {number} [limitMs] after so many milliseconds each of its commands counts as hanging
  */
 
 const BIN = {
@@ -85,5 +86,6 @@ export const STEPS = [
   { name: 'publint', needs: 'build', commands: [['tooling/check/publint.mjs']] },
   vitest('unit'),
   ...examples.map((step) => ({ ...step, needs: 'build' })),
-  { ...vitest('e2e'), needs: 'build' },
+  // About ten minutes, where nothing else needs the two processors.
+  { ...vitest('e2e'), needs: 'build', limitMs: 40 * 60_000 },
 ];

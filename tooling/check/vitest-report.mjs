@@ -1,8 +1,9 @@
 // A reporter for Vitest that writes what ./report.mjs counts and shows: of each failure all that Vitest itself knows, the
 // difference and what was said on stderr included, and errors outside of every test.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdirSync, writeFileSync, writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { exitCodeOf } from '../bootstrap/lib/child.mjs';
 
 /** Of the places that an error went through, those that say most. */
 const MOST_PLACES = 6;
@@ -18,12 +19,45 @@ export default class VitestReportWriter {
   #file = '';
   /** What each test said on stderr. */
   #said = /** @type {Map<string, string>} */ (new Map());
+  /** By their ids. */
+  #underWay = /** @type {Map<string, string>} */ (new Map());
 
   /** @param {import('vitest/node').Vitest} vitest */
   onInit({ config }) {
     const files = /** @type {Record<string, string> | undefined} */ (/** @type {unknown} */ (config.outputFile));
     this.#file = files?.['check'] ?? '';
     if (this.#file === '') throw new Error('the reporter needs --outputFile.check=FILE');
+    // This is how a run that hangs is stopped, and nobody else knows where it hangs.
+    process.once('SIGTERM', (signal) => {
+      const names = this.underWay().map((name) => `\n    ${name}`);
+      writeSync(process.stderr.fd, `under way when it was stopped:${names.join('') || ' nothing'}\n`);
+      process.exit(exitCodeOf(null, signal));
+    });
+  }
+
+  /** The files and tests that have begun and not ended, in the order they began. */
+  underWay() {
+    return [...this.#underWay.values()];
+  }
+
+  /** @param {import('vitest/node').TestModule} module */
+  onTestModuleQueued({ id, moduleId }) {
+    this.#underWay.set(id, basename(moduleId));
+  }
+
+  /** @param {import('vitest/node').TestModule} module */
+  onTestModuleEnd({ id }) {
+    this.#underWay.delete(id);
+  }
+
+  /** @param {import('vitest/node').TestCase} test */
+  onTestCaseReady({ id, module, fullName }) {
+    this.#underWay.set(id, `${basename(module.moduleId)}: ${fullName}`);
+  }
+
+  /** @param {import('vitest/node').TestCase} test */
+  onTestCaseResult({ id }) {
+    this.#underWay.delete(id);
   }
 
   /** @param {import('vitest').UserConsoleLog} log */

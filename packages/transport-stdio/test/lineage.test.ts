@@ -48,11 +48,15 @@ describe.runIf(process.platform === 'linux')('children that end at the same time
   it('are looked for anew by who asks while others are being looked for', async () => {
     const late = marked();
     const exit = once(late.child, 'exit');
-    const first = endLineages([{ group: 2 ** 30, mark: randomUUID(), since: 0 }], 0);
-    const before = looks();
-    // The look has begun when it has read which processes there are.
-    await expect.poll(looks, { interval: 0 }).toBeGreaterThan(before);
-    await Promise.all([first, endLineages([late.lineage], 0)]);
+    let asked: Promise<void> | undefined;
+    // A look has begun when it reads which processes there are.
+    vi.mocked(readdirSync).mockImplementationOnce(() => {
+      asked = endLineages([late.lineage], 0);
+      return [];
+    });
+    await endLineages([{ group: 2 ** 30, mark: randomUUID(), since: 0 }], 0);
+    expect(asked).toBeDefined();
+    await asked;
     expect(await exit).toEqual([null, 'SIGKILL']);
   });
 });

@@ -21,9 +21,19 @@ describe('a command', () => {
 
   it('that hangs is stopped, also when it would end with 0 then', async () => {
     const script = 'process.on("SIGTERM", () => process.exit(0)); setInterval(() => {}, 1000)';
-    const { code, output } = await started(script, { limitMs: 100 }).ended;
+    const { code, why } = await started(script, { limitMs: 100 }).ended;
     expect(code).not.toBe(0);
-    expect(output).toContain('it had not come to its end after 0.1 s');
+    expect(why).toContain('it had not come to its end after 0.1 s');
+  });
+
+  it('that is stopped, or ended by somebody else, has failed and says why', async () => {
+    const hanging = started('setInterval(() => {}, 1000)');
+    hanging.stop('nobody waits for it');
+    hanging.stop('once is enough');
+    expect(await hanging.ended).toMatchObject({ code: 1, why: 'nobody waits for it' });
+    const killed = await started('process.kill(process.pid, "SIGKILL")').ended;
+    expect(killed).toMatchObject({ code: 137, why: 'ended by SIGKILL' });
+    expect(await started('').ended).toEqual({ code: 0, output: '' });
   });
 
   it('is not waited for longer than it runs, whatever it left behind', async () => {

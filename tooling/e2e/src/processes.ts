@@ -160,10 +160,10 @@ export class OwnedProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-    this.kill();
+    // Before anything is killed: a process that is being taken down has no environment any more while it still is in the table.
     const left = this.survivors();
-    for (const { pid } of left) killOne(pid);
-    // A process that is being taken down has no environment any more while it still is in the table.
+    this.kill();
+    for (const { pid } of this.survivors()) killOne(pid);
     await until(() => this.survivors().length === 0 && !left.some(({ pid }) => isAlive(pid)), KILLED_MS);
     live.delete(this);
   }

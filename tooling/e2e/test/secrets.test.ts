@@ -60,7 +60,9 @@ describe.each(Object.entries(clients))(
       await using proxy = await startShadowcat(['reverse', ...flags, '--', ...command], folder.path);
       // When a client leaves, the file of its session gets another name.
       const live = await use(connect, proxy.url, async () => {
-        expect(await everythingIn(tapes)).not.toContain(PLANTED);
+        const soFar = await everythingIn(tapes);
+        expect(soFar).toContain('"large"');
+        expect(soFar).not.toContain(PLANTED);
       });
       expect(live).toContain(PLANTED);
       expect((await proxy.stop()).code).toBe(0);
